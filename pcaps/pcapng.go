@@ -1,0 +1,280 @@
+package pcaps
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/bits"
+	"time"
+
+	"netlab/capture"
+)
+
+// The pcapng format, as in draft-ietf-opsawg-pcapng.
+const (
+	blockSection   = 0x0a0d0d0a // reads the same in either byte order
+	blockInterface = 1
+	blockObsolete  = 2 // the Packet Block of old files
+	blockSimple    = 3
+	blockEnhanced  = 6
+
+	byteOrderMagic = 0x1a2b3c4d
+
+	optionEnd      = 0
+	optionIfName   = 2
+	optionTSResol  = 9
+	optionTSOffset = 14
+
+	// maxInterfaces bounds the interfaces of one section; Linux numbers them
+	// with 32 bits, but no capture has more than a few.
+	maxInterfaces = 1 << 16
+
+	// maxName bounds the name of an interface; IFNAMSIZ is 16, Windows needs 50.
+	maxName = 256
+)
+
+// pcapngState is what the sections of a pcapng file said so far.
+type pcapngState struct {
+	clocks []clock // one for each of Reader.ifaces that counts in this section
+	base   int     // index in ifaces of the section's interface 0
+}
+
+// clock is how an interface counts time.
+type clock struct {
+	perSecond uint64 // units in a second
+	shift     uint   // or, when over 63 bits, this many low bits are dropped first
+	divide    uint64 // or this divides first; 0 is not
+	offset    int64  // seconds to add
+}
+
+var microseconds = clock{perSecond: 1e6}
+
+// resolution reads an if_tsresol: a negative power of ten, or of two with the
+// top bit set.
+func resolution(v byte) clock {
+	n := uint(v & 0x7f)
+	if v&0x80 != 0 {
+		if n > 63 {
+			return clock{perSecond: 1 << 63, shift: min(n-63, 63)}
+		}
+		return clock{perSecond: 1 << n}
+	}
+	c := clock{perSecond: 1}
+	for range min(n, 19) { // 10^19 is the largest that 64 bits hold
+		c.perSecond *= 10
+	}
+	if n > 19 {
+		c.divide = 1
+		for range min(n-19, 19) {
+			c.divide *= 10
+		}
+	}
+	return c
+}
+
+// time turns a 64-bit timestamp into a time. What is out of the range of a
+// 64-bit count of nanoseconds is still a time, only a strange one.
+func (c clock) time(ts uint64) time.Time {
+	ts >>= c.shift
+	if c.divide > 1 {
+		ts /= c.divide
+	}
+	sec, frac := ts/c.perSecond, ts%c.perSecond
+	hi, lo := bits.Mul64(frac, 1e9)
+	ns, _ := bits.Div64(hi, lo, c.perSecond) // frac < perSecond, so this can't overflow
+	return time.Unix(int64(sec)+c.offset, int64(ns)).UTC()
+}
+
+func (r *Reader) openPcapNG() error {
+	r.next = r.nextPcapNG
+	typ, body, err := r.block()
+	if err != nil {
+		return err
+	}
+	return r.section(typ, body)
+}
+
+// block takes the next block and returns its type and body.
+func (r *Reader) block() (uint32, []byte, error) {
+	h, err := r.win.peek(12)
+	if err != nil {
+		if len(h) == 0 {
+			return 0, nil, err
+		}
+		return 0, nil, r.cut(err, "a block header")
+	}
+	if binary.BigEndian.Uint32(h) == blockSection {
+		// A section says its byte order itself, in what follows its length.
+		switch {
+		case binary.LittleEndian.Uint32(h[8:]) == byteOrderMagic:
+			r.order = binary.LittleEndian
+		case binary.BigEndian.Uint32(h[8:]) == byteOrderMagic:
+			r.order = binary.BigEndian
+		default:
+			return 0, nil, damaged("the section at byte %d has no byte-order magic", r.win.pos)
+		}
+	}
+	typ, n := r.order.Uint32(h), r.order.Uint32(h[4:])
+	if n < 12 || n%4 != 0 {
+		return 0, nil, damaged("the block at byte %d declares a length of %d", r.win.pos, n)
+	}
+	if n > MaxRecord {
+		return 0, nil, damaged("the block at byte %d declares %d bytes, more than the %d that are possible", r.win.pos, n, MaxRecord)
+	}
+	b, err := r.win.peek(int(n))
+	if err != nil {
+		return 0, nil, r.cut(err, "a block")
+	}
+	if again := r.order.Uint32(b[n-4:]); again != n {
+		return 0, nil, damaged("the block at byte %d declares a length of %d at its start and %d at its end", r.win.pos, n, again)
+	}
+	r.win.take(int(n))
+	return typ, b[8 : n-4], nil
+}
+
+func (r *Reader) nextPcapNG() error {
+	for {
+		at := r.win.pos
+		typ, b, err := r.block()
+		if err != nil {
+			return err
+		}
+		var got bool
+		switch typ {
+		case blockSection:
+			err = r.section(typ, b)
+		case blockInterface:
+			err = r.iface(b)
+		case blockEnhanced:
+			got, err = true, r.enhanced(b)
+		case blockSimple:
+			got, err = true, r.simple(b)
+		case blockObsolete:
+			got, err = true, r.obsolete(b)
+		}
+		if err != nil {
+			if errors.Is(err, io.ErrShortBuffer) {
+				err = damaged("the block of type %d at byte %d is too short for what it holds", typ, at)
+			}
+			return err
+		}
+		if got {
+			return nil
+		}
+	}
+}
+
+// section begins a new section, which numbers its interfaces anew.
+func (r *Reader) section(typ uint32, b []byte) error {
+	if typ != blockSection || len(b) < 16 {
+		return damaged("the section header is %d bytes long", len(b))
+	}
+	if major := r.order.Uint16(b[4:]); major != 1 {
+		return damaged("the section is of pcapng version %d, only 1 is known", major)
+	}
+	r.pcapng.base = len(r.ifaces)
+	r.pcapng.clocks = r.pcapng.clocks[:0]
+	return nil
+}
+
+func (r *Reader) iface(b []byte) error {
+	if len(b) < 8 {
+		return io.ErrShortBuffer
+	}
+	if len(r.ifaces) >= maxInterfaces {
+		return damaged("it declares more than %d interfaces", maxInterfaces)
+	}
+	i := Interface{Link: capture.LinkType(r.order.Uint16(b)), SnapLen: r.order.Uint32(b[4:])}
+	c := microseconds
+	var offset int64
+	r.options(b[8:], func(code uint16, v []byte) {
+		switch {
+		case code == optionIfName:
+			i.Name = string(bytes.TrimRight(v[:min(len(v), maxName)], "\x00"))
+		case code == optionTSResol && len(v) >= 1:
+			c = resolution(v[0])
+		case code == optionTSOffset && len(v) >= 8:
+			offset = int64(r.order.Uint64(v))
+		}
+	})
+	c.offset = offset
+	r.ifaces = append(r.ifaces, i)
+	r.pcapng.clocks = append(r.pcapng.clocks, c)
+	return nil
+}
+
+// options calls f for each option in b. A cut list ends early: options only
+// describe, so what they lack must not cost packets.
+func (r *Reader) options(b []byte, f func(code uint16, value []byte)) {
+	for len(b) >= 4 {
+		code, n := r.order.Uint16(b), int(r.order.Uint16(b[2:]))
+		b = b[4:]
+		if code == optionEnd || n > len(b) {
+			return
+		}
+		f(code, b[:n])
+		b = b[min(len(b), (n+3)&^3):]
+	}
+}
+
+// from makes the packet one of the section's interface i.
+func (r *Reader) from(i uint32) (clock, error) {
+	if int64(i) >= int64(len(r.pcapng.clocks)) {
+		return clock{}, damaged("a packet is of interface %d, and the section has declared %d", i, len(r.pcapng.clocks))
+	}
+	r.packet.Interface = r.pcapng.base + int(i)
+	r.packet.Link = r.ifaces[r.packet.Interface].Link
+	return r.pcapng.clocks[i], nil
+}
+
+// data makes b[:captured] the packet's bytes.
+func (r *Reader) data(b []byte, captured, length uint32) error {
+	if int64(captured) > int64(len(b)) {
+		return io.ErrShortBuffer
+	}
+	r.packet.Data = b[:captured]
+	r.packet.Length = max(int(length), int(captured))
+	return nil
+}
+
+func (r *Reader) enhanced(b []byte) error {
+	if len(b) < 20 {
+		return io.ErrShortBuffer
+	}
+	c, err := r.from(r.order.Uint32(b))
+	if err != nil {
+		return err
+	}
+	r.packet.Time = c.time(uint64(r.order.Uint32(b[4:]))<<32 | uint64(r.order.Uint32(b[8:])))
+	return r.data(b[20:], r.order.Uint32(b[12:]), r.order.Uint32(b[16:]))
+}
+
+func (r *Reader) obsolete(b []byte) error {
+	if len(b) < 20 {
+		return io.ErrShortBuffer
+	}
+	c, err := r.from(uint32(r.order.Uint16(b)))
+	if err != nil {
+		return err
+	}
+	r.packet.Time = c.time(uint64(r.order.Uint32(b[4:]))<<32 | uint64(r.order.Uint32(b[8:])))
+	return r.data(b[20:], r.order.Uint32(b[12:]), r.order.Uint32(b[16:]))
+}
+
+// simple reads a Simple Packet Block. It has no timestamp: the packet keeps the
+// time of the one before it.
+func (r *Reader) simple(b []byte) error {
+	if len(b) < 4 {
+		return io.ErrShortBuffer
+	}
+	if _, err := r.from(0); err != nil {
+		return err
+	}
+	length := r.order.Uint32(b)
+	captured := min(length, uint32(len(b)-4))
+	if snap := r.ifaces[r.packet.Interface].SnapLen; snap > 0 {
+		captured = min(captured, snap)
+	}
+	return r.data(b[4:], captured, length)
+}

@@ -1,0 +1,164 @@
+package pcaps
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"netlab/capture"
+)
+
+// ErrFormat means that a file is no capture file, or of a kind we can't read.
+var ErrFormat = errors.New("not a capture file")
+
+// Format is the kind of a capture file.
+type Format int
+
+// The formats that are read and written.
+const (
+	Pcap Format = iota
+	PcapNG
+)
+
+func (f Format) String() string {
+	if f == PcapNG {
+		return "pcapng"
+	}
+	return "pcap"
+}
+
+// Interface is where packets of a file were captured.
+type Interface struct {
+	Name    string // empty when the file does not say
+	Link    capture.LinkType
+	SnapLen uint32 // as declared; 0 is no limit
+}
+
+// Reader reads a capture file, packet by packet. It is a capture.Source.
+type Reader struct {
+	win    *window
+	name   string // for errors; may be empty
+	format Format
+	order  binary.ByteOrder
+	ifaces []Interface
+	next   func() error // reads a record into packet
+	packet capture.Packet
+	err    error // sticky
+
+	pcap   pcapState
+	pcapng pcapngState
+}
+
+// File is a Reader of an open file.
+type File struct {
+	*Reader
+	f *os.File
+}
+
+// Open opens the capture file at path.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("pcaps: %w", err)
+	}
+	r, err := newReader(f, path)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &File{Reader: r, f: f}, nil
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.f.Close() }
+
+// NewReader reads a capture file from r, which it reads ahead of what it needs.
+func NewReader(r io.Reader) (*Reader, error) { return newReader(r, "") }
+
+func newReader(src io.Reader, name string) (*Reader, error) {
+	r := &Reader{win: newWindow(src), name: name}
+	head, err := r.win.peek(4)
+	if len(head) == 0 && errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("pcaps: %s is empty: %w", r.what(), ErrFormat)
+	}
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("pcaps: read %s: %w", r.what(), err)
+	}
+	open := r.sniff(head)
+	if open == nil {
+		start, _ := r.win.peek(24)
+		return nil, fmt.Errorf("pcaps: %s begins with %.24q: %w", r.what(), start, ErrFormat)
+	}
+	if err := open(); err != nil {
+		return nil, fmt.Errorf("pcaps: read the header of %s: %w", r.what(), err)
+	}
+	return r, nil
+}
+
+// sniff tells the format from the first four bytes, and returns what reads its
+// header; nil when no format begins like this.
+func (r *Reader) sniff(head []byte) func() error {
+	if len(head) < 4 {
+		return nil
+	}
+	switch {
+	case binary.BigEndian.Uint32(head) == blockSection:
+		r.format = PcapNG
+		return r.openPcapNG
+	case r.pcapMagic(head):
+		return r.openPcap
+	}
+	return nil
+}
+
+// Format returns the kind of file this is.
+func (r *Reader) Format() Format { return r.format }
+
+// Interfaces returns the interfaces that the file has declared so far; a pcap
+// file has one.
+func (r *Reader) Interfaces() []Interface { return r.ifaces }
+
+// Offset returns how many bytes of the file have been taken.
+func (r *Reader) Offset() int64 { return r.win.pos }
+
+// Next returns the next packet; its Data is valid until the call after. At the
+// end of a whole file the error is io.EOF; a file that was cut or is corrupt
+// ends in an error that is capture.ErrDamaged.
+func (r *Reader) Next() (*capture.Packet, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	if err := r.next(); err != nil {
+		if !errors.Is(err, io.EOF) {
+			err = fmt.Errorf("pcaps: read packet %d of %s: %w", r.packet.Number+1, r.what(), err)
+		}
+		r.err = err
+		return nil, err
+	}
+	r.packet.Number++
+	return &r.packet, nil
+}
+
+// what names the file in errors.
+func (r *Reader) what() string {
+	if r.name == "" {
+		return "the capture"
+	}
+	return r.name
+}
+
+// damaged is the error of a file that can be read no further.
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", capture.ErrDamaged, fmt.Sprintf(format, args...))
+}
+
+// cut is the error of a record that the file does not hold to its end; other
+// errors of the file's own pass as they are.
+func (r *Reader) cut(err error, what string) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return damaged("the file ends inside %s at byte %d", what, r.win.pos)
+	}
+	return err
+}

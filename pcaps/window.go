@@ -1,0 +1,80 @@
+package pcaps
+
+import (
+	"errors"
+	"io"
+)
+
+const (
+	// windowSize is read from the file at once: large enough that the cost of a
+	// system call disappears, small enough to stay in the cache.
+	windowSize = 256 << 10
+
+	// MaxRecord bounds one record of a capture file. The largest packets seen in
+	// practice are BIG TCP's of some 500 KiB; what is larger is taken for damage.
+	MaxRecord = 16 << 20
+)
+
+// window shows the bytes of a file in order without copying them out.
+type window struct {
+	src  io.Reader
+	buf  []byte
+	r, w int   // buf[r:w] holds what was read and not yet taken
+	pos  int64 // offset in the file of buf[r]
+	err  error // what src said last
+}
+
+func newWindow(src io.Reader) *window {
+	return &window{src: src, buf: make([]byte, windowSize)}
+}
+
+// peek returns the next n bytes without taking them. They are valid until the
+// next peek. At the end of the file it returns what is left with io.EOF (when
+// nothing is) or io.ErrUnexpectedEOF.
+func (w *window) peek(n int) ([]byte, error) {
+	for w.w-w.r < n {
+		if w.err != nil {
+			left := w.buf[w.r:w.w]
+			if errors.Is(w.err, io.EOF) && len(left) > 0 {
+				return left, io.ErrUnexpectedEOF
+			}
+			return left, w.err
+		}
+		w.fill(n)
+	}
+	return w.buf[w.r : w.r+n], nil
+}
+
+// take returns the next n bytes, valid until the next peek or take.
+func (w *window) take(n int) ([]byte, error) {
+	b, err := w.peek(n)
+	if err == nil {
+		w.r += n
+		w.pos += int64(n)
+	}
+	return b, err
+}
+
+// fill reads once, towards having n bytes. The buffer doubles only when it is
+// full of bytes that arrived, so a record that lies about its length costs no
+// more than twice what is really in the file.
+func (w *window) fill(n int) {
+	if w.r > 0 && len(w.buf)-w.r < n || w.r == w.w {
+		w.w = copy(w.buf, w.buf[w.r:w.w])
+		w.r = 0
+	}
+	if w.w == len(w.buf) {
+		grown := make([]byte, 2*len(w.buf))
+		w.w = copy(grown, w.buf[w.r:w.w])
+		w.r, w.buf = 0, grown
+	}
+	for range 100 { // as many empty reads as bufio allows
+		m, err := w.src.Read(w.buf[w.w:])
+		w.w += m
+		w.err = err
+		if m > 0 || err != nil {
+			return
+		}
+	}
+	w.err = io.ErrNoProgress
+}
