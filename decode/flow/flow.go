@@ -1,0 +1,151 @@
+// Package flow says who is talking to whom: flows, conversations, and the table
+// that finds the conversation a packet belongs to.
+//
+// It is the vocabulary of everything between packets and messages. A Flow is one
+// direction; a Conversation is both; Chunk, Gap and Anomaly are what a stream of
+// one direction consists of. The package knows nothing of segments or protocols
+// and imports nothing of netlab. A lookup in the Table allocates nothing, and its
+// size is bounded by its Limit.
+package flow
+
+import (
+	"cmp"
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+)
+
+// Transport is the protocol that carries a conversation.
+type Transport uint8
+
+// The transports; the numbers are IP's.
+const (
+	TCP Transport = 6
+	UDP Transport = 17
+)
+
+func (t Transport) String() string {
+	switch t {
+	case TCP:
+		return "tcp"
+	case UDP:
+		return "udp"
+	}
+	return "protocol " + strconv.Itoa(int(t))
+}
+
+// Flow is one direction of a conversation: a five-tuple. It is comparable and
+// has no pointers, so that tables of flows cost the garbage collector nothing.
+type Flow struct {
+	src, dst         [16]byte // IPv4 addresses stand in the first four bytes
+	srcPort, dstPort uint16
+	transport        Transport
+	v4               bool
+}
+
+// NewFlow returns the flow from src to dst, which must be of one family.
+func NewFlow(t Transport, src, dst netip.AddrPort) Flow {
+	f := Flow{transport: t, srcPort: src.Port(), dstPort: dst.Port(), v4: src.Addr().Is4()}
+	if f.v4 {
+		a, b := src.Addr().As4(), dst.Addr().As4()
+		copy(f.src[:], a[:])
+		copy(f.dst[:], b[:])
+	} else {
+		f.src, f.dst = src.Addr().As16(), dst.Addr().As16()
+	}
+	return f
+}
+
+// SetAddrs sets the addresses from an IP header's bytes, 4 or 16 each.
+func (f *Flow) SetAddrs(src, dst []byte) {
+	f.v4 = len(src) == 4
+	if f.v4 {
+		f.src, f.dst = [16]byte{}, [16]byte{}
+	}
+	copy(f.src[:], src)
+	copy(f.dst[:], dst)
+}
+
+// SetPorts sets the transport and its ports.
+func (f *Flow) SetPorts(t Transport, src, dst uint16) {
+	f.transport, f.srcPort, f.dstPort = t, src, dst
+}
+
+// Transport returns the protocol of the flow.
+func (f Flow) Transport() Transport { return f.transport }
+
+// SrcPort returns the port that the flow comes from.
+func (f *Flow) SrcPort() uint16 { return f.srcPort }
+
+// DstPort returns the port that the flow goes to.
+func (f *Flow) DstPort() uint16 { return f.dstPort }
+
+// Src returns where the flow comes from.
+func (f Flow) Src() netip.AddrPort { return f.endpoint(f.src, f.srcPort) }
+
+// Dst returns where the flow goes.
+func (f Flow) Dst() netip.AddrPort { return f.endpoint(f.dst, f.dstPort) }
+
+func (f Flow) endpoint(a [16]byte, port uint16) netip.AddrPort {
+	if f.v4 {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(a[:4])), port)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(a), port)
+}
+
+// Reverse returns the other direction.
+func (f Flow) Reverse() Flow {
+	f.src, f.dst = f.dst, f.src
+	f.srcPort, f.dstPort = f.dstPort, f.srcPort
+	return f
+}
+
+func (f Flow) String() string {
+	return f.transport.String() + " " + f.Src().String() + " > " + f.Dst().String()
+}
+
+// canonical returns the same flow for both directions of a conversation, and
+// whether it is the reverse of f.
+func (f *Flow) canonical() (Flow, bool) {
+	a, b := binary.BigEndian.Uint64(f.src[:]), binary.BigEndian.Uint64(f.dst[:])
+	c := cmp.Compare(a, b)
+	if c == 0 && !f.v4 {
+		c = cmp.Compare(binary.BigEndian.Uint64(f.src[8:]), binary.BigEndian.Uint64(f.dst[8:]))
+	}
+	if c == 0 {
+		c = cmp.Compare(f.srcPort, f.dstPort)
+	}
+	if c > 0 {
+		return f.Reverse(), true
+	}
+	return *f, false
+}
+
+// Direction is one side of a conversation.
+type Direction uint8
+
+// The directions. They index arrays of two.
+const (
+	ClientToServer Direction = iota
+	ServerToClient
+)
+
+// Reverse returns the other direction.
+func (d Direction) Reverse() Direction { return 1 - d }
+
+func (d Direction) String() string {
+	if d == ClientToServer {
+		return "client_to_server"
+	}
+	return "server_to_client"
+}
+
+// AddrSum returns the sum of the addresses as big-endian 32-bit words: what they
+// add to a transport's checksum (RFC 1071).
+func (f *Flow) AddrSum() uint64 {
+	var s uint64
+	for i := 0; i < 16; i += 4 {
+		s += uint64(binary.BigEndian.Uint32(f.src[i:])) + uint64(binary.BigEndian.Uint32(f.dst[i:]))
+	}
+	return s
+}

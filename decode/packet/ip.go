@@ -1,0 +1,145 @@
+package packet
+
+// IP protocol numbers that are walked through or named.
+const (
+	protoHopByHop = 0
+	protoICMP     = 1
+	protoTCP      = 6
+	protoUDP      = 17
+	protoRouting  = 43
+	protoFragment = 44
+	protoAH       = 51
+	protoICMPv6   = 58
+	protoNone     = 59
+	protoDestOpts = 60
+	protoMobility = 135
+	protoHIP      = 139
+	protoShim6    = 140
+)
+
+// protocols are those that are neither TCP nor UDP, known by name.
+var protocols = map[byte]string{
+	protoICMP:   "icmp",
+	2:           "igmp",
+	50:          "esp",
+	protoAH:     "ah",
+	protoICMPv6: "icmpv6",
+	88:          "eigrp",
+	89:          "ospf",
+	103:         "pim",
+	112:         "vrrp",
+	132:         "sctp",
+}
+
+// maxExtensions bounds the extension headers of one IPv6 packet; RFC 8200 lets
+// each stand once or twice.
+const maxExtensions = 16
+
+// ip goes by the version nibble, which is right where EtherType or address
+// family disagree.
+func (d *Decoder) ip(b []byte) Kind {
+	if len(b) < 1 {
+		return d.short(shortIPv4)
+	}
+	switch b[0] >> 4 {
+	case 4:
+		return d.ipv4(b)
+	case 6:
+		return d.ipv6(b)
+	}
+	return d.undecoded(unknownVersion, uint32(b[0]>>4))
+}
+
+// ipv4 takes an IPv4 header apart (RFC 791, section 3.1).
+func (d *Decoder) ipv4(b []byte) Kind {
+	if len(b) < 20 {
+		return d.short(shortIPv4)
+	}
+	hl := int(b[0]&15) * 4
+	if hl < 20 {
+		return d.undecoded(badIPv4, 0)
+	}
+	if len(b) < hl {
+		return d.short(shortIPv4)
+	}
+	total := int(be.Uint16(b[2:]))
+	switch {
+	case total == 0:
+		// Segmentation offload: the card would have cut the packet up and filled
+		// the lengths in. All that was sent is payload.
+		total = len(b) + d.packet.Length - len(d.packet.Data)
+	case total < hl:
+		return d.undecoded(badIPv4, 0)
+	}
+	if be.Uint16(b[6:])&0x3fff != 0 { // more fragments, or an offset
+		return d.undecoded(fragment, 0)
+	}
+	d.flow.SetAddrs(b[12:16], b[16:20])
+	return d.transport(b[9], b[hl:min(len(b), total)], total-hl)
+}
+
+// ipv6 takes an IPv6 header and its extensions apart (RFC 8200, sections 3, 4).
+func (d *Decoder) ipv6(b []byte) Kind {
+	if len(b) < 40 {
+		return d.short(shortIPv6)
+	}
+	length := int(be.Uint16(b[4:]))
+	next := b[6]
+	d.flow.SetAddrs(b[8:24], b[24:40])
+	b = b[40:]
+	if length == 0 && next != protoNone {
+		// A jumbogram (RFC 2675) or segmentation offload.
+		length = len(b) + d.packet.Length - len(d.packet.Data)
+	}
+	b = b[:min(len(b), length)]
+	for range maxExtensions {
+		var n int
+		switch next {
+		case protoHopByHop, protoRouting, protoDestOpts, protoMobility, protoHIP, protoShim6:
+			if len(b) < 8 {
+				return d.short(shortIPv6)
+			}
+			n = int(b[1])*8 + 8
+		case protoAH: // RFC 4302, section 2.2: counted in four bytes, less two
+			if len(b) < 8 {
+				return d.short(shortIPv6)
+			}
+			n = int(b[1])*4 + 8
+		case protoFragment:
+			if len(b) < 8 {
+				return d.short(shortIPv6)
+			}
+			if be.Uint16(b[2:])&0xfff9 != 0 { // an offset, or more fragments
+				return d.undecoded(fragment, 0)
+			}
+			n = 8 // an atomic fragment (RFC 6946): whole
+		default:
+			return d.transport(next, b, length)
+		}
+		if n > length {
+			return d.undecoded(badIPv6, 0)
+		}
+		if n > len(b) {
+			return d.short(shortIPv6)
+		}
+		next, b, length = b[0], b[n:], length-n
+	}
+	return d.undecoded(badIPv6, 0)
+}
+
+// transport goes on with the payload b of an IP packet, which was length bytes
+// long when it was sent.
+func (d *Decoder) transport(proto byte, b []byte, length int) Kind {
+	switch proto {
+	case protoTCP:
+		return d.tcp(b, length)
+	case protoUDP:
+		return d.udp(b, length)
+	case protoNone:
+		return d.other(noNextHeader, 0)
+	}
+	if protocols[proto] != "" {
+		return d.other(knownProtocol, uint32(proto))
+	}
+	return d.undecoded(unknownProtocol, uint32(proto))
+}

@@ -1,0 +1,202 @@
+// Package packet turns the bytes of one packet into what its transport carries:
+// addresses, ports, the TCP or UDP header, payload.
+//
+// It is the first stage behind the source. A Decoder holds one Segment and one
+// Datagram and fills them anew for each packet: nothing is allocated, nothing is
+// copied, and the payload is the packet's own memory. What can't be decoded is
+// never an error: every packet gets exactly one Kind, and a Reason where it
+// carries no transport, so that the sums come out.
+//
+// Lengths are believed in this order: what is in the packet, then the innermost
+// header that declares one. Ethernet padding is no payload; bytes that the
+// snapshot length cut off are counted in Length.
+//
+// The header walk is our own: gopacket's keeps padding behind an IPv6 hop-by-hop
+// header and cuts IPv4 packets of undeclared length. It serves the tests as a
+// second opinion.
+package packet
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"netlab/capture"
+	"netlab/decode/flow"
+)
+
+// Kind says what became of a packet.
+type Kind uint8
+
+// The kinds. Every packet is of exactly one.
+const (
+	// TCP packets filled Decoder.Segment.
+	TCP Kind = iota
+	// UDP packets filled Decoder.Datagram.
+	UDP
+	// Other packets are whole and known, but carry neither TCP nor UDP: ARP,
+	// ICMP, routing protocols.
+	Other
+	// Undecoded packets are of a kind that is not known, or malformed.
+	Undecoded
+	// CutShort packets lost headers to the snapshot length.
+	CutShort
+	// KindCount is how many kinds there are.
+	KindCount
+)
+
+func (k Kind) String() string {
+	return [...]string{"tcp", "udp", "other", "undecoded", "cut"}[k]
+}
+
+// Flags are the control bits of a TCP header (RFC 9293, section 3.1).
+type Flags uint8
+
+// The control bits.
+const (
+	FIN Flags = 1 << iota
+	SYN
+	RST
+	PSH
+	ACK
+	URG
+)
+
+// Has reports whether all of f's bits are set.
+func (g Flags) Has(f Flags) bool { return g&f == f }
+
+// Segment is the TCP unit inside one packet.
+type Segment struct {
+	Flow     flow.Flow
+	Seq, Ack uint32
+	Flags    Flags
+	Window   uint16
+	// Payload is what was captured of it; Length is what was sent.
+	Payload []byte
+	Length  int
+	Time    time.Time
+	Packet  int64
+	// BadChecksum is normal where the network card would have filled it in.
+	BadChecksum bool
+}
+
+// Datagram is the UDP unit inside one packet.
+type Datagram struct {
+	Flow    flow.Flow
+	Payload []byte // what was captured of it
+	Length  int    // what was sent
+	Time    time.Time
+	Packet  int64
+	// BadChecksum is as in Segment.
+	BadChecksum bool
+}
+
+// Decoder decodes packets one after the other. Its zero value is ready.
+type Decoder struct {
+	// Segment is valid after TCP, Datagram after UDP, until the next Decode.
+	Segment  Segment
+	Datagram Datagram
+	// Why says what the packet is, or what is wrong with it, when it is neither.
+	Why Reason
+	// Checksums asks for the checksums of TCP and UDP to be verified.
+	Checksums bool
+
+	packet *capture.Packet
+	flow   flow.Flow
+}
+
+// Decode takes one packet apart.
+func (d *Decoder) Decode(p *capture.Packet) Kind {
+	d.packet = p
+	return d.link(p.Link, p.Data)
+}
+
+// Reason names a packet that carries neither TCP nor UDP. It is comparable, to
+// be counted by.
+type Reason struct {
+	what  what
+	value uint32
+}
+
+type what uint8
+
+const (
+	unknownLink what = iota
+	unknownEtherType
+	unknownFamily
+	unknownVersion
+	unknownProtocol
+	knownEtherType
+	knownProtocol
+	ieeeFrame
+	shortLink
+	shortIPv4
+	shortIPv6
+	shortTCP
+	shortUDP
+	badIPv4
+	badIPv6
+	badTCP
+	badUDP
+	fragment
+	noNextHeader
+)
+
+func (r Reason) String() string {
+	switch r.what {
+	case unknownLink:
+		return "link type " + capture.LinkType(r.value).String()
+	case unknownEtherType:
+		return fmt.Sprintf("ethertype 0x%04x", r.value)
+	case unknownFamily:
+		return fmt.Sprintf("address family %d", r.value)
+	case unknownVersion:
+		return fmt.Sprintf("ip version %d", r.value)
+	case unknownProtocol:
+		return fmt.Sprintf("ip protocol %d", r.value)
+	case knownEtherType:
+		return etherTypes[uint16(r.value)]
+	case knownProtocol:
+		return protocols[byte(r.value)]
+	case ieeeFrame:
+		return "802.3 frame"
+	}
+	return [...]string{
+		shortLink:    "short link header",
+		shortIPv4:    "short ipv4 header",
+		shortIPv6:    "short ipv6 header",
+		shortTCP:     "short tcp header",
+		shortUDP:     "short udp header",
+		badIPv4:      "malformed ipv4 header",
+		badIPv6:      "malformed ipv6 header",
+		badTCP:       "malformed tcp header",
+		badUDP:       "malformed udp header",
+		fragment:     "ip fragment",
+		noNextHeader: "no next header",
+	}[r.what]
+}
+
+// undecoded gives the packet up.
+func (d *Decoder) undecoded(w what, value uint32) Kind {
+	d.Why = Reason{w, value}
+	return Undecoded
+}
+
+// short gives up a packet that ends inside a header: cut when that is the
+// capture's doing, malformed when it is the sender's.
+func (d *Decoder) short(w what) Kind {
+	d.Why = Reason{what: w}
+	if d.packet.Cut() {
+		return CutShort
+	}
+	return Undecoded
+}
+
+// other names a packet that is well but has no transport.
+func (d *Decoder) other(w what, value uint32) Kind {
+	d.Why = Reason{w, value}
+	return Other
+}
+
+// be reads the numbers of headers.
+var be = binary.BigEndian

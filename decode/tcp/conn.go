@@ -1,0 +1,495 @@
+package tcp
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"netlab/decode/flow"
+	"netlab/decode/packet"
+)
+
+// Limits bound what is held back, for a direction and in all. Zero fields are
+// their defaults.
+type Limits struct {
+	// Bytes and Pieces that may wait in one direction: 4 MiB, the largest window
+	// that Linux's defaults grow to is 6 MiB, and 4096.
+	Bytes  int
+	Pieces int
+	// AckedPackets and AckedTime are how long a gap stays open whose bytes the
+	// receiver has: the capture missed them, or saw them late. 64 packets of the
+	// connection, or 1 s.
+	AckedPackets int
+	AckedTime    time.Duration
+	// Time is how long any gap stays open: 60 s, the longest retransmission
+	// timeout that RFC 6298 section 2.5 lets a sender stop at.
+	Time time.Duration
+	// HoldPackets, HoldBytes and HoldTime are how long a direction without a SYN
+	// waits for an earlier beginning: 16, 64 KiB, 100 ms.
+	HoldPackets int
+	HoldBytes   int
+	HoldTime    time.Duration
+	// TotalBytes may wait in all connections: 64 MiB.
+	TotalBytes int64
+	// RecentBytes that were handed on are kept for comparing, in all: 16 MiB.
+	RecentBytes int64
+}
+
+// maxRecent bounds what is kept for comparing in one direction: more than is
+// usually on its way between two hosts of one site.
+const maxRecent = 64 << 10
+
+func (l Limits) withDefaults() Limits {
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&l.Bytes, 4<<20)
+	def(&l.Pieces, 4096)
+	def(&l.AckedPackets, 64)
+	def(&l.HoldPackets, 16)
+	def(&l.HoldBytes, 64<<10)
+	if l.AckedTime <= 0 {
+		l.AckedTime = time.Second
+	}
+	if l.Time <= 0 {
+		l.Time = time.Minute
+	}
+	if l.HoldTime <= 0 {
+		l.HoldTime = 100 * time.Millisecond
+	}
+	if l.TotalBytes <= 0 {
+		l.TotalBytes = 64 << 20
+	}
+	if l.RecentBytes <= 0 {
+		l.RecentBytes = 16 << 20
+	}
+	return l
+}
+
+// Receiver takes what an Assembler puts in order.
+type Receiver interface {
+	// Begin comes once, before anything is handed on of a connection whose SYN
+	// was not seen. It gets what waits first in each direction, and answers
+	// whether the client is really the server: then the Conn has turned.
+	Begin(first [2][]byte) (turn bool)
+	// Chunk hands on the next bytes of a direction; they are valid during the
+	// call.
+	Chunk(flow.Direction, flow.Chunk)
+	// Gap says that bytes are missing before what comes next.
+	Gap(flow.Direction, flow.Gap)
+	// End says that a direction has sent its last byte.
+	End(flow.Direction)
+	// Anomaly tells of odd traffic.
+	Anomaly(flow.Anomaly)
+}
+
+// Assembler puts the segments of many connections in order.
+type Assembler struct {
+	limits  Limits
+	waiting int64 // bytes in pending pieces of all connections
+	recent  int64 // bytes in recent of all connections
+}
+
+// NewAssembler returns an Assembler.
+func NewAssembler(limits Limits) *Assembler {
+	return &Assembler{limits: limits.withDefaults()}
+}
+
+// Full reports whether more waits than may in all: the caller then lets the
+// connection that waits longest go on with Release.
+func (a *Assembler) Full() bool { return a.waiting > a.limits.TotalBytes }
+
+// Conn is one TCP connection. It counts into the Conversation that it was made
+// for.
+type Conn struct {
+	conv  *flow.Conversation
+	out   Receiver
+	halfs [2]half
+}
+
+// Init makes c the connection of conv, which hands on to out.
+func (c *Conn) Init(conv *flow.Conversation, out Receiver) {
+	*c = Conn{conv: conv, out: out}
+	c.halfs[0].fin, c.halfs[1].fin = noFin, noFin
+	conv.State = flow.Midstream
+}
+
+// Turn makes the client the server. Nothing may have been handed on yet. The
+// Conversation is the caller's to turn.
+func (c *Conn) Turn() { c.halfs[0], c.halfs[1] = c.halfs[1], c.halfs[0] }
+
+// youngLead is how far the first data seen may be ahead of a SYN that is seen
+// after it, to be of the same connection: a window's worth, as TCP Fast Open and
+// reordered captures show it.
+const youngLead = 1 << 20
+
+// Restarts reports whether s, of direction d, belongs to a new connection
+// between the same endpoints (rule R8).
+func (c *Conn) Restarts(d flow.Direction, s *packet.Segment) bool {
+	if !s.Flags.Has(packet.SYN) {
+		return false
+	}
+	h, peer := &c.halfs[d], &c.halfs[d.Reverse()]
+	first := s.Seq + 1
+	answers := s.Flags.Has(packet.ACK) && peer.phase != unseen && near(s.Ack, peer.base)
+	switch {
+	case h.syn && h.base == first:
+		return false // sent again
+	case answers && peer.syn && s.Ack == peer.base && h.next == 0 && !h.waiting():
+		// It answers this connection's SYN, and not a byte was sent yet: a server
+		// that keeps no state took another ISN, or what came before was forged.
+		return false
+	case h.syn:
+		return true
+	case h.phase == running:
+		return true
+	case h.phase == holding:
+		// Data came before the SYN: reordered, or of an older connection?
+		return !near(h.base+uint32(h.low), first)
+	case s.Flags.Has(packet.ACK):
+		return !answers
+	case peer.phase == unseen, peer.syn && !c.conv.Ended:
+		return false // both open at once, the handshake is split, or it came reordered
+	}
+	// The other side is in the middle of something: of this connection if what
+	// it acknowledged is near.
+	return !h.ackKnown || !near(h.acked, first)
+}
+
+// near reports whether seq is at or a little after first.
+func near(seq, first uint32) bool { return seq-first <= youngLead }
+
+// Segment adds a segment of direction d.
+func (a *Assembler) Segment(c *Conn, d flow.Direction, s *packet.Segment) {
+	h, side := &c.halfs[d], &c.conv.Sides[d]
+	side.Packets++
+	if s.Flags.Has(packet.SYN) {
+		side.Syn = true
+		c.synced(a, d, s)
+	}
+	if h.phase == unseen {
+		h.phase, h.base = holding, s.Seq
+		h.low = 0
+		h.waitSince, h.waitPackets = s.Time, 0
+	}
+	off := h.offset(s.Seq)
+	if s.Flags.Has(packet.SYN) {
+		off++ // the SYN itself takes a sequence number
+	}
+	switch {
+	case s.Flags.Has(packet.RST):
+		side.Rst = true
+	case s.Length > 0:
+		a.data(c, d, off, s)
+	case h.phase == holding && off < h.low && !(off == h.low-1 && h.waiting()):
+		h.low = off // an empty segment tells where the next byte will be
+	}
+	if s.Flags.Has(packet.FIN) && !s.Flags.Has(packet.RST) {
+		side.Fin = true
+		if h.fin == noFin {
+			h.fin = off + int64(s.Length)
+		}
+	}
+	if s.Flags.Has(packet.ACK) {
+		c.acknowledge(a, d.Reverse(), s.Ack)
+	}
+	if s.Flags&(packet.SYN|packet.FIN|packet.RST) != 0 {
+		c.state(d, s)
+	}
+	for i := range c.halfs {
+		if c.halfs[i].phase != unseen {
+			c.halfs[i].waitPackets++
+		}
+	}
+	a.Tick(c, s.Time)
+	c.end(a, d)
+}
+
+// synced fixes where a direction starts from its SYN.
+func (c *Conn) synced(a *Assembler, d flow.Direction, s *packet.Segment) {
+	h := &c.halfs[d]
+	switch {
+	case h.phase == holding && h.waiting():
+		h.settle(h.offset(s.Seq + 1))
+		c.drain(a, d)
+	case h.next == 0 && !h.waiting():
+		h.phase, h.base, h.high, h.fin = running, s.Seq+1, 0, noFin
+	}
+	h.syn = true
+}
+
+// data adds the payload of s at off.
+func (a *Assembler) data(c *Conn, d flow.Direction, off int64, s *packet.Segment) {
+	h, side := &c.halfs[d], &c.conv.Sides[d]
+	end := off + int64(s.Length)
+	if s.Length == 1 && (h.phase == running && end == h.next || h.phase == holding && end <= h.ackedTo()) {
+		return // a keep-alive probe (RFC 9293, section 3.8.4)
+	}
+	if h.fin != noFin && off >= h.fin {
+		c.anomaly(flow.DataAfterFin, d, off, s.Packet, s.Time, fmt.Sprintf("%d bytes", s.Length))
+	}
+	reordered := off < h.high
+	h.high = max(h.high, end)
+
+	// The hot path: the next bytes, and nothing waits.
+	if h.phase == running && off == h.next && !h.waiting() {
+		c.deliver(a, d, flow.Chunk{Data: s.Payload, Offset: off, Time: s.Time, Packet: s.Packet, Ack: c.ackOf(d, s.Ack, s.Flags.Has(packet.ACK))})
+		c.skip(a, d, end, true, s.Packet, s.Time)
+		return
+	}
+
+	var fresh int64
+	waited := h.waiting()
+	switch {
+	case h.phase == holding:
+		if !waited && off == h.low+1 {
+			h.low = off // the empty segment before it was a keep-alive probe
+		}
+		h.low = min(h.low, off)
+		fresh = h.store(a, c, d, off, s)
+	case off >= h.next:
+		fresh = h.store(a, c, d, off, s)
+	default:
+		fresh = c.again(a, d, off, s)
+	}
+	if h.phase == running && !waited && h.waiting() {
+		h.waitSince, h.waitPackets = s.Time, 0
+	}
+	switch {
+	case reordered && fresh > 0:
+		side.OutOfOrder++
+	case fresh == 0 && len(s.Payload) > 0:
+		side.Retransmitted++
+	}
+	if h.phase == running {
+		c.drain(a, d)
+	}
+}
+
+// again adds a segment that begins before next, and returns how many of its
+// bytes had not been seen, whether or not they still have a place.
+func (c *Conn) again(a *Assembler, d flow.Direction, off int64, s *packet.Segment) int64 {
+	h := &c.halfs[d]
+	old := s.Payload[:min(int64(len(s.Payload)), h.next-off)]
+	if known, at := h.remembered(off, len(old)); known != nil {
+		c.compare(d, known, old[at-off:][:len(known)], at, s)
+	}
+	late := c.conv.Sides[d].Missing(off, off+int64(len(old)))
+	if late > 0 {
+		c.anomaly(flow.LateData, d, off, s.Packet, s.Time, fmt.Sprintf("%d bytes came after their gap had been given up", late))
+	}
+	rest := *s
+	rest.Payload = s.Payload[len(old):]
+	rest.Length = int(max(0, off+int64(s.Length)-h.next))
+	return late + h.store(a, c, d, h.next, &rest)
+}
+
+// ackOf turns the acknowledgement of a segment of direction d into an offset of
+// the other direction.
+func (c *Conn) ackOf(d flow.Direction, ack uint32, has bool) int64 {
+	peer := &c.halfs[d.Reverse()]
+	if !has || peer.phase != running {
+		return flow.NoAck
+	}
+	return max(0, peer.offset(ack))
+}
+
+// acknowledge notes that the receiver of direction d has all before ack.
+func (c *Conn) acknowledge(a *Assembler, d flow.Direction, ack uint32) {
+	h := &c.halfs[d]
+	if h.ackKnown && int32(ack-h.acked) <= 0 {
+		return
+	}
+	h.acked, h.ackKnown = ack, true
+	if len(h.recent) > 0 && h.offset(ack) >= h.next {
+		h.forget(a)
+	}
+}
+
+// deliver hands on the chunk at next.
+func (c *Conn) deliver(a *Assembler, d flow.Direction, k flow.Chunk) {
+	h := &c.halfs[d]
+	if len(k.Data) == 0 {
+		return
+	}
+	h.next += int64(len(k.Data))
+	c.conv.Sides[d].Bytes += int64(len(k.Data))
+	if h.ackKnown {
+		h.remember(a, k.Data)
+	}
+	c.out.Chunk(d, k)
+}
+
+// skip gives up the bytes up to end, or to the first that wait.
+func (c *Conn) skip(a *Assembler, d flow.Direction, end int64, cut bool, packet int64, t time.Time) {
+	h := &c.halfs[d]
+	if h.waiting() {
+		end = min(end, h.pending[0].off)
+	}
+	if end <= h.next {
+		return
+	}
+	g := flow.Gap{Offset: h.next, Length: end - h.next, Cut: cut, Packet: packet, Time: t}
+	h.forget(a)
+	h.next = end
+	c.conv.Sides[d].AddGap(g)
+	c.out.Gap(d, g)
+}
+
+// drain hands on the pending pieces that are next.
+func (c *Conn) drain(a *Assembler, d flow.Direction) {
+	h := &c.halfs[d]
+	for h.waiting() && h.pending[0].off <= h.next {
+		p := h.take(a)
+		data := p.data
+		if p.off < h.next {
+			data = data[min(int64(len(data)), h.next-p.off):]
+		}
+		c.deliver(a, d, flow.Chunk{Data: data, Offset: h.next, Time: p.time, Packet: p.packet, Ack: c.ackOf(d, p.ack, p.hasAck)})
+		c.skip(a, d, p.end()+p.cut, true, p.packet, p.time)
+		h.waitPackets = 0
+		if h.waiting() {
+			h.waitSince = h.pending[0].time
+		}
+	}
+}
+
+// compare tells when bytes came again with another value.
+func (c *Conn) compare(d flow.Direction, old, fresh []byte, off int64, s *packet.Segment) {
+	if bytes.Equal(old, fresh) {
+		return
+	}
+	at, detail, n := difference(old, fresh, off)
+	c.conv.Sides[d].Conflicts += n
+	c.anomaly(flow.OverlapConflict, d, at, s.Packet, s.Time, detail)
+}
+
+func (c *Conn) anomaly(kind string, d flow.Direction, off, packet int64, t time.Time, detail string) {
+	c.out.Anomaly(flow.Anomaly{Kind: kind, Detail: detail, Conversation: c.conv, Direction: d, Offset: off, Packet: packet, Time: t})
+}
+
+// state keeps the conversation's state.
+func (c *Conn) state(d flow.Direction, s *packet.Segment) {
+	v := c.conv
+	if !v.Ended && (s.Flags.Has(packet.FIN) || s.Flags.Has(packet.RST)) {
+		v.Ended, v.CloseBy, v.EndedAt = true, d, s.Time
+	}
+	switch {
+	case v.Sides[0].Fin && v.Sides[1].Fin:
+		v.State = flow.Closed
+	case v.Sides[0].Rst || v.Sides[1].Rst:
+		v.State = flow.Reset
+	case v.Sides[0].Syn || v.Sides[1].Syn:
+		v.State = flow.Open
+	}
+}
+
+// end tells the receiver when a direction has come to its FIN.
+func (c *Conn) end(a *Assembler, d flow.Direction) {
+	for range 2 {
+		h := &c.halfs[d]
+		if !h.ended && h.phase == running && h.fin != noFin && h.next >= h.fin {
+			h.ended = true
+			h.forget(a)
+			h.recent = nil
+			c.out.End(d)
+		}
+		d = d.Reverse()
+	}
+}
+
+// Done reports whether both directions came to their end with nothing missing.
+func (c *Conn) Done() bool { return c.halfs[0].ended && c.halfs[1].ended }
+
+// Waiting reports whether anything is held back.
+func (c *Conn) Waiting() bool { return c.halfs[0].waiting() || c.halfs[1].waiting() }
+
+// Tick gives up the gaps that were open too long at the time now.
+func (a *Assembler) Tick(c *Conn, now time.Time) {
+	if a.heldEnough(&c.halfs[0], now) || a.heldEnough(&c.halfs[1], now) {
+		c.begin(a)
+	}
+	for d := range c.halfs {
+		h := &c.halfs[d]
+		for h.phase == running && h.waiting() && a.waitedEnough(h, now) {
+			c.giveUp(a, flow.Direction(d))
+		}
+	}
+	c.end(a, flow.ClientToServer)
+}
+
+func (a *Assembler) heldEnough(h *half, now time.Time) bool {
+	return h.phase == holding && h.waiting() && (h.waitPackets >= a.limits.HoldPackets ||
+		h.pendingBytes >= a.limits.HoldBytes || now.Sub(h.waitSince) >= a.limits.HoldTime)
+}
+
+func (a *Assembler) waitedEnough(h *half, now time.Time) bool {
+	waited := now.Sub(h.waitSince)
+	return h.pendingBytes > a.limits.Bytes || len(h.pending) > a.limits.Pieces || waited >= a.limits.Time ||
+		h.ackedTo() >= h.pending[0].off && (h.waitPackets >= a.limits.AckedPackets || waited >= a.limits.AckedTime)
+}
+
+// begin ends the hold of directions whose SYN was not seen: of both at once, so
+// that each knows what the other's acknowledgements mean.
+func (c *Conn) begin(a *Assembler) {
+	if c.halfs[0].phase != running && c.halfs[1].phase != running {
+		var first [2][]byte
+		for i := range c.halfs {
+			if c.halfs[i].waiting() {
+				first[i] = c.halfs[i].pending[0].data
+			}
+		}
+		if c.out.Begin(first) {
+			c.Turn()
+		}
+	}
+	for i := range c.halfs {
+		if h := &c.halfs[i]; h.phase == holding {
+			h.settle(h.low)
+		}
+	}
+	c.drain(a, flow.ClientToServer)
+	c.drain(a, flow.ServerToClient)
+}
+
+// giveUp skips the gap before the first pending piece.
+func (c *Conn) giveUp(a *Assembler, d flow.Direction) {
+	h := &c.halfs[d]
+	if h.pendingBytes > a.limits.Bytes || len(h.pending) > a.limits.Pieces {
+		c.anomaly(flow.PendingLimit, d, h.next, h.pending[0].packet, h.pending[0].time,
+			fmt.Sprintf("%d bytes waited for a gap of %d", h.pendingBytes, h.pending[0].off-h.next))
+	}
+	c.skip(a, d, h.pending[0].off, false, h.pending[0].packet, h.pending[0].time)
+	c.drain(a, d)
+}
+
+// Release hands on all that waits, giving up every gap before it.
+func (a *Assembler) Release(c *Conn) {
+	c.begin(a)
+	for i := range c.halfs {
+		d, h := flow.Direction(i), &c.halfs[i]
+		for h.waiting() {
+			c.giveUp(a, d)
+		}
+	}
+}
+
+// Finish hands on all that waits and ends both directions. The connection takes
+// no more segments.
+func (a *Assembler) Finish(c *Conn) {
+	a.Release(c)
+	for i := range c.halfs {
+		d, h := flow.Direction(i), &c.halfs[i]
+		if h.phase == running && h.fin != noFin {
+			c.skip(a, d, h.fin, false, 0, time.Time{})
+		}
+		h.forget(a)
+		h.recent = nil
+		if !h.ended {
+			h.ended = true
+			c.out.End(d)
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package tcp
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"netlab/decode/flow"
+	"netlab/decode/packet"
+)
+
+// phase says how much is known of where a direction starts.
+type phase uint8
+
+const (
+	unseen  phase = iota // nothing was captured of it
+	holding              // no SYN: what came waits, in case something before it comes
+	running              // offset 0 is fixed
+)
+
+// half is one direction of a connection.
+type half struct {
+	phase phase
+	ended bool   // End was called
+	syn   bool   // base comes from a SYN
+	base  uint32 // sequence number of offset 0; of the first segment when holding
+	next  int64  // offset of the next byte to hand on
+	high  int64  // end of the highest byte seen
+	low   int64  // holding: the lowest offset seen
+	fin   int64  // offset at which the direction ends, or noFin
+
+	acked    uint32 // the highest acknowledgement that the other side sent
+	ackKnown bool   // it sent one
+
+	pending      []piece // sorted, apart, all beyond next
+	pendingBytes int
+	waitSince    time.Time // when the present wait began
+	waitPackets  int       // packets of the connection since
+
+	// recent holds the bytes before next that are not acknowledged, to tell a
+	// retransmission from a forgery.
+	recent []byte
+}
+
+const noFin = -1 << 62
+
+// ackedTo returns how far the receiver has everything; far below zero when it
+// never said.
+func (h *half) ackedTo() int64 {
+	if !h.ackKnown {
+		return -1 << 62
+	}
+	return h.offset(h.acked)
+}
+
+// piece is data that waits for what comes before it.
+type piece struct {
+	off    int64
+	data   []byte // owned
+	cut    int64  // bytes missing after it that the snapshot length cut off
+	time   time.Time
+	packet int64
+	ack    uint32 // of the segment that brought it, when hasAck
+	hasAck bool
+}
+
+func (p *piece) end() int64 { return p.off + int64(len(p.data)) }
+
+// offset unwraps a sequence number: the offset nearest to next that has it.
+func (h *half) offset(seq uint32) int64 {
+	return h.next + int64(int32(seq-h.base-uint32(h.next)))
+}
+
+// waiting reports whether anything is held back.
+func (h *half) waiting() bool { return len(h.pending) > 0 }
+
+// store adds data[...] at off to the pending pieces, except where there is data
+// already: the first value stays. It returns how many bytes were new.
+func (h *half) store(a *Assembler, c *Conn, d flow.Direction, off int64, s *packet.Segment) int64 {
+	data := s.Payload
+	var fresh int64
+	i, _ := slices.BinarySearchFunc(h.pending, off, func(p piece, off int64) int {
+		if p.end() <= off {
+			return -1
+		}
+		return 1
+	})
+	for len(data) > 0 {
+		if i == len(h.pending) || off < h.pending[i].off {
+			n := int64(len(data))
+			if i < len(h.pending) {
+				n = min(n, h.pending[i].off-off)
+			}
+			p := piece{
+				off: off, data: bytes.Clone(data[:n]),
+				time: s.Time, packet: s.Packet, ack: s.Ack, hasAck: s.Flags.Has(packet.ACK),
+			}
+			h.pending = slices.Insert(h.pending, i, p)
+			h.pendingBytes += int(n)
+			a.waiting += n
+			fresh += n
+			off, data = off+n, data[n:]
+			i++
+			continue
+		}
+		p := &h.pending[i]
+		n := min(int64(len(data)), p.end()-off)
+		c.compare(d, p.data[off-p.off:][:n], data[:n], off, s)
+		off, data = off+n, data[n:]
+		i++
+	}
+	if missing := int64(s.Length - len(s.Payload)); missing > 0 {
+		if i == 0 || h.pending[i-1].end() != off {
+			// All of it was cut off: an empty piece marks the place.
+			h.pending = slices.Insert(h.pending, i, piece{off: off, time: s.Time, packet: s.Packet})
+			i++
+		}
+		h.pending[i-1].cut = max(h.pending[i-1].cut, missing)
+	}
+	return fresh
+}
+
+// take removes the first pending piece.
+func (h *half) take(a *Assembler) piece {
+	p := h.pending[0]
+	h.pending[0] = piece{}
+	h.pending = h.pending[1:]
+	if len(h.pending) == 0 {
+		h.pending = nil
+	}
+	h.pendingBytes -= len(p.data)
+	a.waiting -= int64(len(p.data))
+	return p
+}
+
+// settle fixes offset 0 at the offset of the moment zero.
+func (h *half) settle(zero int64) {
+	h.base += uint32(zero)
+	for i := range h.pending {
+		h.pending[i].off -= zero
+	}
+	h.high -= zero
+	if h.fin != noFin {
+		h.fin -= zero
+	}
+	h.next, h.low = 0, 0
+	h.phase = running
+}
+
+// remember keeps what was just handed on until it is acknowledged, up to
+// maxRecent.
+func (h *half) remember(a *Assembler, data []byte) {
+	if h.ackedTo() >= h.next { // acknowledged before it was seen: a reordered capture
+		h.forget(a)
+		return
+	}
+	if len(data) > maxRecent/2 {
+		h.forget(a)
+		data = data[len(data)-maxRecent/2:]
+	}
+	if len(h.recent)+len(data) > maxRecent {
+		drop := len(h.recent) - (maxRecent/2 - len(data)/2)
+		h.recent = h.recent[:copy(h.recent, h.recent[drop:])]
+		a.recent -= int64(drop)
+	}
+	if a.recent+int64(len(data)) > a.limits.RecentBytes {
+		h.forget(a)
+		return
+	}
+	h.recent = append(h.recent, data...)
+	a.recent += int64(len(data))
+}
+
+// forget drops the memory of bytes that were handed on.
+func (h *half) forget(a *Assembler) {
+	a.recent -= int64(len(h.recent))
+	h.recent = h.recent[:0]
+}
+
+// remembered returns what is still known of the n bytes from off on, and the
+// offset at which that begins.
+func (h *half) remembered(off int64, n int) ([]byte, int64) {
+	first := h.next - int64(len(h.recent))
+	from := max(off, first)
+	to := min(off+int64(n), h.next)
+	if from >= to {
+		return nil, off
+	}
+	return h.recent[from-first : to-first], from
+}
+
+// difference describes where two runs of bytes differ, how many do, and the
+// offset of the first.
+func difference(old, fresh []byte, off int64) (at int64, detail string, count int64) {
+	first := -1
+	for i := range old {
+		if old[i] != fresh[i] {
+			if first < 0 {
+				first = i
+			}
+			count++
+		}
+	}
+	end := min(first+8, len(old))
+	return off + int64(first), fmt.Sprintf("kept %q, ignored %q: %d bytes differ", old[first:end], fresh[first:end], count), count
+}

@@ -1,0 +1,496 @@
+package tcp
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"netlab/decode/flow"
+	"netlab/decode/packet"
+)
+
+// recorder writes down what comes out of a connection, a line each.
+type recorder struct {
+	lines   []string
+	streams [2][]byte
+	gaps    [2][]flow.Gap
+	turn    bool
+}
+
+func (r *recorder) Begin([2][]byte) bool { return r.turn }
+
+func (r *recorder) Chunk(d flow.Direction, k flow.Chunk) {
+	r.lines = append(r.lines, fmt.Sprintf("%s %d %q", arrow(d), k.Offset, k.Data))
+	r.streams[d] = append(r.streams[d], k.Data...)
+}
+
+func (r *recorder) Gap(d flow.Direction, g flow.Gap) {
+	cut := ""
+	if g.Cut {
+		cut = " cut"
+	}
+	r.lines = append(r.lines, fmt.Sprintf("%s %d gap %d%s", arrow(d), g.Offset, g.Length, cut))
+	r.gaps[d] = append(r.gaps[d], g)
+}
+
+func (r *recorder) End(d flow.Direction) { r.lines = append(r.lines, arrow(d)+" end") }
+
+func (r *recorder) Anomaly(a flow.Anomaly) {
+	r.lines = append(r.lines, fmt.Sprintf("%s %d %s", arrow(a.Direction), a.Offset, a.Kind))
+}
+
+func arrow(d flow.Direction) string { return [...]string{">", "<"}[d] }
+
+// stage is a connection under test, with the sequence numbers of both sides.
+type stage struct {
+	*recorder
+	a    *Assembler
+	c    Conn
+	conv flow.Conversation
+	isn  [2]uint32
+	now  time.Time
+	n    int64
+}
+
+func newStage(isn [2]uint32, limits Limits) *stage {
+	s := &stage{recorder: &recorder{}, a: NewAssembler(limits), isn: isn, now: time.Unix(1e9, 0)}
+	s.c.Init(&s.conv, s)
+	return s
+}
+
+// segment sends data at an offset of direction d; ack is an offset of the other.
+func (s *stage) segment(d flow.Direction, flags packet.Flags, off int64, data string, ack int64) *packet.Segment {
+	s.n++
+	g := &packet.Segment{
+		Seq: s.isn[d] + 1 + uint32(off), Ack: s.isn[d.Reverse()] + 1 + uint32(ack), Flags: flags,
+		Payload: []byte(data), Length: len(data), Time: s.now, Packet: s.n,
+	}
+	if flags.Has(packet.SYN) {
+		g.Seq--
+	}
+	return g
+}
+
+func (s *stage) send(d flow.Direction, flags packet.Flags, off int64, data string, ack int64) {
+	s.a.Segment(&s.c, d, s.segment(d, flags, off, data, ack))
+}
+
+const (
+	c2s = flow.ClientToServer
+	s2c = flow.ServerToClient
+)
+
+func (s *stage) open() {
+	s.send(c2s, packet.SYN, 0, "", 0)
+	s.send(s2c, packet.SYN|packet.ACK, 0, "", 0)
+	s.send(c2s, packet.ACK, 0, "", 0)
+}
+
+func TestReassembly(t *testing.T) {
+	const ack = packet.ACK
+	tests := map[string]struct {
+		do   func(*stage)
+		want string
+	}{
+		"in_order": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(s2c, ack, 0, "world", 5)
+		}, `> 0 "hello"; < 0 "world"; > end; < end`},
+		"reordered": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 5, "world", 0)
+			s.send(c2s, ack, 0, "hello", 0)
+		}, `> 0 "hello"; > 5 "world"; > end; < end`},
+		"retransmitted_whole_and_in_parts": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(c2s, ack, 2, "llo world", 0)
+		}, `> 0 "hello"; > 5 " world"; > end; < end`},
+		"overlap_disagrees_with_what_was_handed_on": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(c2s, ack, 3, "LO!", 0)
+		}, `> 0 "hello"; > 3 overlap_conflict; > 5 "!"; > end; < end`},
+		"overlap_disagrees_with_what_waits": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 5, "world", 0)
+			s.send(c2s, ack, 3, "loWORLD!", 0)
+			s.send(c2s, ack, 0, "hel", 0)
+		}, `> 5 overlap_conflict; > 0 "hel"; > 3 "lo"; > 5 "world"; > 10 "!"; > end; < end`},
+		"conflict_after_acknowledgement_is_not_remembered": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(s2c, ack, 0, "", 5)
+			s.send(c2s, ack, 0, "HELLO", 0)
+		}, `> 0 "hello"; > end; < end`},
+		"gap_is_given_up_at_the_end": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hel", 0)
+			s.send(c2s, ack, 5, "world", 0)
+		}, `> 0 "hel"; > 3 gap 2; > 5 "world"; > end; < end`},
+		"gap_that_was_acknowledged_is_given_up_later": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hel", 0)
+			s.send(c2s, ack, 5, "world", 0)
+			s.send(s2c, ack, 0, "", 10)
+			s.send(s2c, ack, 0, "!", 10)
+			s.now = s.now.Add(time.Second)
+			s.send(s2c, ack, 1, "?", 10)
+			s.send(c2s, ack, 3, "lo", 0)
+		}, `> 0 "hel"; < 0 "!"; < 1 "?"; > 3 gap 2; > 5 "world"; > 3 late_data; > end; < end`},
+		"gap_before_a_fin": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hel", 0)
+			s.send(c2s, ack|packet.FIN, 5, "", 0)
+		}, `> 0 "hel"; > 3 gap 2; > end; < end`},
+		"ends_with_fin": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack|packet.FIN, 0, "bye", 0)
+			s.send(s2c, ack|packet.FIN, 0, "", 4)
+		}, `> 0 "bye"; > end; < end`},
+		"data_after_fin_is_kept": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack|packet.FIN, 0, "bye", 0)
+			s.send(c2s, ack, 3, "more", 0)
+		}, `> 0 "bye"; > end; > 3 data_after_fin; > 3 "more"; < end`},
+		"keep_alive_empty_and_of_one_byte": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(s2c, ack, 0, "", 5)
+			s.send(c2s, ack, 4, "", 0)
+			s.send(c2s, ack, 4, "\x00", 0)
+			s.send(c2s, ack, 5, "!", 0)
+		}, `> 0 "hello"; > 5 "!"; > end; < end`},
+		"payload_on_syn": {func(s *stage) {
+			s.send(c2s, packet.SYN, 0, "early", 0)
+			s.send(s2c, packet.SYN|ack, 0, "", 5)
+			s.send(c2s, ack, 5, " bird", 0)
+		}, `> 0 "early"; > 5 " bird"; > end; < end`},
+		"payload_on_syn_not_accepted_and_sent_again": {func(s *stage) {
+			s.send(c2s, packet.SYN, 0, "early", 0)
+			s.send(s2c, packet.SYN|ack, 0, "", 0)
+			s.send(c2s, ack, 0, "early bird", 0)
+		}, `> 0 "early"; > 5 " bird"; > end; < end`},
+		"payload_on_rst_is_left_out": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(c2s, packet.RST, 5, "go away", 0)
+		}, `> 0 "hello"; > end; < end`},
+		"midstream": {func(s *stage) {
+			s.send(c2s, ack, 700, "hello", 900)
+			s.send(s2c, ack, 900, "world", 705)
+			s.send(c2s, ack, 705, "!", 905)
+		}, `> 0 "hello"; > 5 "!"; < 0 "world"; > end; < end`},
+		"midstream_reordered_beginning": {func(s *stage) {
+			s.send(c2s, ack, 705, "world", 0)
+			s.send(c2s, ack, 700, "hello", 0)
+			s.send(c2s, ack, 710, "!", 0)
+		}, `> 0 "hello"; > 5 "world"; > 10 "!"; > end; < end`},
+		"midstream_keep_alive_first": {func(s *stage) {
+			s.send(c2s, ack, 699, "", 0)
+			s.send(s2c, ack, 0, "", 700)
+			s.send(c2s, ack, 700, "hello", 0)
+		}, `> 0 "hello"; > end; < end`},
+		"midstream_is_released_after_a_moment": {func(s *stage) {
+			s.send(c2s, ack, 700, "hello", 0)
+			s.now = s.now.Add(time.Second)
+			s.a.Tick(&s.c, s.now)
+			s.send(c2s, ack, 690, "too late", 0)
+		}, `> 0 "hello"; > end; < end`},
+		"syn_after_the_data": {func(s *stage) {
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(c2s, packet.SYN, 0, "", 0)
+			s.send(c2s, ack, 5, "!", 0)
+		}, `> 0 "hello"; > 5 "!"; > end; < end`},
+		"forged_end_before_the_answer": {func(s *stage) {
+			s.send(c2s, packet.SYN, 0, "", 0)
+			s.send(s2c, packet.RST|ack, 77, "", 0)
+			s.send(s2c, packet.FIN|ack, 77, "", 0)
+			s.send(s2c, packet.SYN|ack, 0, "", 0)
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(s2c, ack, 0, "world", 5)
+		}, `> 0 "hello"; < 0 "world"; > end; < end`},
+		"ack_of_what_was_not_seen": {func(s *stage) {
+			s.open()
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(s2c, ack, 5, "world", 5)
+			s.send(c2s, ack, 5, "!", 10)
+		}, `> 0 "hello"; > 5 "!"; < 0 gap 5; < 5 "world"; > end; < end`},
+	}
+	for name, test := range tests {
+		for _, isn := range [][2]uint32{{1000, 5000}, {0xfffffffe, 0xfffffff0}, {0xffffffff, 0x7fffffff}} {
+			t.Run(fmt.Sprintf("%s/isn_%x", name, isn[0]), func(t *testing.T) {
+				s := newStage(isn, Limits{})
+				test.do(s)
+				s.a.Finish(&s.c)
+				if got := strings.Join(s.lines, "; "); got != test.want {
+					t.Errorf("got  %s\nwant %s", got, test.want)
+				}
+				if s.a.waiting != 0 || s.a.recent != 0 {
+					t.Errorf("%d bytes are still counted as waiting, %d as recent", s.a.waiting, s.a.recent)
+				}
+			})
+		}
+	}
+}
+
+func TestCutSegmentsAreGaps(t *testing.T) {
+	s := newStage([2]uint32{1, 1}, Limits{})
+	s.open()
+	cut := func(off int64, data string, length int) {
+		g := s.segment(c2s, packet.ACK, off, data, 0)
+		g.Length = length
+		s.a.Segment(&s.c, c2s, g)
+	}
+	cut(0, "head", 10)
+	cut(10, "", 10)
+	cut(30, "late", 10) // 20 to 30 is lost
+	cut(40, "", 5)
+	s.a.Finish(&s.c)
+	want := `> 0 "head"; > 4 gap 6 cut; > 10 gap 10 cut; > 20 gap 10; > 30 "late"; > 34 gap 6 cut; > 40 gap 5 cut; > end; < end`
+	if got := strings.Join(s.lines, "; "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestRestarts(t *testing.T) {
+	const ack = packet.ACK
+	type seg struct {
+		d     flow.Direction
+		flags packet.Flags
+		seq   uint32
+		ack   uint32
+		data  string
+	}
+	open := []seg{{c2s, packet.SYN, 100, 0, ""}, {s2c, packet.SYN | ack, 900, 101, ""}, {c2s, ack, 101, 901, ""}}
+	tests := map[string]struct {
+		before []seg
+		last   seg
+		want   bool
+	}{
+		"syn_sent_again":                  {open[:1], open[0], false},
+		"answer_sent_again":               {open, open[1], false},
+		"syn_with_another_isn":            {open, seg{c2s, packet.SYN, 7000, 0, ""}, true},
+		"syn_with_another_isn_unanswered": {open[:1], seg{c2s, packet.SYN, 7000, 0, ""}, true},
+		"answer_with_another_isn":         {open[:2], seg{s2c, packet.SYN | ack, 555, 101, ""}, false},
+		"server_opens_later":              {open, seg{s2c, packet.SYN, 7000, 0, ""}, true},
+		"both_open_at_once":               {open[:1], seg{s2c, packet.SYN, 900, 0, ""}, false},
+		"answer_seen_before_the_syn":      {open[1:2], open[0], false},
+		"answer_to_another_syn":           {open[:1], seg{s2c, packet.SYN | ack, 900, 4000101, ""}, true},
+		"data_seen_before_the_syn":        {[]seg{{c2s, ack, 101, 901, "x"}}, open[0], false},
+		"syn_after_an_old_connection":     {[]seg{{c2s, ack, 5_000_000, 901, "x"}}, open[0], true},
+		"syn_after_only_the_other_side":   {[]seg{{s2c, ack, 900, 9_000_000, "x"}}, open[0], true},
+		"no_syn":                          {open, seg{c2s, ack, 7000, 0, "x"}, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStage([2]uint32{}, Limits{})
+			make := func(g seg) *packet.Segment {
+				return &packet.Segment{Seq: g.seq, Ack: g.ack, Flags: g.flags, Payload: []byte(g.data), Length: len(g.data), Time: s.now}
+			}
+			for _, g := range test.before {
+				s.a.Segment(&s.c, g.d, make(g))
+			}
+			if got := s.c.Restarts(test.last.d, make(test.last)); got != test.want {
+				t.Errorf("Restarts = %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestCounts(t *testing.T) {
+	s := newStage([2]uint32{100, 200}, Limits{})
+	s.open()
+	s.send(c2s, packet.ACK, 0, "0123456789", 0)
+	s.send(c2s, packet.ACK, 0, "01234", 0)       // again
+	s.send(c2s, packet.ACK, 15, "56789", 0)      // early
+	s.send(c2s, packet.ACK, 10, "01234", 0)      // late
+	s.send(c2s, packet.ACK, 3, "3456xx9012", 0)  // again, with two other values
+	s.send(s2c, packet.ACK|packet.FIN, 0, "", 0) // 5 bytes missing before it
+	s.send(c2s, packet.ACK|packet.RST, 20, "", 0)
+	s.a.Finish(&s.c)
+	got := s.conv.Sides[c2s]
+	want := flow.Side{Packets: 8, Bytes: 20, Retransmitted: 2, OutOfOrder: 1, Conflicts: 2, Syn: true, Rst: true}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if s.conv.State != flow.Reset || s.conv.CloseBy != s2c {
+		t.Errorf("state %v, closed by %v", s.conv.State, s.conv.CloseBy)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Run("bytes", func(t *testing.T) {
+		s := newStage([2]uint32{}, Limits{Bytes: 100})
+		s.open()
+		for i := range int64(200) {
+			s.send(c2s, packet.ACK, 10+i*2, "x", 0) // never the byte before
+			if s.c.halfs[c2s].pendingBytes > 100 {
+				t.Fatalf("%d bytes wait", s.c.halfs[c2s].pendingBytes)
+			}
+		}
+	})
+	t.Run("pieces", func(t *testing.T) {
+		s := newStage([2]uint32{}, Limits{Pieces: 50})
+		s.open()
+		for i := range int64(200) {
+			s.send(c2s, packet.ACK, 10+i*2, "x", 0)
+			if n := len(s.c.halfs[c2s].pending); n > 50 {
+				t.Fatalf("%d pieces wait", n)
+			}
+		}
+		if !strings.Contains(strings.Join(s.lines, ";"), flow.PendingLimit) {
+			t.Error("the limit was hit without an anomaly")
+		}
+	})
+	t.Run("hold", func(t *testing.T) {
+		s := newStage([2]uint32{}, Limits{})
+		for i := range int64(16) {
+			s.send(c2s, packet.ACK, i, "x", 0)
+		}
+		if len(s.lines) == 0 {
+			t.Error("a direction without a SYN still waits after 16 packets")
+		}
+	})
+	t.Run("recent", func(t *testing.T) {
+		s := newStage([2]uint32{}, Limits{RecentBytes: 1000})
+		s.open()
+		for i := range int64(100) {
+			s.send(c2s, packet.ACK, i*100, strings.Repeat("x", 100), 0)
+			if s.a.recent > 1000 {
+				t.Fatalf("%d bytes are remembered", s.a.recent)
+			}
+		}
+	})
+}
+
+// TestLongStream crosses the wrap of the sequence number several times.
+func TestLongStream(t *testing.T) {
+	s := newStage([2]uint32{0xfff00000, 1}, Limits{})
+	s.open()
+	s.c.out = &silent{}
+	const count = 9 << 10 // 9 GiB
+	data := s.segment(c2s, packet.ACK, 0, strings.Repeat("x", 1<<20), 0)
+	for range count {
+		s.a.Segment(&s.c, c2s, data)
+		data.Seq += 1 << 20
+	}
+	if got := s.conv.Sides[c2s].Bytes; got != count<<20 {
+		t.Errorf("%d bytes, want %d", got, int64(count)<<20)
+	}
+}
+
+// FuzzHalf sends slices of a known stream in any order, twice, overlapping, with
+// other values, and compares with a model: an array of what arrived first.
+func FuzzHalf(f *testing.F) {
+	f.Add(uint32(1000), true, []byte{0, 5, 5, 5})
+	f.Add(uint32(0xfffffff0), true, []byte{5, 200, 0, 5, 3, 9})
+	f.Add(uint32(0xffffffff), false, []byte{9, 4, 2, 7, 0x80, 3})
+	f.Add(uint32(0), false, []byte{1, 1, 0, 1})
+	f.Fuzz(func(t *testing.T, isn uint32, syn bool, script []byte) {
+		const size = 300
+		var model [size]int // value+1 of what arrived first, 0 for nothing
+		s := newStage([2]uint32{isn, 5}, Limits{HoldPackets: 1 << 20, HoldBytes: 1 << 20, HoldTime: time.Hour})
+		lowest := size
+		if syn {
+			s.send(c2s, packet.SYN, 0, "", 0)
+			lowest = 0
+		}
+		for i := 0; i+1 < len(script); i += 2 {
+			off, n := int(script[i]), int(script[i+1])%64+1
+			data := make([]byte, 0, n)
+			for p := off; p < min(off+n, size); p++ {
+				data = append(data, byte(p*7)^script[i+1]>>7) // the top bit makes another value
+			}
+			s.send(c2s, packet.ACK, int64(off), string(data), 0)
+			if len(data) == 1 && syn && s.conv.Sides[c2s].Bytes > 0 && s.c.halfs[c2s].next == int64(off+1) && model[off] != 0 {
+				continue // a keep-alive probe
+			}
+			lowest = min(lowest, off)
+			for p, v := range data {
+				if model[off+p] == 0 {
+					model[off+p] = int(v) + 1
+				}
+			}
+		}
+		s.a.Finish(&s.c)
+		var want []byte
+		var gaps []flow.Gap
+		end := size
+		for end > lowest && model[end-1] == 0 {
+			end--
+		}
+		for p := lowest; p < end; p++ {
+			if model[p] != 0 {
+				want = append(want, byte(model[p]-1))
+				continue
+			}
+			if n := len(gaps); n > 0 && gaps[n-1].Offset+gaps[n-1].Length == int64(p-lowest) {
+				gaps[n-1].Length++
+			} else {
+				gaps = append(gaps, flow.Gap{Offset: int64(p - lowest), Length: 1})
+			}
+		}
+		if !bytes.Equal(s.streams[c2s], want) {
+			t.Errorf("got  %x\nwant %x", s.streams[c2s], want)
+		}
+		got := s.gaps[c2s]
+		for i := range got {
+			got[i].Packet, got[i].Time = 0, time.Time{}
+		}
+		if diff := cmp.Diff(gaps, got); diff != "" {
+			t.Error(diff)
+		}
+		if s.conv.Sides[c2s].Bytes != int64(len(want)) {
+			t.Errorf("%d bytes are counted, %d came out", s.conv.Sides[c2s].Bytes, len(want))
+		}
+	})
+}
+
+func TestInOrderAllocatesNothing(t *testing.T) {
+	s := newStage([2]uint32{}, Limits{})
+	s.open()
+	var quiet silent
+	s.c.out = &quiet
+	data := s.segment(c2s, packet.ACK, 0, strings.Repeat("x", 1000), 0)
+	answer := s.segment(s2c, packet.ACK, 0, "", 0)
+	allocs := testing.AllocsPerRun(1000, func() {
+		s.a.Segment(&s.c, c2s, data)
+		data.Seq += 1000
+		answer.Ack += 1000
+		s.a.Segment(&s.c, s2c, answer)
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations a segment", allocs)
+	}
+}
+
+type silent struct{ bytes int64 }
+
+func (*silent) Begin([2][]byte) bool                   { return false }
+func (q *silent) Chunk(_ flow.Direction, k flow.Chunk) { q.bytes += int64(len(k.Data)) }
+func (*silent) Gap(flow.Direction, flow.Gap)           {}
+func (*silent) End(flow.Direction)                     {}
+func (*silent) Anomaly(flow.Anomaly)                   {}
+
+func BenchmarkInOrder(b *testing.B) {
+	s := newStage([2]uint32{}, Limits{})
+	s.open()
+	s.c.out = &silent{}
+	data := s.segment(c2s, packet.ACK, 0, strings.Repeat("x", 1460), 0)
+	answer := s.segment(s2c, packet.ACK, 0, "", 0)
+	b.SetBytes(1460)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.a.Segment(&s.c, c2s, data)
+		data.Seq += 1460
+		answer.Ack += 1460
+		s.a.Segment(&s.c, s2c, answer)
+	}
+}
