@@ -1,0 +1,26 @@
+// Package decode is the pipeline from packets to exchanges. It pulls from a
+// capture.Source, drives the stages, and pushes to a Sink:
+//
+//	capture.Source
+//	   │ Packet                        bytes with a time
+//	   ▼
+//	decode/packet
+//	   │ Segment, Datagram             addresses, ports, payload
+//	   ▼
+//	decode/flow
+//	   │ Conversation, Direction       who talks to whom
+//	   ▼
+//	decode/tcp
+//	   │ Chunk, Gap                    ordered bytes, and those never seen
+//	   ▼
+//	decode/proto
+//	   │ Message, Exchange             what was asked and answered
+//	   ▼
+//	Sink                               a printer, a plan, a filter
+//
+// Data moves one way, one packet at a time, in one goroutine. Nothing here opens
+// a file or a socket or looks at a clock: the time is the packets' own. The only
+// thing that travels upstream is an error, which means "stop". Memory is bounded
+// by Options, not by the input; every limit that is hit is an anomaly and
+// counted.
+package decode

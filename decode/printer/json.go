@@ -1,0 +1,303 @@
+package printer
+
+import (
+	"encoding/hex"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"netlab/capture"
+	"netlab/decode"
+	"netlab/decode/flow"
+	"netlab/decode/packet"
+	"netlab/decode/proto"
+)
+
+// JSON prints JSON Lines, a record each for conversations, exchanges, anomalies
+// and, last, the capture. The field names are promised; new ones may be added.
+type JSON struct {
+	// File is what the last record calls the capture.
+	File string
+	// Hide puts what must not be shown out of sight; nil shows all.
+	Hide Hider
+
+	w   io.Writer
+	buf []byte
+}
+
+// jsonFlush is how much is gathered before it is written.
+const jsonFlush = 64 << 10
+
+// NewJSON returns a printer to w. Call Flush at the end.
+func NewJSON(w io.Writer) *JSON { return &JSON{w: w} }
+
+// Flush writes what has been gathered.
+func (j *JSON) Flush() error {
+	_, err := j.w.Write(j.buf)
+	j.buf = j.buf[:0]
+	return err
+}
+
+// end ends a record.
+func (j *JSON) end() error {
+	j.buf = append(j.buf, '}', '\n')
+	if len(j.buf) < jsonFlush {
+		return nil
+	}
+	return j.Flush()
+}
+
+func (j *JSON) str(name, s string) {
+	j.name(name)
+	j.buf = proto.AppendString(j.buf, s)
+}
+
+func (j *JSON) int(name string, n int64) {
+	j.name(name)
+	j.buf = strconv.AppendInt(j.buf, n, 10)
+}
+
+func (j *JSON) bool(name string, b bool) {
+	j.name(name)
+	j.buf = strconv.AppendBool(j.buf, b)
+}
+
+func (j *JSON) time(name string, t time.Time) {
+	j.name(name)
+	j.buf = proto.AppendTime(j.buf, t)
+}
+
+// name appends the name of a field, and the comma before it.
+func (j *JSON) name(name string) {
+	if last := j.buf[len(j.buf)-1]; last != '{' {
+		j.buf = append(j.buf, ',')
+	}
+	j.buf = append(j.buf, '"')
+	j.buf = append(j.buf, name...)
+	j.buf = append(j.buf, '"', ':')
+}
+
+// begin begins a record.
+func (j *JSON) begin(typ string) {
+	j.buf = append(j.buf, '{')
+	j.str("type", typ)
+}
+
+// Finish prints a conversation.
+func (j *JSON) Finish(c *flow.Conversation) error {
+	j.begin("conversation")
+	j.int("id", int64(c.ID))
+	j.str("transport", c.Transport.String())
+	j.str("client", c.Client.String())
+	j.str("server", c.Server.String())
+	j.str("protocol", c.Protocol)
+	j.time("start", c.Start)
+	j.time("end", c.End)
+	j.str("state", c.State.String())
+	if c.Ended {
+		j.str("closed_by", c.CloseBy.String())
+	}
+	j.bool("guessed", c.Guessed)
+	for d := range c.Sides {
+		s := &c.Sides[d]
+		j.name(flow.Direction(d).String())
+		j.buf = append(j.buf, '{')
+		j.int("packets", s.Packets)
+		j.int("bytes", s.Bytes)
+		if s.Digest != nil {
+			j.name("sha256")
+			j.buf = append(j.buf, '"')
+			j.buf = hex.AppendEncode(j.buf, s.Digest)
+			j.buf = append(j.buf, '"')
+		}
+		j.name("gaps")
+		j.buf = append(j.buf, '[')
+		for i, g := range s.Gaps {
+			if i > 0 {
+				j.buf = append(j.buf, ',')
+			}
+			j.buf = append(j.buf, '[')
+			j.buf = strconv.AppendInt(j.buf, g.Offset, 10)
+			j.buf = append(j.buf, ',')
+			j.buf = strconv.AppendInt(j.buf, g.Length, 10)
+			j.buf = append(j.buf, ']')
+		}
+		j.buf = append(j.buf, ']')
+		if more := s.GapCount - int64(len(s.Gaps)); more > 0 {
+			j.int("more_gaps", more)
+		}
+		j.int("retransmitted", s.Retransmitted)
+		j.int("out_of_order", s.OutOfOrder)
+		j.buf = append(j.buf, '}')
+	}
+	return j.end()
+}
+
+// Exchange prints an exchange, or each of its messages when that is its
+// protocol's form.
+func (j *JSON) Exchange(e *proto.Exchange) error {
+	if e.Protocol.Split {
+		for _, m := range e.Messages() {
+			j.begin(e.Protocol.Name)
+			j.int("conversation", int64(e.Conversation.ID))
+			j.int("index", int64(e.Index))
+			j.message(m)
+			if err := j.end(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	j.begin(e.Protocol.Name)
+	j.int("conversation", int64(e.Conversation.ID))
+	j.int("index", int64(e.Index))
+	j.str("state", e.State.String())
+	if why := e.Why(); why != "" {
+		j.str("why", why)
+	}
+	if e.Protocol.Pairing == proto.ByID {
+		j.int("id", int64(e.Messages()[0].ID))
+	}
+	if d, ok := e.Latency(); ok {
+		j.name("latency_ms")
+		j.buf = proto.AppendMillis(j.buf, d)
+	}
+	if len(e.Interim) > 0 {
+		j.interim(e.Interim)
+	}
+	if e.Protocol.AppendJSON != nil {
+		j.buf = append(j.buf, ',')
+		j.buf = e.Protocol.AppendJSON(j.buf, e)
+		return j.end()
+	}
+	request := e.Protocol.RequestName
+	if request == "" {
+		request = "request"
+	}
+	j.side(request, e.Request)
+	j.side("response", e.Response)
+	return j.end()
+}
+
+// interim prints the status codes of interim responses.
+func (j *JSON) interim(ms []*proto.Message) {
+	j.name("interim")
+	j.buf = append(j.buf, '[')
+	for i, m := range ms {
+		if i > 0 {
+			j.buf = append(j.buf, ',')
+		}
+		if h, ok := m.Body.(*proto.HTTPMessage); ok {
+			j.buf = strconv.AppendInt(j.buf, int64(h.Status), 10)
+		} else {
+			j.buf = proto.AppendString(j.buf, m.Body.Summary())
+		}
+	}
+	j.buf = append(j.buf, ']')
+}
+
+// side prints one message of an exchange, or null.
+func (j *JSON) side(name string, m *proto.Message) {
+	j.name(name)
+	if m == nil {
+		j.buf = append(j.buf, "null"...)
+		return
+	}
+	j.buf = append(j.buf, '{')
+	j.message(m)
+	j.buf = append(j.buf, '}')
+}
+
+// message prints when and where a message was seen, and what it says.
+func (j *JSON) message(m *proto.Message) {
+	j.time("time", m.Time)
+	j.int("packet", m.Packet)
+	if !m.Complete {
+		j.bool("complete", false)
+		j.str("why", m.Why)
+	}
+	j.buf = append(j.buf, ',')
+	body := m.Body
+	if j.Hide != nil {
+		body = j.Hide.Hide(body)
+	}
+	j.buf = body.AppendJSON(j.buf)
+}
+
+// Anomaly prints an anomaly.
+func (j *JSON) Anomaly(a flow.Anomaly) error {
+	j.begin("anomaly")
+	j.int("packet", a.Packet)
+	if a.Conversation != nil {
+		j.int("conversation", int64(a.Conversation.ID))
+		j.str("direction", a.Direction.String())
+		j.int("offset", a.Offset)
+	}
+	j.str("kind", a.Kind)
+	j.str("detail", a.Detail)
+	return j.end()
+}
+
+// Summary prints the sums, as the last record.
+func (j *JSON) Summary(s *decode.Summary) error {
+	j.begin("capture")
+	j.str("file", j.File)
+	j.int("packets", s.Packets)
+	j.int("bytes", s.Bytes)
+	j.int("wire_bytes", s.WireBytes)
+	if s.Packets > 0 {
+		j.time("start", s.First)
+		j.time("end", s.Last)
+	}
+	j.bool("truncated", s.Truncated)
+	if s.Damage != "" {
+		j.str("damage", s.Damage)
+	}
+	j.name("link_types")
+	j.buf = append(j.buf, '[')
+	for i, l := range slices.Sorted(maps.Keys(s.Links)) {
+		if i > 0 {
+			j.buf = append(j.buf, ',')
+		}
+		j.buf = proto.AppendString(j.buf, capture.LinkType(l).String())
+	}
+	j.buf = append(j.buf, ']')
+	j.name("packets_by_kind")
+	j.buf = append(j.buf, '{')
+	for k := range packet.KindCount {
+		j.int(k.String(), s.Kinds[k])
+	}
+	j.buf = append(j.buf, '}')
+	j.int("undecoded", s.Undecoded())
+	j.name("reasons")
+	j.buf = append(j.buf, '{')
+	for _, r := range reasons(s) {
+		j.name(r.kind.String() + ": " + r.reason)
+		j.buf = strconv.AppendInt(j.buf, r.count, 10)
+	}
+	j.buf = append(j.buf, '}')
+	j.name("conversations")
+	j.buf = append(j.buf, '{')
+	j.int("tcp", s.Conversations[flow.TCP])
+	j.int("udp", s.Conversations[flow.UDP])
+	j.buf = append(j.buf, '}')
+	j.name("exchanges")
+	j.buf = append(j.buf, '{')
+	for _, st := range []proto.State{proto.Complete, proto.Unanswered, proto.Broken} {
+		j.int(st.String(), s.Exchanges[st])
+	}
+	j.buf = append(j.buf, '}')
+	j.name("anomalies")
+	j.buf = append(j.buf, '{')
+	for _, kind := range s.Anomalous() {
+		j.int(kind, s.Anomalies[kind])
+	}
+	j.buf = append(j.buf, '}')
+	j.int("bad_checksums", s.BadChecksums)
+	if err := j.end(); err != nil {
+		return err
+	}
+	return j.Flush()
+}

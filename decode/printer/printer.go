@@ -1,0 +1,84 @@
+// Package printer shows conversations and exchanges: as text for people, as JSON
+// Lines for programs. Each printer is a decode.Sink, at the end of the journey.
+//
+// What a packet holds is never trusted on its way out: text is made harmless for
+// a terminal before it is written, JSON is escaped. A JSON printer keeps nothing
+// but the line it writes; the table of a text printer is bounded by PageRows.
+package printer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"netlab/decode"
+	"netlab/decode/packet"
+	"netlab/decode/proto"
+)
+
+// Hider puts what must not be shown out of sight.
+type Hider interface {
+	// Hide returns what to show in place of a body, which may be the same.
+	Hide(proto.Body) proto.Body
+}
+
+// Clean makes text harmless for a terminal: control characters, escape sequences
+// and what turns the direction of writing are shown by their numbers.
+func Clean(s string) string {
+	if !strings.ContainsFunc(s, harmful) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case harmful(r):
+			if r < 0x100 {
+				fmt.Fprintf(&b, `\x%02x`, r)
+			} else {
+				fmt.Fprintf(&b, `\u%04x`, r)
+			}
+		default:
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// harmful reports whether a terminal might do something else with r than show
+// it: C0 and C1 controls, separators, bidirectional marks.
+func harmful(r rune) bool {
+	switch {
+	case r < ' ', 0x7f <= r && r < 0xa0:
+		return true
+	case r == 0x061c, 0x200b <= r && r <= 0x200f, 0x2028 <= r && r <= 0x202e, 0x2060 <= r && r <= 0x206f, r == 0xfeff:
+		return true
+	}
+	return false
+}
+
+// reason is a line of a Summary's account.
+type reason struct {
+	kind   packet.Kind
+	reason string
+	count  int64
+}
+
+// reasons lists why packets carried no transport, the most frequent first.
+func reasons(s *decode.Summary) []reason {
+	var list []reason
+	for k, m := range s.Reasons {
+		for r, n := range m {
+			list = append(list, reason{k, r.String(), n})
+		}
+	}
+	slices.SortFunc(list, func(a, b reason) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(b.count, a.count), cmp.Compare(a.reason, b.reason))
+	})
+	return list
+}

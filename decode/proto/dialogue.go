@@ -1,0 +1,571 @@
+package proto
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"netlab/decode/flow"
+)
+
+// MaxBuffered bounds the bytes of one direction that a parser may leave for
+// later: the head of a message must fit. Browsers and servers stop at 8 to 256
+// KiB.
+const MaxBuffered = 1 << 20
+
+// maxHeld bounds the events of a conversation that wait for its protocol to be
+// found: an opening sent byte by byte fits.
+const maxHeld = 2048
+
+// MaxWaiting bounds the requests of a conversation that wait for a response.
+const MaxWaiting = 4096
+
+// Receiver takes what a Dialogue finds.
+type Receiver interface {
+	// Exchange gets each exchange once, when nothing more can belong to it.
+	Exchange(*Exchange)
+	// Anomaly gets what is odd.
+	Anomaly(flow.Anomaly)
+}
+
+// Options of a Dialogue.
+type Options struct {
+	// Keep is how many bytes of each message to keep in Message.Raw; 0 keeps
+	// none.
+	Keep int64
+	// Protocol is what the conversation speaks; nil finds it from the bytes.
+	Protocol *Protocol
+}
+
+// Dialogue turns the ordered bytes of a conversation into exchanges.
+type Dialogue struct {
+	conv     *flow.Conversation
+	out      Receiver
+	opts     Options
+	protocol *Protocol // nil until found
+	parser   Parser
+	sides    [2]side
+	held     []held // what came before the protocol was found, in order
+	heldEnd  [2]bool
+	waiting  []*Exchange
+	count    int // exchanges begun
+}
+
+// side is what a Dialogue knows of one direction.
+type side struct {
+	buf      []byte // left by the parser
+	marks    []mark // where buf's bytes came from, oldest first
+	offset   int64  // of what the parser is shown next
+	length   int64  // bytes of the message in progress
+	start    mark   // of its first byte
+	last     mark   // of its last byte
+	raw      []byte
+	rawOver  int64
+	gapEnd   int64 // end of the last gap, for pairing
+	gapStart int64
+	ended    bool
+}
+
+// mark says where the bytes from an offset on came from.
+type mark struct {
+	offset int64
+	time   time.Time
+	packet int64
+	ack    int64
+}
+
+// held is an event that waits for the protocol to be found.
+type held struct {
+	d     flow.Direction
+	chunk flow.Chunk // when gap is zero; owned
+	gap   flow.Gap
+}
+
+// NewDialogue returns a Dialogue of conv that hands on to out.
+func NewDialogue(conv *flow.Conversation, out Receiver, opts Options) *Dialogue {
+	g := &Dialogue{conv: conv, out: out, opts: opts}
+	if opts.Protocol != nil {
+		g.speak(opts.Protocol)
+	}
+	return g
+}
+
+// Conversation returns who talks.
+func (g *Dialogue) Conversation() *flow.Conversation { return g.conv }
+
+// Protocol returns what the conversation speaks; nil when it is not known yet.
+func (g *Dialogue) Protocol() *Protocol { return g.protocol }
+
+// speak makes p the protocol from here on.
+func (g *Dialogue) speak(p *Protocol) {
+	g.protocol, g.parser = p, p.New(g)
+	if g.conv.Protocol == "" || g.conv.Protocol == Raw.Name {
+		g.conv.Protocol = p.Name
+	}
+}
+
+// Chunk adds the next bytes of a direction.
+func (g *Dialogue) Chunk(d flow.Direction, c flow.Chunk) {
+	if g.protocol == nil {
+		g.hold(held{d: d, chunk: c})
+		return
+	}
+	g.add(d, c)
+	g.find()
+}
+
+// Datagram adds one datagram of a direction, which ends where it ends. Cut says
+// how many bytes of it were cut off.
+func (g *Dialogue) Datagram(d flow.Direction, c flow.Chunk, cut int) {
+	if g.protocol == nil {
+		o := Opening{Transport: flow.UDP, Ended: [2]bool{true, true}}
+		o.First[d] = c.Data
+		g.speak(Find(o))
+	}
+	s := &g.sides[d]
+	at := mark{c.Offset, c.Time, c.Packet, c.Ack}
+	s.offset, s.start, s.last, s.length = c.Offset, at, at, 0
+	data := c.Data
+	for {
+		n, m := g.next(d, data, true)
+		g.keep(s, data[:n])
+		s.offset += int64(n)
+		data = data[n:]
+		if m != nil {
+			if cut > 0 && m.Complete {
+				m.Complete, m.Why = false, fmt.Sprintf("%d bytes were cut off by the snapshot length", cut)
+			}
+			g.message(m)
+		}
+		if len(data) == 0 || n == 0 && m == nil {
+			return
+		}
+	}
+}
+
+// Gap says that bytes of a direction are missing.
+func (g *Dialogue) Gap(d flow.Direction, gap flow.Gap) {
+	if g.protocol == nil {
+		g.hold(held{d: d, gap: gap})
+		return
+	}
+	g.gap(d, gap)
+	g.find()
+}
+
+// End says that a direction sends no more. More may still come after a lie.
+func (g *Dialogue) End(d flow.Direction) {
+	g.heldEnd[d] = true
+	if g.protocol != nil {
+		g.end(d)
+	}
+	g.find()
+}
+
+// Close ends both directions, and hands on what still waits.
+func (g *Dialogue) Close() {
+	g.heldEnd = [2]bool{true, true}
+	// Datagrams have ended each for itself. In a stream, each switch to another
+	// protocol may leave something to find.
+	for range len(registry) {
+		if g.conv.Transport == flow.UDP {
+			break
+		}
+		if g.protocol != nil {
+			g.end(flow.ClientToServer)
+		}
+		if g.protocol != nil {
+			g.end(flow.ServerToClient)
+		}
+		if g.protocol != nil {
+			break
+		}
+		g.find()
+	}
+	for len(g.waiting) > 0 {
+		g.unanswered(0)
+	}
+}
+
+// hold keeps an event until the protocol is found.
+func (g *Dialogue) hold(h held) {
+	if n := len(g.held); n > 0 && h.gap.Length > 0 && g.held[n-1].d == h.d && g.held[n-1].gap.Length > 0 {
+		g.held[n-1].gap.Length += h.gap.Length
+		return
+	}
+	h.chunk.Data = bytes.Clone(h.chunk.Data)
+	g.held = append(g.held, h)
+	g.find()
+}
+
+// find looks for the protocol in what is held, and lets that go when it is found.
+func (g *Dialogue) find() {
+	if g.protocol != nil {
+		return
+	}
+	o := Opening{Transport: flow.TCP, Ended: g.heldEnd}
+	for _, h := range g.held {
+		switch {
+		case h.gap.Length > 0:
+			// What follows a gap is no beginning, unless it is all there is.
+			o.Ended[h.d] = o.Ended[h.d] || len(o.First[h.d]) > 0
+		case !o.Ended[h.d] || g.heldEnd[h.d]:
+			o.First[h.d] = append(o.First[h.d], h.chunk.Data...)
+		}
+	}
+	if len(g.held) > maxHeld {
+		o.Ended = [2]bool{true, true}
+	}
+	p := &Raw
+	if len(o.First[0])+len(o.First[1]) > 0 {
+		p = Find(o)
+	} else if !(o.Ended[0] && o.Ended[1]) {
+		return
+	}
+	if p == nil {
+		return
+	}
+	g.speak(p)
+	list := g.held
+	g.held = nil
+	for _, h := range list {
+		switch {
+		case g.protocol == nil: // it switched again
+			g.held = append(g.held, h)
+		case h.gap.Length > 0:
+			g.gap(h.d, h.gap)
+		default:
+			g.add(h.d, h.chunk)
+		}
+	}
+	for d, ended := range g.heldEnd {
+		if ended && g.protocol != nil {
+			g.end(flow.Direction(d))
+		}
+	}
+}
+
+// add shows the parser what is buffered of d with c behind it.
+func (g *Dialogue) add(d flow.Direction, c flow.Chunk) {
+	s := &g.sides[d]
+	at := mark{c.Offset, c.Time, c.Packet, c.Ack}
+	if len(s.buf) == 0 {
+		// Nothing was left: the bytes are shown where they lie.
+		s.offset = c.Offset
+		s.marks = append(s.marks[:0], at)
+		left := g.run(d, c.Data, false)
+		s.buf = append(s.buf, left...)
+	} else {
+		s.marks = append(s.marks, at)
+		s.buf = append(s.buf, c.Data...)
+		left := g.run(d, s.buf, false)
+		s.buf = s.buf[:copy(s.buf, left)]
+	}
+	if len(s.buf) > MaxBuffered && g.protocol != nil {
+		g.anomaly(flow.MessageLimit, d, s.offset, s.last, fmt.Sprintf("%d bytes without the end of a message head", len(s.buf)))
+		g.lose(d, 0)
+	}
+	g.other(d.Reverse())
+}
+
+// other shows the parser what it left of the other direction, which may make
+// sense now.
+func (g *Dialogue) other(d flow.Direction) {
+	s := &g.sides[d]
+	if len(s.buf) == 0 || g.protocol == nil {
+		return
+	}
+	buf := s.buf
+	left := g.run(d, buf, s.ended)
+	s.buf = buf[:copy(buf, left)]
+}
+
+// next asks the parser.
+func (g *Dialogue) next(d flow.Direction, data []byte, end bool) (int, *Message) {
+	n, m := g.parser.Next(d, data, end)
+	if n < 0 || n > len(data) {
+		panic(fmt.Sprintf("BUG: the %s parser took %d of %d bytes", g.protocol.Name, n, len(data)))
+	}
+	return n, m
+}
+
+// run shows data to the parser until it wants no more of it, and returns what it
+// left.
+func (g *Dialogue) run(d flow.Direction, data []byte, end bool) []byte {
+	s := &g.sides[d]
+	for {
+		s.pass()
+		if s.length == 0 {
+			s.start = s.marks[0]
+			s.start.offset = s.offset
+		}
+		n, m := g.next(d, data, end)
+		if n > 0 {
+			g.keep(s, data[:n])
+			s.offset += int64(n)
+			data = data[n:]
+			s.lastByte()
+		}
+		if m != nil {
+			g.message(m)
+		}
+		switch {
+		case g.protocol == nil:
+			g.holdRest(d, data)
+			return nil
+		case n == 0 && m == nil, len(data) == 0 && !end:
+			return data
+		}
+	}
+}
+
+// holdRest keeps what an earlier protocol left, of both directions, for the next
+// one to be found from. The other direction's bytes were there before.
+func (g *Dialogue) holdRest(d flow.Direction, data []byte) {
+	r := &g.sides[d.Reverse()]
+	g.holdMarked(d.Reverse(), r.buf)
+	r.buf = nil
+	g.holdMarked(d, data)
+}
+
+func (g *Dialogue) holdMarked(d flow.Direction, data []byte) {
+	s := &g.sides[d]
+	for len(data) > 0 {
+		s.pass()
+		m, n := s.marks[0], int64(len(data))
+		if len(s.marks) > 1 {
+			n = min(n, s.marks[1].offset-s.offset)
+		}
+		g.held = append(g.held, held{d: d, chunk: flow.Chunk{
+			Data: bytes.Clone(data[:n]), Offset: s.offset, Time: m.time, Packet: m.packet, Ack: m.ack,
+		}})
+		s.offset += n
+		data = data[n:]
+	}
+}
+
+// pass drops the marks of bytes that are done with.
+func (s *side) pass() {
+	i := 0
+	for i+1 < len(s.marks) && s.marks[i+1].offset <= s.offset {
+		i++
+	}
+	if i > 0 {
+		s.marks = s.marks[:copy(s.marks, s.marks[i:])]
+	}
+	if len(s.marks) == 0 {
+		s.marks = append(s.marks, s.last)
+	}
+}
+
+// lastByte makes last the mark of the byte before offset.
+func (s *side) lastByte() {
+	for i := range s.marks {
+		if s.marks[i].offset >= s.offset {
+			return
+		}
+		s.last = s.marks[i]
+	}
+}
+
+// keep counts the bytes that a message takes, and copies them when asked to.
+func (g *Dialogue) keep(s *side, data []byte) {
+	s.length += int64(len(data))
+	room := g.opts.Keep - int64(len(s.raw))
+	if n := min(room, int64(len(data))); n > 0 {
+		s.raw = append(s.raw, data[:n]...)
+		data = data[n:]
+	}
+	s.rawOver += int64(len(data))
+}
+
+func (g *Dialogue) gap(d flow.Direction, gap flow.Gap) {
+	g.sides[d].gapStart, g.sides[d].gapEnd = gap.Offset, gap.Offset+gap.Length
+	g.lose(d, gap.Length)
+}
+
+// lose tells the parser that what it left is followed by n missing bytes.
+func (g *Dialogue) lose(d flow.Direction, n int64) {
+	s := &g.sides[d]
+	m := g.parser.Gap(d, s.buf, n)
+	if len(s.buf) > 0 {
+		g.keep(s, s.buf)
+		s.offset += int64(len(s.buf))
+		s.lastByte()
+		s.buf = s.buf[:0]
+	}
+	if m != nil {
+		g.message(m)
+	}
+	if s.length > 0 { // of a message that goes on behind the gap
+		s.length += n
+		s.rawOver += n
+	}
+	s.offset += n
+}
+
+func (g *Dialogue) end(d flow.Direction) {
+	s := &g.sides[d]
+	s.ended = true
+	if len(s.marks) == 0 {
+		s.marks = append(s.marks, s.last)
+	}
+	buf := s.buf
+	left := g.run(d, buf, true)
+	if len(left) > 0 {
+		// The parser keeps it for when the other direction has spoken.
+		s.buf = buf[:copy(buf, left)]
+	} else {
+		s.buf = nil
+	}
+	g.other(d.Reverse())
+}
+
+// Request returns the request that a response beginning now would answer.
+func (g *Dialogue) Request() *Message {
+	s := &g.sides[flow.ServerToClient]
+	if i := g.match(s.start.offset, s.start.ack); i >= 0 {
+		return g.waiting[i].Request
+	}
+	return nil
+}
+
+// match returns which of the waiting requests is answered, in order, by a
+// response that begins at offset and whose sender had acknowledged ack bytes;
+// -1 when it is none of them.
+//
+// After a gap in either direction, counting alone would pair every later message
+// wrongly. The acknowledgements tell better: a request sent after its sender had
+// read the bytes in the gap is not the one answered in the gap, and a request
+// that the server had not read can't be answered at all.
+func (g *Dialogue) match(offset, ack int64) int {
+	if len(g.waiting) == 0 {
+		return -1
+	}
+	i, s := 0, &g.sides[flow.ServerToClient]
+	for i+1 < len(g.waiting) {
+		older, newer := g.waiting[i].Request, g.waiting[i+1].Request
+		if !(newer.Ack > older.Ack && newer.Ack <= offset && older.Ack < s.gapEnd && s.gapStart < newer.Ack) {
+			break
+		}
+		i++
+	}
+	if ack != flow.NoAck && g.sides[flow.ClientToServer].gapEnd > 0 && g.waiting[i].Request.Offset >= ack {
+		return -1
+	}
+	return i
+}
+
+// message fills in what the parser does not know, and pairs the message.
+func (g *Dialogue) message(m *Message) {
+	s := &g.sides[m.Direction]
+	if m.Malformed {
+		g.anomaly(flow.MalformedMessage, m.Direction, s.start.offset, s.start, m.Why)
+	}
+	if m.Kind == Skipped {
+		s.raw, s.rawOver, s.length = nil, 0, 0
+		return
+	}
+	m.Time, m.Packet, m.Ack = s.start.time, s.start.packet, s.start.ack
+	m.End, m.LastPacket = s.last.time, s.last.packet
+	m.Offset, m.Length = s.start.offset, s.length
+	m.Raw, m.RawMissing = s.raw, s.rawOver
+	s.raw, s.rawOver, s.length = nil, 0, 0
+	g.pair(m)
+	if m.Next != "" {
+		g.switchTo(m.Next)
+	}
+}
+
+// switchTo goes on with another protocol behind the message just seen.
+func (g *Dialogue) switchTo(name string) {
+	for len(g.waiting) > 0 {
+		g.unanswered(0)
+	}
+	g.protocol, g.parser = nil, nil
+	if p := Lookup(name); p != nil {
+		g.speak(p)
+	}
+}
+
+// pair makes exchanges of messages.
+func (g *Dialogue) pair(m *Message) {
+	p := g.protocol
+	if p.Pairing == Alone {
+		g.emit(g.begin(m))
+		return
+	}
+	if m.Kind == Request {
+		g.waiting = append(g.waiting, g.begin(m))
+		if len(g.waiting) > MaxWaiting {
+			g.anomaly(flow.MessageLimit, m.Direction, m.Offset, g.sides[m.Direction].start, fmt.Sprintf("more than %d requests wait for a response", MaxWaiting))
+			g.unanswered(0)
+		}
+		return
+	}
+	i := -1
+	if p.Pairing == ByID {
+		for j, e := range g.waiting {
+			if e.Request.ID == m.ID {
+				i = j
+				break
+			}
+		}
+	} else {
+		i = g.match(m.Offset, m.Ack)
+		for ; i > 0; i-- {
+			g.unanswered(0) // their responses are in a gap
+		}
+	}
+	switch {
+	case i < 0:
+		g.emit(g.begin(m))
+	case m.Kind == Interim:
+		e := g.waiting[i]
+		e.Interim = append(e.Interim, m)
+	default:
+		e := g.waiting[i]
+		g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+		e.Response = m
+		g.emit(e)
+	}
+}
+
+// begin starts an exchange with m.
+func (g *Dialogue) begin(m *Message) *Exchange {
+	e := &Exchange{Conversation: g.conv, Protocol: g.protocol, Index: g.count}
+	g.count++
+	switch m.Kind {
+	case Request:
+		e.Request = m
+	case Interim:
+		e.Interim = []*Message{m}
+	default:
+		e.Response = m
+	}
+	return e
+}
+
+// unanswered gives up waiting for a response to the i-th request.
+func (g *Dialogue) unanswered(i int) {
+	e := g.waiting[i]
+	g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+	g.emit(e)
+}
+
+// emit hands on an exchange that has all it will get.
+func (g *Dialogue) emit(e *Exchange) {
+	switch {
+	case e.Request != nil && !e.Request.Complete, e.Response != nil && !e.Response.Complete:
+		e.State = Broken
+	case e.Request == nil && !e.Protocol.Unasked:
+		e.State = Broken
+	case e.Response == nil && e.Protocol.Pairing != Alone:
+		e.State = Unanswered
+	}
+	g.out.Exchange(e)
+}
+
+func (g *Dialogue) anomaly(kind string, d flow.Direction, offset int64, at mark, detail string) {
+	g.out.Anomaly(flow.Anomaly{Kind: kind, Detail: detail, Conversation: g.conv, Direction: d, Offset: offset, Packet: at.packet, Time: at.time})
+}

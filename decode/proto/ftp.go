@@ -1,0 +1,219 @@
+package proto
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"netlab/decode/flow"
+)
+
+// FTP is the control connection of the File Transfer Protocol (RFC 959).
+var FTP = Protocol{
+	Name:    "ftp",
+	Probe:   probeFTP,
+	New:     func(Waiting) Parser { return &ftpParser{} },
+	Unasked: true, // the greeting
+	Split:   true,
+}
+
+// maxFTPLine bounds a line; maxFTPReply a reply of several.
+const (
+	maxFTPLine  = 8 << 10
+	maxFTPReply = 64 << 10
+)
+
+// ftpCommands are what a client may begin with; a mail server's clients use none
+// of these first.
+var ftpCommands = map[string]bool{
+	"USER": true, "AUTH": true, "FEAT": true, "SYST": true, "OPTS": true, "PASS": true, "HOST": true,
+	"CLNT": true, "PBSZ": true, "PROT": true, "CWD": true, "PWD": true, "PORT": true, "PASV": true,
+	"EPSV": true, "EPRT": true, "TYPE": true, "RETR": true, "STOR": true, "LIST": true, "SIZE": true,
+}
+
+// FTPCommand is what a client says.
+type FTPCommand struct{ Command, Argument string }
+
+// Summary is the command; a password is not shown.
+func (c *FTPCommand) Summary() string {
+	switch {
+	case c.Argument == "":
+		return c.Command
+	case strings.EqualFold(c.Command, "PASS"):
+		return c.Command + " ***"
+	}
+	return c.Command + " " + c.Argument
+}
+
+// AppendJSON appends command and argument.
+func (c *FTPCommand) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `"command":`...)
+	dst = AppendString(dst, c.Command)
+	dst = append(dst, `,"argument":`...)
+	return AppendString(dst, c.Argument)
+}
+
+// FTPReply is what a server says.
+type FTPReply struct {
+	Code int
+	Text string // of all lines, without the code in the first and the last
+}
+
+// Summary is the code with the first line.
+func (r *FTPReply) Summary() string {
+	first, more, _ := strings.Cut(r.Text, "\n")
+	s := strconv.Itoa(r.Code) + " " + first
+	if more != "" {
+		s += "…"
+	}
+	return s
+}
+
+// AppendJSON appends code and text.
+func (r *FTPReply) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `"code":`...)
+	dst = strconv.AppendInt(dst, int64(r.Code), 10)
+	dst = append(dst, `,"text":`...)
+	return AppendString(dst, r.Text)
+}
+
+// probeFTP wants a reply from the server and a command from the client: either
+// alone could be mail.
+func probeFTP(o Opening) Verdict {
+	if o.Transport != flow.TCP {
+		return NoMatch
+	}
+	server, client := o.First[flow.ServerToClient], o.First[flow.ClientToServer]
+	for i := range min(3, len(server)) {
+		if !isDigit(server[i]) {
+			return NoMatch
+		}
+	}
+	if len(server) > 3 && server[3] != ' ' && server[3] != '-' {
+		return NoMatch
+	}
+	word := client
+	if i := bytes.IndexAny(client, " \r\n"); i >= 0 {
+		word = client[:i]
+	} else if len(client) > 4 {
+		return NoMatch
+	}
+	for _, b := range word {
+		if !('A' <= b && b <= 'Z' || 'a' <= b && b <= 'z') {
+			return NoMatch
+		}
+	}
+	switch {
+	case len(word) < len(client) && !ftpCommands[strings.ToUpper(string(word))]:
+		return NoMatch
+	case len(server) > 3 && len(word) < len(client):
+		return Match
+	case len(server) <= 3 && o.Ended[flow.ServerToClient], len(word) == len(client) && o.Ended[flow.ClientToServer]:
+		return NoMatch
+	}
+	return NeedMore
+}
+
+type ftpParser struct {
+	lost [2]bool // the next line may be the end of one
+}
+
+func (p *ftpParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
+	if len(data) == 0 {
+		return 0, nil
+	}
+	if p.lost[d] {
+		i := bytes.IndexByte(data, '\n')
+		p.lost[d] = i < 0 && !end
+		if i < 0 {
+			i = len(data) - 1
+		}
+		return i + 1, &Message{Direction: d, Kind: Skipped}
+	}
+	if d == flow.ServerToClient {
+		return p.reply(data, end)
+	}
+	n, line, why := takeLine(data, end, maxFTPLine)
+	if n == 0 {
+		return 0, nil
+	}
+	command, argument, _ := strings.Cut(line, " ")
+	if command == "" {
+		return n, &Message{Direction: d, Kind: Skipped}
+	}
+	return n, &Message{Direction: d, Complete: why == "", Why: why, Body: &FTPCommand{command, argument}}
+}
+
+// takeLine takes a line: its length with its end, its text, and what is wrong
+// with it. It returns 0 when more is needed.
+func takeLine(data []byte, end bool, limit int) (int, string, string) {
+	i := bytes.IndexByte(data[:min(len(data), limit)], '\n')
+	switch {
+	case i >= 0:
+		return i + 1, trimEOL(string(data[:i])), ""
+	case len(data) >= limit:
+		return limit, string(data[:limit]), "the line is too long"
+	case end && len(data) > 0:
+		return len(data), string(data), "the connection ended inside the line"
+	}
+	return 0, "", ""
+}
+
+// reply takes a reply, which may have several lines (RFC 959, section 4.2).
+func (p *ftpParser) reply(data []byte, end bool) (int, *Message) {
+	d := flow.ServerToClient
+	n, line, why := takeLine(data, end, maxFTPLine)
+	if n == 0 {
+		return 0, nil
+	}
+	code, more, ok := replyCode(line)
+	if !ok {
+		return n, &Message{Direction: d, Kind: Skipped, Malformed: true, Why: fmt.Sprintf("%.40q is not an FTP reply", line)}
+	}
+	r := &FTPReply{Code: code, Text: strings.TrimPrefix(line[3:], " ")}
+	if more {
+		r.Text = line[4:]
+	}
+	for more && why == "" {
+		if n > maxFTPReply {
+			why = "the reply is too long"
+			break
+		}
+		m, line, w := takeLine(data[n:], end, maxFTPLine)
+		if m == 0 && end {
+			why = "the connection ended inside the reply"
+			break
+		}
+		if m == 0 {
+			return 0, nil
+		}
+		n, why = n+m, w
+		if last, cont, ok := replyCode(line); ok && last == code && !cont {
+			line, more = strings.TrimPrefix(line[3:], " "), false
+		}
+		r.Text += "\n" + line
+	}
+	m := &Message{Direction: d, Kind: Response, Complete: why == "", Why: why, Body: r}
+	switch {
+	case code < 200:
+		m.Kind = Interim
+	case code == 234: // RFC 4217, section 4: TLS begins
+		m.Next = Anything
+	}
+	return n, m
+}
+
+// replyCode reads the code of a reply's line, and whether more lines follow.
+func replyCode(line string) (code int, more, ok bool) {
+	if len(line) < 3 || !isDigit(line[0]) || !isDigit(line[1]) || !isDigit(line[2]) || len(line) > 3 && line[3] != ' ' && line[3] != '-' {
+		return 0, false, false
+	}
+	code = int(line[0]-'0')*100 + int(line[1]-'0')*10 + int(line[2]-'0')
+	return code, len(line) > 3 && line[3] == '-', true
+}
+
+func (p *ftpParser) Gap(d flow.Direction, data []byte, n int64) *Message {
+	p.lost[d] = true
+	return nil
+}

@@ -1,0 +1,457 @@
+package proto
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"netlab/decode/flow"
+)
+
+// HTTP is HTTP/1.x as RFC 9112 has it, read as it is and not as it should be:
+// start lines and fields are kept to the letter, and what breaks the rules is
+// reported, not refused.
+var HTTP = Protocol{
+	Name:  "http",
+	Probe: probeHTTP,
+	New:   func(w Waiting) Parser { return &httpParser{waiting: w} },
+}
+
+// maxHead bounds start line and fields; the most lenient servers take 256 KiB.
+const maxHead = 512 << 10
+
+// HTTPMessage is the head of an HTTP message, and what became of its body.
+type HTTPMessage struct {
+	// Head holds the start line and the fields with the empty line behind them,
+	// byte for byte. The strings below are parts of it.
+	Head    string
+	Version string // "HTTP/1.1"; empty in a request line without one
+	// Method and Target are a request's, Status and Reason a response's.
+	Method, Target string
+	Status         int
+	Reason         string
+	Fields         []Field
+	// BodyBytes counts the content as it was transferred, without the framing of
+	// chunks; BodyMissing how much of it was never seen.
+	BodyBytes, BodyMissing int64
+	// Chunked tells the framing; Trailer are the fields behind the last chunk.
+	Chunked bool
+	Trailer []Field
+}
+
+// Field is a header field.
+type Field struct{ Name, Value string }
+
+// IsRequest tells requests from responses.
+func (h *HTTPMessage) IsRequest() bool { return h.Status == 0 }
+
+// Get returns the first field of that name, and whether there is one.
+func (h *HTTPMessage) Get(name string) (string, bool) {
+	for i := range h.Fields {
+		if strings.EqualFold(h.Fields[i].Name, name) {
+			return h.Fields[i].Value, true
+		}
+	}
+	return "", false
+}
+
+// Values calls f for each element of the comma-separated fields of that name
+// (RFC 9110, section 5.6.1), in lower case.
+func (h *HTTPMessage) Values(name string, f func(string)) {
+	for i := range h.Fields {
+		if !strings.EqualFold(h.Fields[i].Name, name) {
+			continue
+		}
+		for v := range strings.SplitSeq(h.Fields[i].Value, ",") {
+			if v = strings.ToLower(strings.Trim(v, " \t")); v != "" {
+				f(v)
+			}
+		}
+	}
+}
+
+// Has reports whether a comma-separated field contains an element.
+func (h *HTTPMessage) Has(name, element string) bool {
+	found := false
+	h.Values(name, func(v string) { found = found || v == element })
+	return found
+}
+
+// Summary is the start line without the version, with the body's size.
+func (h *HTTPMessage) Summary() string {
+	size := ""
+	if h.BodyBytes > 0 || h.Status >= 200 && h.Status != 204 && h.Status != 304 {
+		size = fmt.Sprintf(", %d bytes", h.BodyBytes)
+		if h.BodyBytes == 1 {
+			size = ", 1 byte"
+		}
+	}
+	if h.IsRequest() {
+		host, _ := h.Get("Host")
+		if strings.HasPrefix(h.Target, "/") {
+			return h.Method + " " + host + h.Target + size
+		}
+		return h.Method + " " + h.Target + size
+	}
+	s := strconv.Itoa(h.Status)
+	if h.Reason != "" {
+		s += " " + h.Reason
+	}
+	return s + size
+}
+
+// AppendJSON appends what the promised records of requests and responses hold.
+func (h *HTTPMessage) AppendJSON(dst []byte) []byte {
+	if h.IsRequest() {
+		dst = append(dst, `"method":`...)
+		dst = AppendString(dst, h.Method)
+		dst = append(dst, `,"target":`...)
+		dst = AppendString(dst, h.Target)
+		dst = append(dst, `,"host":`...)
+		if host, ok := h.Get("Host"); ok {
+			dst = AppendString(dst, host)
+		} else {
+			dst = append(dst, "null"...)
+		}
+	} else {
+		dst = append(dst, `"status":`...)
+		dst = strconv.AppendInt(dst, int64(h.Status), 10)
+		dst = append(dst, `,"reason":`...)
+		dst = AppendString(dst, h.Reason)
+	}
+	dst = append(dst, `,"version":`...)
+	dst = AppendString(dst, h.Version)
+	dst = append(dst, `,"headers":`...)
+	dst = appendFields(dst, h.Fields)
+	dst = append(dst, `,"body_bytes":`...)
+	dst = strconv.AppendInt(dst, h.BodyBytes, 10)
+	if h.BodyMissing > 0 {
+		dst = append(dst, `,"body_missing":`...)
+		dst = strconv.AppendInt(dst, h.BodyMissing, 10)
+	}
+	if len(h.Trailer) > 0 {
+		dst = append(dst, `,"trailers":`...)
+		dst = appendFields(dst, h.Trailer)
+	}
+	return dst
+}
+
+func appendFields(dst []byte, fields []Field) []byte {
+	dst = append(dst, '[')
+	for i := range fields {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '[')
+		dst = AppendString(dst, fields[i].Name)
+		dst = append(dst, ',')
+		dst = AppendString(dst, fields[i].Value)
+		dst = append(dst, ']')
+	}
+	return append(dst, ']')
+}
+
+// httpParser reads both directions of a connection.
+type httpParser struct {
+	waiting Waiting
+	sides   [2]httpSide
+	// tunnel is a request that may turn the connection into something else: what
+	// the client sends behind it is not looked at until its answer is there.
+	tunnel *HTTPMessage
+}
+
+// httpSide is one direction.
+type httpSide struct {
+	msg     *HTTPMessage // whose body is being read; nil between messages
+	kind    Kind
+	body    httpBody
+	next    string // what comes after msg, as Message.Next
+	problem string // what is malformed in msg
+	scanned int    // how much of the buffer holds no end of a head
+	lost    bool   // the place in the stream is lost: look for a message's beginning
+	ended   bool
+}
+
+// Next reads what is next of a direction.
+func (p *httpParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
+	s := &p.sides[d]
+	s.ended = s.ended || end
+	if s.msg != nil {
+		return p.body(d, data, end)
+	}
+	if d == flow.ClientToServer && p.tunnel != nil && !p.sides[flow.ServerToClient].ended {
+		return 0, nil
+	}
+	if len(data) == 0 {
+		return 0, nil
+	}
+	if s.lost {
+		if n := p.resync(d, data, end); n != 0 {
+			s.scanned = 0
+			return n, &Message{Direction: d, Kind: Skipped}
+		}
+	}
+	if n := leadingLines(data); n > 0 {
+		s.scanned = 0
+		return n, &Message{Direction: d, Kind: Skipped} // RFC 9112, section 2.2
+	}
+	if string(data) == "\r" && !end {
+		return 0, nil
+	}
+	return p.head(d, data, end)
+}
+
+// leadingLines counts the empty lines before a message.
+func leadingLines(data []byte) int {
+	n := 0
+	for n < len(data) && (data[n] == '\n' || data[n] == '\r' && n+1 < len(data) && data[n+1] == '\n') {
+		n++
+	}
+	return n
+}
+
+// head reads a start line and the fields behind it.
+func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Message) {
+	s := &p.sides[d]
+	verdict := startLine(d, data, false)
+	if verdict == NoMatch || verdict == NeedMore && end {
+		s.lost, s.scanned = true, 0
+		n := p.resync(d, data, end)
+		return n, &Message{Direction: d, Kind: Skipped, Malformed: true, Why: fmt.Sprintf("%.40q is not the beginning of an HTTP message", data[:n])}
+	}
+	if verdict == NeedMore {
+		return 0, nil
+	}
+	n := endOfHead(data, s.scanned)
+	why := ""
+	switch {
+	case n > maxHead || n < 0 && len(data) >= maxHead:
+		n, why = maxHead, "the head is too large"
+	case n < 0 && !end:
+		s.scanned = len(data)
+		return 0, nil
+	case n < 0:
+		n, why = len(data), "the connection ended inside the head"
+	}
+	s.scanned, s.lost = 0, why != ""
+	p.begin(d, data[:n])
+	if why != "" {
+		return n, p.done(d, why)
+	}
+	if s.body.over() {
+		return n, p.done(d, "")
+	}
+	return n, nil
+}
+
+// begin parses a head and finds how its body is framed.
+func (p *httpParser) begin(d flow.Direction, head []byte) {
+	s := &p.sides[d]
+	h := &HTTPMessage{Head: string(head)}
+	s.msg, s.kind, s.next, s.problem = h, Request, "", ""
+	line, rest := cutLine(h.Head)
+	if d == flow.ClientToServer {
+		h.Method, h.Target, h.Version = requestLine(line)
+		if h.Version == "" {
+			s.problem = "the request line has no version"
+		}
+	} else {
+		s.kind = Response
+		h.Version, h.Status, h.Reason = statusLine(line)
+	}
+	var bad string
+	h.Fields, bad = parseFields(rest)
+	if s.problem == "" {
+		s.problem = bad
+	}
+	if d == flow.ClientToServer {
+		p.requestBody(h, s)
+	} else {
+		p.responseBody(h, s)
+	}
+	h.Chunked = s.body.framing == framedChunks
+}
+
+// requestBody finds the framing of a request's body (RFC 9112, section 6.3).
+func (p *httpParser) requestBody(h *HTTPMessage, s *httpSide) {
+	s.body = httpBody{}
+	length, problem := contentLength(h)
+	switch {
+	case hasField(h, "Transfer-Encoding"):
+		s.body.framing = framedChunks
+		if last := lastElement(h, "Transfer-Encoding"); last != "chunked" {
+			problem = fmt.Sprintf("a request with transfer coding %q has no end", last)
+			s.body.framing = framedLength
+		}
+	case length > 0:
+		s.body.framing, s.body.left = framedLength, length
+	}
+	if s.problem == "" {
+		s.problem = problem
+	}
+	if h.Method == "CONNECT" || hasField(h, "Upgrade") && h.Has("Connection", "upgrade") {
+		p.tunnel = h
+	}
+}
+
+// responseBody does so for a response, which depends on the request.
+func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide) {
+	s.body = httpBody{}
+	request := p.tunnel
+	if m := p.waiting.Request(); m != nil {
+		request = m.Body.(*HTTPMessage)
+	}
+	method := ""
+	if request != nil {
+		method = request.Method
+	}
+	if h.Status >= 100 && h.Status < 200 && h.Status != 101 {
+		s.kind = Interim
+		return
+	}
+	if p.tunnel != nil && p.tunnel == request {
+		p.tunnel = nil
+		if h.Status == 101 || method == "CONNECT" && h.Status/100 == 2 {
+			s.next = Anything
+			if up, ok := h.Get("Upgrade"); ok && h.Status == 101 && Lookup(strings.ToLower(up)) != nil {
+				s.next = strings.ToLower(up)
+			}
+			return
+		}
+	}
+	if h.Status == 101 || h.Status == 204 || h.Status == 304 || method == "HEAD" {
+		return
+	}
+	length, problem := contentLength(h)
+	switch {
+	case hasField(h, "Transfer-Encoding"):
+		s.body.framing = framedChunks
+		if lastElement(h, "Transfer-Encoding") != "chunked" {
+			s.body.framing = framedClose
+		}
+	case length >= 0:
+		s.body.framing, s.body.left = framedLength, length
+	default:
+		s.body.framing = framedClose
+	}
+	if s.problem == "" {
+		s.problem = problem
+	}
+}
+
+func hasField(h *HTTPMessage, name string) bool {
+	_, ok := h.Get(name)
+	return ok
+}
+
+func lastElement(h *HTTPMessage, name string) string {
+	last := ""
+	h.Values(name, func(v string) { last = v })
+	return last
+}
+
+// contentLength returns the declared length, -1 when there is none, and what is
+// wrong with it. When lengths disagree, the first counts.
+func contentLength(h *HTTPMessage) (int64, string) {
+	length, problem := int64(-1), ""
+	h.Values("Content-Length", func(v string) {
+		n, err := strconv.ParseUint(v, 10, 63)
+		switch {
+		case err != nil || v[0] == '+':
+			problem = fmt.Sprintf("malformed Content-Length %q", v)
+		case length < 0:
+			length = int64(n)
+		case length != int64(n):
+			problem = fmt.Sprintf("Content-Length is both %d and %d", length, n)
+		}
+	})
+	if length >= 0 && hasField(h, "Transfer-Encoding") && problem == "" {
+		problem = "both Content-Length and Transfer-Encoding"
+	}
+	return length, problem
+}
+
+// body reads on in a body.
+func (p *httpParser) body(d flow.Direction, data []byte, end bool) (int, *Message) {
+	s := &p.sides[d]
+	n, err := s.body.take(data)
+	switch {
+	case err != "":
+		s.problem, s.lost = err, true
+		return n, p.done(d, err)
+	case s.body.over():
+		return n, p.done(d, "")
+	case end && s.body.framing == framedClose:
+		return len(data), p.done(d, "")
+	case end && n == 0:
+		return len(data), p.done(d, "the connection ended inside the body"+s.body.wanting())
+	}
+	return n, nil
+}
+
+// done ends the message of a direction.
+func (p *httpParser) done(d flow.Direction, why string) *Message {
+	s := &p.sides[d]
+	h := s.msg
+	h.BodyBytes, h.BodyMissing = s.body.bytes, s.body.missing
+	if s.body.trailer != nil {
+		h.Trailer, _ = parseFields(string(s.body.trailer))
+	}
+	m := &Message{Direction: d, Kind: s.kind, Body: h, Next: s.next, Complete: why == "" && s.body.missing == 0, Why: why}
+	if why == "" && s.body.missing > 0 {
+		m.Why = fmt.Sprintf("%d bytes of the body were not captured", s.body.missing)
+	}
+	if s.problem != "" {
+		m.Malformed = true
+		if m.Why == "" {
+			m.Why = s.problem
+		}
+	}
+	s.msg, s.body, s.next, s.problem = nil, httpBody{}, "", ""
+	return m
+}
+
+// Gap goes on behind missing bytes when they lie within a body, else it ends the
+// message and looks for the beginning of another.
+func (p *httpParser) Gap(d flow.Direction, data []byte, n int64) *Message {
+	s := &p.sides[d]
+	s.scanned = 0
+	if d == flow.ServerToClient {
+		p.tunnel = nil // its answer may be missing
+	}
+	if s.msg != nil {
+		if len(data) == 0 && s.body.skip(n) {
+			if s.body.over() {
+				return p.done(d, "")
+			}
+			return nil
+		}
+		s.lost = true
+		return p.done(d, "a gap in the recording")
+	}
+	wasLost := s.lost
+	s.lost = true
+	if wasLost || startLine(d, data, true) != Match {
+		return nil
+	}
+	p.begin(d, data)
+	s.next = ""
+	return p.done(d, "a gap in the recording, inside the head")
+}
+
+// resync returns how many bytes to skip before something that looks like the
+// beginning of a message; 0 when it is there.
+func (p *httpParser) resync(d flow.Direction, data []byte, end bool) int {
+	for line := 0; line < len(data); {
+		if v := startLine(d, data[line:], true); v == Match || v == NeedMore && !end {
+			return line
+		}
+		i := bytes.IndexByte(data[line:], '\n')
+		if i < 0 {
+			break
+		}
+		line += i + 1
+	}
+	return len(data)
+}

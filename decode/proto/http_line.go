@@ -1,0 +1,221 @@
+package proto
+
+import (
+	"bytes"
+	"strings"
+
+	"netlab/decode/flow"
+)
+
+// maxStartLine bounds a request or status line. Servers stop at 8 KiB (RFC 9112,
+// section 3 asks for that much).
+const maxStartLine = 64 << 10
+
+// maxMethod bounds a method; the longest registered one has 16 letters.
+const maxMethod = 32
+
+// probeHTTP knows HTTP/1.x by a request line from the client or a status line
+// from the server.
+func probeHTTP(o Opening) Verdict {
+	if o.Transport != flow.TCP {
+		return NoMatch
+	}
+	verdict := NoMatch
+	for d := range o.First {
+		first := o.First[d][leadingLines(o.First[d]):]
+		v := startLine(flow.Direction(d), first, false)
+		if len(first) == 0 {
+			v = NeedMore
+		}
+		switch {
+		case v == Match:
+			// The preface of HTTP/2 (RFC 9113, section 3.4) looks like a request.
+			if bytes.HasPrefix(first, []byte("PRI * HTTP/2")) {
+				return NoMatch
+			}
+			// A request line without a version could be anybody's.
+			if d == 0 && !bytes.Contains(first[:bytes.IndexByte(first, '\n')], []byte("HTTP/")) && !bytes.HasPrefix(o.First[1], []byte("HTTP/")) {
+				v = NeedMore
+				if len(o.First[1]) > 0 || o.Ended[1] {
+					v = NoMatch
+				}
+				verdict = max(verdict, v)
+				continue
+			}
+			return Match
+		case v == NeedMore && !o.Ended[d]:
+			verdict = NeedMore
+		}
+	}
+	return verdict
+}
+
+// startLine tells whether data begins with a request line or, from a server, a
+// status line. A strict answer needs the version in a request line, which is
+// also a match without one when its method is a usual one.
+func startLine(d flow.Direction, data []byte, strict bool) Verdict {
+	i := bytes.IndexByte(data, '\n')
+	if d == flow.ServerToClient {
+		if i < 0 {
+			return couldBeStatus(data)
+		}
+		if i <= maxStartLine && couldBeStatus(data[:i]) != NoMatch {
+			if v, _, _ := statusLine(trimEOL(string(data[:i]))); v != "" {
+				return Match
+			}
+		}
+		return NoMatch
+	}
+	if i < 0 {
+		return couldBeRequest(data)
+	}
+	if i > maxStartLine || couldBeRequest(data[:i]) == NoMatch {
+		return NoMatch
+	}
+	if method, target, version := requestLine(trimEOL(string(data[:i]))); version != "" || !strict && knownMethods[method] && target != "" && !strings.Contains(target, " ") {
+		return Match
+	}
+	return NoMatch
+}
+
+// knownMethods are believed without a version behind the target.
+var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "DELETE": true, "OPTIONS": true}
+
+// couldBeRequest judges what may be the first part of a request line: a token,
+// a space, and no control characters.
+func couldBeRequest(data []byte) Verdict {
+	space := bytes.IndexByte(data, ' ')
+	method := data
+	if space >= 0 {
+		method = data[:space]
+	}
+	if space == 0 || len(method) > maxMethod || len(data) > maxStartLine {
+		return NoMatch
+	}
+	for _, b := range method {
+		if !isToken(b) {
+			return NoMatch
+		}
+	}
+	return NeedMore
+}
+
+func couldBeStatus(data []byte) Verdict {
+	const start = "HTTP/"
+	n := min(len(data), len(start))
+	if string(data[:n]) != start[:n] || len(data) > maxStartLine {
+		return NoMatch
+	}
+	return NeedMore
+}
+
+// isToken reports whether b may stand in a token (RFC 9110, section 5.6.2).
+func isToken(b byte) bool {
+	switch {
+	case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':
+		return true
+	}
+	return strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
+}
+
+func trimEOL(s string) string {
+	s = strings.TrimSuffix(s, "\n")
+	return strings.TrimSuffix(s, "\r")
+}
+
+// cutLine splits off the first line, without its end.
+func cutLine(s string) (line, rest string) {
+	i := strings.IndexByte(s, '\n')
+	if i < 0 {
+		return trimEOL(s), ""
+	}
+	return trimEOL(s[:i]), s[i+1:]
+}
+
+// requestLine splits a request line. The target may hold spaces, though it must
+// not: the version is what stands behind the last one. Without one, version is
+// empty.
+func requestLine(line string) (method, target, version string) {
+	method, rest, ok := strings.Cut(line, " ")
+	if !ok {
+		return line, "", ""
+	}
+	rest = strings.TrimRight(rest, " \t")
+	if i := strings.LastIndexByte(rest, ' '); isVersion(rest[i+1:]) {
+		return method, strings.TrimSpace(rest[:max(i, 0)]), rest[i+1:]
+	}
+	return method, strings.TrimSpace(rest), ""
+}
+
+// isVersion reports whether s is "HTTP/" with two digits and a point between.
+func isVersion(s string) bool {
+	return len(s) == 8 && s[:5] == "HTTP/" && isDigit(s[5]) && s[6] == '.' && isDigit(s[7])
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
+// statusLine splits a status line; version is empty when it is none.
+func statusLine(line string) (version string, status int, reason string) {
+	version, rest, ok := strings.Cut(line, " ")
+	if !ok || !isVersion(version) {
+		return "", 0, ""
+	}
+	rest = strings.TrimLeft(rest, " ")
+	if len(rest) < 3 || !isDigit(rest[0]) || !isDigit(rest[1]) || !isDigit(rest[2]) || rest[0] == '0' || len(rest) > 3 && rest[3] != ' ' {
+		return "", 0, ""
+	}
+	status = int(rest[0]-'0')*100 + int(rest[1]-'0')*10 + int(rest[2]-'0')
+	return version, status, strings.Trim(rest[3:], " ")
+}
+
+// endOfHead returns where the empty line behind a head ends, -1 when it is not
+// there. The first from bytes are known to hold no end.
+func endOfHead(data []byte, from int) int {
+	for i := max(0, from-3); ; {
+		j := bytes.IndexByte(data[i:], '\n')
+		if j < 0 {
+			return -1
+		}
+		i += j + 1
+		switch {
+		case i < len(data) && data[i] == '\n':
+			return i + 1
+		case i+1 < len(data) && data[i] == '\r' && data[i+1] == '\n':
+			return i + 2
+		}
+	}
+}
+
+// parseFields splits header fields, as parts of s, and says what is wrong with
+// them. A folded line belongs to the value before it (RFC 9112, section 5.2).
+func parseFields(s string) (fields []Field, problem string) {
+	n := strings.Count(s, "\n")
+	if n <= 1 && trimEOL(s) == "" {
+		return nil, ""
+	}
+	fields = make([]Field, 0, n)
+	value := 0 // where the last field's value begins in s
+	for pos := 0; pos < len(s); {
+		line, rest := cutLine(s[pos:])
+		start := pos
+		pos = len(s) - len(rest)
+		if line == "" {
+			break
+		}
+		if (line[0] == ' ' || line[0] == '\t') && len(fields) > 0 {
+			fields[len(fields)-1].Value = strings.TrimSpace(s[value : start+len(line)])
+			continue
+		}
+		name, v, ok := strings.Cut(line, ":")
+		if !ok {
+			problem = "a header line without a colon"
+			name, v = line, ""
+		} else if name == "" || strings.TrimRight(name, " \t") != name {
+			problem = "white space or nothing before the colon of a header line"
+			name = strings.TrimRight(name, " \t")
+		}
+		value = start + len(line) - len(v)
+		fields = append(fields, Field{name, strings.Trim(v, " \t")})
+	}
+	return fields, problem
+}

@@ -1,0 +1,219 @@
+package proto
+
+import (
+	"time"
+
+	"netlab/decode/flow"
+)
+
+// Protocol is what a protocol's file provides, and a line of the registry.
+type Protocol struct {
+	// Name is as users type it and as "type" in JSON.
+	Name string
+	// Probe tells from the first bytes whether a conversation speaks it.
+	Probe func(Opening) Verdict
+	// New returns a parser of one conversation.
+	New func(Waiting) Parser
+	// Pairing says how messages become exchanges.
+	Pairing Pairing
+	// Unasked means that a response nobody asked for is normal.
+	Unasked bool
+	// RequestName is what JSON calls the request: "request" when empty.
+	RequestName string
+	// Split means that JSON has a record for each message in place of one for
+	// the exchange.
+	Split bool
+	// AppendJSON appends an exchange as `"name":value,…` when request and
+	// response side by side are not its form; else it is nil.
+	AppendJSON func(dst []byte, e *Exchange) []byte
+}
+
+// Opening is what a Probe looks at: the first bytes of a conversation.
+type Opening struct {
+	Transport flow.Transport
+	// First holds what is there of each direction.
+	First [2][]byte
+	// Ended says of each direction that no more will come.
+	Ended [2]bool
+}
+
+// Verdict is a Probe's answer.
+type Verdict uint8
+
+// The verdicts.
+const (
+	NoMatch Verdict = iota
+	NeedMore
+	Match
+)
+
+// Pairing says how messages become exchanges.
+type Pairing uint8
+
+// The ways of pairing.
+const (
+	// InOrder: a response answers the oldest request that waits.
+	InOrder Pairing = iota
+	// ByID: a response answers the oldest request with the same Message.ID.
+	ByID
+	// Alone: each message is an exchange of its own.
+	Alone
+)
+
+// Parser turns the bytes of one conversation into messages. Next has the shape
+// of bufio.SplitFunc with a direction in front.
+type Parser interface {
+	// Next gets what is buffered of a direction, and whether more can come. It
+	// returns how many bytes it is done with, and a message when those bytes
+	// completed one. Nothing of both asks for more. The message may be one of the
+	// other direction, which then takes none of these bytes. With end it must
+	// take all, in as many calls as it likes.
+	Next(d flow.Direction, data []byte, end bool) (advance int, m *Message)
+	// Gap says that n bytes of d are missing behind data, which Next was shown
+	// and left. The parser is done with data. It may return the message that was
+	// broken by the gap.
+	Gap(d flow.Direction, data []byte, n int64) *Message
+}
+
+// Waiting tells a parser about its conversation.
+type Waiting interface {
+	// Conversation returns who talks.
+	Conversation() *flow.Conversation
+	// Request returns the request that a response which begins with the bytes
+	// shown now would answer; nil when there is none.
+	Request() *Message
+}
+
+// Kind is a message's part in an exchange.
+type Kind uint8
+
+// The kinds.
+const (
+	Request Kind = iota
+	Response
+	// Interim is a response before the response, as HTTP's 100 Continue.
+	Interim
+	// Skipped bytes are none of the protocol's; they are no message and belong to
+	// no exchange.
+	Skipped
+)
+
+// Message is one unit of a protocol. Those handed to a sink are its own.
+type Message struct {
+	Direction flow.Direction
+	Kind      Kind
+	// ID pairs messages when the protocol is paired ByID.
+	ID uint32
+	// Complete means that all of it was seen; Why says what is wrong when not.
+	Complete bool
+	Why      string
+	// Malformed means that the sender broke the protocol's rules, as Why says.
+	Malformed bool
+	// Body holds what the protocol says in this message.
+	Body Body
+	// Next names the protocol that the conversation speaks after this message,
+	// in both directions; Anything when it is to be found out.
+	Next string
+
+	// The rest is filled in by the Dialogue.
+
+	// Time and End are when the first and the last byte were seen, in the
+	// packets Packet and LastPacket.
+	Time, End          time.Time
+	Packet, LastPacket int64
+	// Offset and Length are its place in its direction's stream; for UDP the
+	// count of payload bytes before it.
+	Offset, Length int64
+	// Ack is how much of the other direction the sender had when it began.
+	Ack int64
+	// Raw holds the message's exact bytes when they are kept (Options.Keep), and
+	// RawMissing how many more there were.
+	Raw        []byte
+	RawMissing int64
+}
+
+// Anything as Message.Next has the protocol found from the bytes that follow.
+const Anything = "?"
+
+// Body is what a protocol says in a message.
+type Body interface {
+	// Summary is one line for people. It may hold bytes that a terminal must not
+	// see raw: who prints it makes them harmless.
+	Summary() string
+	// AppendJSON appends the fields as `"name":value,…`, without braces.
+	AppendJSON(dst []byte) []byte
+}
+
+// State says what became of an exchange.
+type State uint8
+
+// The states.
+const (
+	Complete   State = iota // all of it was seen
+	Unanswered              // no response was seen
+	Broken                  // one of its messages is missing or not whole
+)
+
+func (s State) String() string {
+	return [...]string{"complete", "unanswered", "broken"}[s]
+}
+
+// Exchange is a request with its response, or a message alone.
+type Exchange struct {
+	Conversation *flow.Conversation
+	Protocol     *Protocol
+	// Index counts the exchanges of the conversation from 0, by their beginning.
+	Index int
+	State State
+	// Request or Response is nil when it was not in the recording, or when the
+	// protocol has none.
+	Request, Response *Message
+	// Interim responses, in order.
+	Interim []*Message
+}
+
+// Latency is the time from the end of the request to the beginning of the
+// response, and whether both are there.
+func (e *Exchange) Latency() (time.Duration, bool) {
+	if e.Request == nil || e.Response == nil {
+		return 0, false
+	}
+	return max(0, e.Response.Time.Sub(e.Request.End)), true
+}
+
+// Total is the time from the beginning of the request to the end of the
+// response, and whether both are there.
+func (e *Exchange) Total() (time.Duration, bool) {
+	if e.Request == nil || e.Response == nil {
+		return 0, false
+	}
+	return max(0, e.Response.End.Sub(e.Request.Time)), true
+}
+
+// Messages returns those that are there, in order.
+func (e *Exchange) Messages() []*Message {
+	var ms []*Message
+	if e.Request != nil {
+		ms = append(ms, e.Request)
+	}
+	ms = append(ms, e.Interim...)
+	if e.Response != nil {
+		ms = append(ms, e.Response)
+	}
+	return ms
+}
+
+// Why says why the exchange is not complete, as its messages tell it.
+func (e *Exchange) Why() string {
+	switch {
+	case e.State == Complete:
+		return ""
+	case e.Request != nil && e.Request.Why != "":
+		return "request: " + e.Request.Why
+	case e.Response != nil && e.Response.Why != "":
+		return "response: " + e.Response.Why
+	case e.Response == nil:
+		return "no response in the recording"
+	}
+	return "no request in the recording"
+}

@@ -1,0 +1,127 @@
+package proto
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"netlab/decode/flow"
+)
+
+// Raw is the protocol of whatever speaks no other: over TCP a message is a turn,
+// all that one side says until the other speaks; over UDP it is a datagram.
+var Raw = Protocol{
+	Name:    "raw",
+	Probe:   func(Opening) Verdict { return Match },
+	New:     func(w Waiting) Parser { return &rawParser{udp: w.Conversation().Transport == flow.UDP} },
+	Unasked: true,
+}
+
+// previewLen is how much of a turn is kept to show what it is.
+const previewLen = 48
+
+// Turn is a raw message.
+type Turn struct {
+	Bytes   int64  // how many there were
+	Missing int64  // of these, never seen
+	Preview []byte // the first few
+}
+
+// Summary shows how a turn begins.
+func (t *Turn) Summary() string {
+	unit := " bytes"
+	if t.Bytes == 1 {
+		unit = " byte"
+	}
+	if len(t.Preview) == 0 {
+		return strconv.FormatInt(t.Bytes, 10) + unit
+	}
+	more := ""
+	if t.Bytes > int64(len(t.Preview)) {
+		more = "…"
+	}
+	if printable(t.Preview) {
+		return fmt.Sprintf("%d%s %q%s", t.Bytes, unit, t.Preview, more)
+	}
+	return fmt.Sprintf("%d%s % x%s", t.Bytes, unit, t.Preview[:min(16, len(t.Preview))], more)
+}
+
+// printable reports whether b is mostly text.
+func printable(b []byte) bool {
+	odd := 0
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && i+utf8.UTFMax <= len(b) || r < ' ' && r != '\n' && r != '\r' && r != '\t' {
+			odd++
+		}
+		i += n
+	}
+	return odd*8 <= len(b)
+}
+
+// AppendJSON appends bytes and missing.
+func (t *Turn) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `"bytes":`...)
+	dst = strconv.AppendInt(dst, t.Bytes, 10)
+	if t.Missing > 0 {
+		dst = append(dst, `,"missing":`...)
+		dst = strconv.AppendInt(dst, t.Missing, 10)
+	}
+	dst = append(dst, `,"preview":`...)
+	return AppendString(dst, t.Preview)
+}
+
+// rawParser waits for the other side to speak.
+type rawParser struct {
+	udp  bool
+	turn *Turn
+	dir  flow.Direction
+}
+
+func (p *rawParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
+	if p.turn != nil && p.dir != d && (len(data) > 0 || p.udp) {
+		return 0, p.done()
+	}
+	if p.turn == nil {
+		if len(data) == 0 && !p.udp {
+			return 0, nil
+		}
+		p.turn, p.dir = &Turn{}, d
+	}
+	t := p.turn
+	t.Bytes += int64(len(data))
+	if room := previewLen - len(t.Preview); room > 0 {
+		t.Preview = append(t.Preview, data[:min(room, len(data))]...)
+	}
+	if end && p.dir == d {
+		return len(data), p.done()
+	}
+	return len(data), nil
+}
+
+func (p *rawParser) Gap(d flow.Direction, _ []byte, n int64) *Message {
+	var m *Message
+	if p.turn != nil && p.dir != d {
+		m = p.done()
+	}
+	if p.turn == nil {
+		p.turn, p.dir = &Turn{}, d
+	}
+	p.turn.Bytes += n
+	p.turn.Missing += n
+	return m
+}
+
+// done ends the turn.
+func (p *rawParser) done() *Message {
+	t := p.turn
+	p.turn = nil
+	m := &Message{Direction: p.dir, Complete: t.Missing == 0, Body: t}
+	if p.dir == flow.ServerToClient {
+		m.Kind = Response
+	}
+	if !m.Complete {
+		m.Why = fmt.Sprintf("%d bytes were not captured", t.Missing)
+	}
+	return m
+}

@@ -1,0 +1,104 @@
+package decode
+
+import (
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// Sink takes what the pipeline finds. An error stops it. A Sink that wants more
+// than exchanges has one or more of the methods of the interfaces below.
+type Sink interface {
+	// Exchange gets every exchange once, when nothing more can belong to it.
+	Exchange(*proto.Exchange) error
+}
+
+// Starter is told of a conversation at its first packet, as far as it is known.
+type Starter interface {
+	Start(*flow.Conversation) error
+}
+
+// Finisher is told of a conversation when all that belongs to it was handed on.
+type Finisher interface {
+	Finish(*flow.Conversation) error
+}
+
+// Closer is told when a TCP conversation has ended, as soon as it shows; packets
+// may still follow.
+type Closer interface {
+	Close(*flow.Conversation) error
+}
+
+// Streamer gets the bytes of both directions in order, before what they mean.
+// The Chunk's Data is valid during the call. A UDP datagram is one Chunk.
+type Streamer interface {
+	Stream(*flow.Conversation, flow.Direction, flow.Chunk) error
+}
+
+// Gapper is told of the gaps in what a Streamer gets.
+type Gapper interface {
+	Gap(*flow.Conversation, flow.Direction, flow.Gap) error
+}
+
+// Anomalist is told of odd traffic.
+type Anomalist interface {
+	Anomaly(flow.Anomaly) error
+}
+
+// Summarizer gets the sums at the end.
+type Summarizer interface {
+	Summary(*Summary) error
+}
+
+// Tee hands everything on to several sinks, in order.
+func Tee(sinks ...Sink) Sink { return tee(sinks) }
+
+type tee []Sink
+
+func (t tee) Exchange(e *proto.Exchange) error {
+	for _, s := range t {
+		if err := s.Exchange(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each calls f for the sinks that have the ability A.
+func each[A any](t tee, f func(A) error) error {
+	for _, s := range t {
+		if a, ok := s.(A); ok {
+			if err := f(a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t tee) Start(c *flow.Conversation) error {
+	return each(t, func(s Starter) error { return s.Start(c) })
+}
+
+func (t tee) Finish(c *flow.Conversation) error {
+	return each(t, func(s Finisher) error { return s.Finish(c) })
+}
+
+func (t tee) Close(c *flow.Conversation) error {
+	return each(t, func(s Closer) error { return s.Close(c) })
+}
+
+func (t tee) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
+	return each(t, func(s Streamer) error { return s.Stream(c, d, k) })
+}
+
+func (t tee) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error {
+	return each(t, func(s Gapper) error { return s.Gap(c, d, g) })
+}
+
+func (t tee) Anomaly(a flow.Anomaly) error {
+	return each(t, func(s Anomalist) error { return s.Anomaly(a) })
+}
+
+func (t tee) Summary(m *Summary) error {
+	return each(t, func(s Summarizer) error { return s.Summary(m) })
+}
