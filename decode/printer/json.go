@@ -22,6 +22,8 @@ type JSON struct {
 	File string
 	// Hide puts what must not be shown out of sight; nil shows all.
 	Hide Hider
+	// Live writes each record at once.
+	Live bool
 
 	w   io.Writer
 	buf []byte
@@ -43,7 +45,7 @@ func (j *JSON) Flush() error {
 // end ends a record.
 func (j *JSON) end() error {
 	j.buf = append(j.buf, '}', '\n')
-	if len(j.buf) < jsonFlush {
+	if len(j.buf) < jsonFlush && !j.Live {
 		return nil
 	}
 	return j.Flush()

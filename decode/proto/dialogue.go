@@ -48,7 +48,10 @@ type Dialogue struct {
 	held     []held // what came before the protocol was found, in order
 	heldEnd  [2]bool
 	waiting  []*Exchange
-	count    int // exchanges begun
+	early    []*Message // answers to a request that is not all there yet
+	count    int        // exchanges begun
+	finals   int        // final responses seen
+	interims int        // interim ones since the last of them
 }
 
 // side is what a Dialogue knows of one direction.
@@ -95,6 +98,10 @@ func (g *Dialogue) Conversation() *flow.Conversation { return g.conv }
 
 // Protocol returns what the conversation speaks; nil when it is not known yet.
 func (g *Dialogue) Protocol() *Protocol { return g.protocol }
+
+// Answers returns how many final responses were seen, and how many interim ones
+// behind the last of them.
+func (g *Dialogue) Answers() (finals, interims int) { return g.finals, g.interims }
 
 // speak makes p the protocol from here on.
 func (g *Dialogue) speak(p *Protocol) {
@@ -182,6 +189,7 @@ func (g *Dialogue) Close() {
 		}
 		g.find()
 	}
+	g.late()
 	for len(g.waiting) > 0 {
 		g.unanswered(0)
 	}
@@ -479,6 +487,7 @@ func (g *Dialogue) message(m *Message) {
 
 // switchTo goes on with another protocol behind the message just seen.
 func (g *Dialogue) switchTo(name string) {
+	g.late()
 	for len(g.waiting) > 0 {
 		g.unanswered(0)
 	}
@@ -491,20 +500,52 @@ func (g *Dialogue) switchTo(name string) {
 // pair makes exchanges of messages.
 func (g *Dialogue) pair(m *Message) {
 	p := g.protocol
+	switch m.Kind {
+	case Response:
+		g.finals, g.interims = g.finals+1, 0
+	case Interim:
+		g.interims++
+	}
 	if p.Pairing == Alone {
 		g.emit(g.begin(m))
 		return
 	}
 	if m.Kind == Request {
+		early := g.early
+		g.early = nil
 		g.waiting = append(g.waiting, g.begin(m))
+		for _, a := range early {
+			g.answer(a)
+		}
 		if len(g.waiting) > MaxWaiting {
 			g.anomaly(flow.MessageLimit, m.Direction, m.Offset, g.sides[m.Direction].start, fmt.Sprintf("more than %d requests wait for a response", MaxWaiting))
 			g.unanswered(0)
 		}
 		return
 	}
+	if len(g.waiting) == 0 && p.Pairing == InOrder && g.sides[flow.ClientToServer].length > 0 && len(g.early) < maxEarly {
+		// It answers what is still being said: 100 Continue, or a refusal.
+		g.early = append(g.early, m)
+		return
+	}
+	g.answer(m)
+}
+
+// maxEarly bounds the answers to a request that is not all there yet.
+const maxEarly = 16
+
+// late lets go of answers whose request never came.
+func (g *Dialogue) late() {
+	for _, m := range g.early {
+		g.emit(g.begin(m))
+	}
+	g.early = nil
+}
+
+// answer pairs a response with its request.
+func (g *Dialogue) answer(m *Message) {
 	i := -1
-	if p.Pairing == ByID {
+	if g.protocol.Pairing == ByID {
 		for j, e := range g.waiting {
 			if e.Request.ID == m.ID {
 				i = j

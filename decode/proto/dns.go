@@ -20,6 +20,7 @@ var DNS = Protocol{
 	New:         func(w Waiting) Parser { return &dnsParser{tcp: w.Conversation().Transport == flow.TCP} },
 	Pairing:     ByID,
 	Unasked:     true, // multicast DNS announces
+	AnyStart:    true,
 	RequestName: "query",
 }
 
@@ -443,3 +444,6 @@ func (p *dnsParser) Gap(d flow.Direction, data []byte, n int64) *Message {
 	p.lost[d] = true
 	return nil
 }
+
+// TypeName returns the type as dig prints it.
+func (q *DNSQuestion) TypeName() string { return dnsType(q.Type) }

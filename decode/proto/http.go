@@ -13,9 +13,10 @@ import (
 // start lines and fields are kept to the letter, and what breaks the rules is
 // reported, not refused.
 var HTTP = Protocol{
-	Name:  "http",
-	Probe: probeHTTP,
-	New:   func(w Waiting) Parser { return &httpParser{waiting: w} },
+	Name:     "http",
+	Probe:    probeHTTP,
+	New:      func(w Waiting) Parser { return &httpParser{waiting: w} },
+	AnyStart: true,
 }
 
 // maxHead bounds start line and fields; the most lenient servers take 256 KiB.

@@ -18,6 +18,9 @@ type Protocol struct {
 	Pairing Pairing
 	// Unasked means that a response nobody asked for is normal.
 	Unasked bool
+	// AnyStart means that a conversation makes sense from any of its messages on:
+	// nothing said before is needed to understand, or to say, the rest.
+	AnyStart bool
 	// RequestName is what JSON calls the request: "request" when empty.
 	RequestName string
 	// Split means that JSON has a record for each message in place of one for

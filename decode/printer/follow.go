@@ -1,0 +1,95 @@
+package printer
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// Follow prints what both sides of one conversation said, as it is: text with
+// its control characters made visible, anything else as a dump in hex.
+type Follow struct {
+	// Found says whether the conversation was there.
+	Found bool
+
+	w     io.Writer
+	style Style
+	id    int
+	start time.Time
+}
+
+// NewFollow returns a printer to w of the conversation with that id.
+func NewFollow(w io.Writer, style Style, id int) *Follow {
+	return &Follow{w: w, style: style, id: id}
+}
+
+// Exchange ignores what the bytes mean.
+func (f *Follow) Exchange(*proto.Exchange) error { return nil }
+
+// Start notes when the conversation began.
+func (f *Follow) Start(c *flow.Conversation) error {
+	if c.ID != f.id {
+		return nil
+	}
+	f.Found, f.start = true, c.Start
+	return nil
+}
+
+// Stream prints bytes.
+func (f *Follow) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
+	if c.ID != f.id {
+		return nil
+	}
+	arrow, p := ">>> "+c.Client.String()+" to "+c.Server.String(), cyan
+	if d == flow.ServerToClient {
+		arrow, p = "<<< "+c.Server.String()+" to "+c.Client.String(), green
+	}
+	head := fmt.Sprintf("%s, %s, +%s s, packet %d", arrow, Count(int64(len(k.Data)), "byte"), fmt.Sprintf("%.6f", k.Time.Sub(f.start).Seconds()), k.Packet)
+	_, err := io.WriteString(f.w, f.style.paint(p, head)+"\n"+visible(k.Data))
+	return err
+}
+
+// Gap prints that bytes are missing.
+func (f *Follow) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error {
+	if c.ID != f.id {
+		return nil
+	}
+	_, err := fmt.Fprintln(f.w, f.style.paint(yellow, fmt.Sprintf("--- %s of the %s were not captured", Count(g.Length, "byte"), side(d))))
+	return err
+}
+
+// visible shows bytes, as lines.
+func visible(data []byte) string {
+	if !textual(data) {
+		return hex.Dump(data)
+	}
+	var b strings.Builder
+	for line := range bytes.Lines(data) {
+		s := string(line)
+		s = strings.TrimSuffix(s, "\n")
+		s = strings.TrimSuffix(s, "\r")
+		b.WriteString(Clean(strings.ReplaceAll(s, "\t", "    ")))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// textual reports whether data is better read as text.
+func textual(data []byte) bool {
+	odd := 0
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && n == 1 || r < ' ' && r != '\n' && r != '\r' && r != '\t' {
+			odd++
+		}
+		i += n
+	}
+	return odd*16 <= len(data)
+}

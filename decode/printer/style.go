@@ -1,0 +1,174 @@
+package printer
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Style says what the output may use.
+type Style struct {
+	// Color uses the terminal's colours.
+	Color bool
+	// Width is the terminal's, in columns; 0 is no limit.
+	Width int
+}
+
+// paint is a colour of the terminal (ECMA-48, SGR).
+type paint string
+
+const (
+	bold   paint = "1"
+	dim    paint = "2"
+	red    paint = "31"
+	green  paint = "32"
+	yellow paint = "33"
+	cyan   paint = "36"
+)
+
+// paint colours s, if that is wanted.
+func (y Style) paint(p paint, s string) string {
+	if !y.Color || p == "" || s == "" {
+		return s
+	}
+	return "\x1b[" + string(p) + "m" + s + "\x1b[0m"
+}
+
+// fit cuts s to n columns.
+func fit(s string, n int) string {
+	if n <= 0 || utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	i := 0
+	for range n - 1 {
+		_, w := utf8.DecodeRuneInString(s[i:])
+		i += w
+	}
+	return s[:i] + "…"
+}
+
+// Bytes writes a number of bytes for people.
+func Bytes(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, units := float64(n), "kMGTPE"
+	i := -1
+	for f >= 999.5 && i+1 < len(units) {
+		f /= 1000
+		i++
+	}
+	return fmt.Sprintf("%.3g %cB", f, units[i])
+}
+
+// Duration writes a span of time for people, with three digits.
+func Duration(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "-" + Duration(-d)
+	case d == 0:
+		return "0"
+	case d < time.Microsecond:
+		return fmt.Sprintf("%d ns", d)
+	case d < time.Millisecond:
+		return digits(float64(d)/1e3) + " µs"
+	case d < time.Second:
+		return digits(float64(d)/1e6) + " ms"
+	case d < 100*time.Second:
+		return digits(float64(d)/1e9) + " s"
+	}
+	return d.Round(time.Second).String()
+}
+
+// digits writes f with three digits, and no exponent.
+func digits(f float64) string {
+	switch {
+	case f >= 100:
+		return fmt.Sprintf("%.0f", f)
+	case f >= 10:
+		return fmt.Sprintf("%.1f", f)
+	}
+	return fmt.Sprintf("%.2f", f)
+}
+
+// Count writes a number with its noun, in the plural where that is right.
+func Count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// table aligns columns.
+type table struct {
+	style Style
+	head  []string
+	right []bool // columns that are aligned to the right
+	rows  []row
+}
+
+type row struct {
+	cells  []string
+	paints []paint
+}
+
+func (t *table) add(paints []paint, cells ...string) {
+	t.rows = append(t.rows, row{cells, paints})
+}
+
+// String renders the table. When it is too wide, the widest columns are cut.
+func (t *table) String() string {
+	width := make([]int, len(t.head))
+	for i, h := range t.head {
+		width[i] = utf8.RuneCountInString(h)
+	}
+	for _, r := range t.rows {
+		for i, c := range r.cells {
+			width[i] = max(width[i], utf8.RuneCountInString(c))
+		}
+	}
+	const gap = 2
+	for t.style.Width > 0 {
+		total, widest := -gap, 0
+		for i, w := range width {
+			total += w + gap
+			if w > width[widest] {
+				widest = i
+			}
+		}
+		if total <= t.style.Width || width[widest] <= 12 {
+			break
+		}
+		width[widest] = max(12, width[widest]-(total-t.style.Width))
+	}
+	var b strings.Builder
+	line := func(cells []string, paints []paint, all paint) {
+		var out strings.Builder
+		for i, c := range cells {
+			c = fit(c, width[i])
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
+			p := all
+			if i < len(paints) && paints[i] != "" {
+				p = paints[i]
+			}
+			painted := t.style.paint(p, c)
+			if i < len(t.right) && t.right[i] {
+				painted = pad + painted
+			} else if i < len(cells)-1 {
+				painted += pad
+			}
+			if i > 0 {
+				out.WriteString(strings.Repeat(" ", gap))
+			}
+			out.WriteString(painted)
+		}
+		b.WriteString(strings.TrimRight(out.String(), " "))
+		b.WriteByte('\n')
+	}
+	line(t.head, nil, bold)
+	for _, r := range t.rows {
+		line(r.cells, r.paints, "")
+	}
+	return b.String()
+}

@@ -1,0 +1,104 @@
+package proto
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zlib"
+	"github.com/klauspost/compress/zstd"
+)
+
+// MaxContent bounds a body after its encodings were taken off: a few bytes may
+// stand for gigabytes.
+const MaxContent = 64 << 20
+
+// maxEncodings bounds how many encodings may be stacked.
+const maxEncodings = 8
+
+// ErrContentTooLarge means that a body is larger than MaxContent.
+var ErrContentTooLarge = errors.New("the body is too large")
+
+// transferred returns the body of an HTTP message as it was transferred, without the
+// framing of chunks. It needs the message's Raw.
+func transferred(m *Message) ([]byte, error) {
+	h, ok := m.Body.(*HTTPMessage)
+	if !ok || len(m.Raw) < len(h.Head) {
+		return nil, errors.New("the bytes of the message were not kept")
+	}
+	if h.BodyBytes == 0 {
+		return nil, nil
+	}
+	var out []byte
+	b := httpBody{framing: framedClose, content: func(p []byte) { out = append(out, p...) }}
+	if h.Chunked {
+		b.framing = framedChunks
+	}
+	if _, problem := b.take(m.Raw[len(h.Head):]); problem != "" {
+		return out, errors.New(problem)
+	}
+	return out, nil
+}
+
+// Content returns the body of an HTTP message with all encodings taken off. When
+// that fails, it returns what it got, and why.
+func Content(m *Message) ([]byte, error) {
+	body, err := transferred(m)
+	if err != nil || len(body) == 0 {
+		return body, err
+	}
+	var encodings []string
+	m.Body.(*HTTPMessage).Values("Content-Encoding", func(v string) { encodings = append(encodings, v) })
+	if len(encodings) > maxEncodings {
+		return body, fmt.Errorf("%d content encodings", len(encodings))
+	}
+	for _, e := range slices.Backward(encodings) { // the last was put on last
+		if body, err = decodeContent(e, body); err != nil {
+			return body, fmt.Errorf("content encoding %s: %w", e, err)
+		}
+	}
+	return body, nil
+}
+
+// decodeContent takes one encoding off (RFC 9110, section 8.4.1).
+func decodeContent(encoding string, data []byte) ([]byte, error) {
+	var r io.Reader
+	var err error
+	src := bytes.NewReader(data)
+	switch encoding {
+	case "identity":
+		return data, nil
+	case "gzip", "x-gzip":
+		r, err = gzip.NewReader(src)
+	case "deflate":
+		// Meant is zlib (RFC 1950); some servers send bare deflate data.
+		if r, err = zlib.NewReader(src); err != nil {
+			src.Reset(data)
+			r, err = flate.NewReader(src), nil
+		}
+	case "br":
+		r = brotli.NewReader(src)
+	case "zstd":
+		var z *zstd.Decoder
+		z, err = zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxContent), zstd.WithDecoderMaxWindow(8<<20))
+		if z != nil {
+			defer z.Close()
+		}
+		r = z
+	default:
+		return data, errors.New("unknown")
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, err := io.ReadAll(io.LimitReader(r, MaxContent+1))
+	if len(out) > MaxContent {
+		return out[:MaxContent], ErrContentTooLarge
+	}
+	return out, err
+}
