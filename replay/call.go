@@ -1,0 +1,522 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+	"netlab/replay/plan"
+)
+
+const (
+	// readSize is read at once; a datagram fits.
+	readSize = 64 << 10
+
+	// coalesce bounds how many bytes are written at once when no pace is kept.
+	coalesce = 64 << 10
+
+	// stuck is how long a write may make no progress before what the server
+	// says is read in between: it may be waiting for that.
+	stuck = 100 * time.Millisecond
+
+	// promptClose is how soon after the last byte a server must have closed in
+	// the recording for its closing to count: later it is a matter of timeouts.
+	promptClose = time.Second
+
+	// interimPatience is how long an interim response is waited for: a client
+	// must not wait for ever for 100 Continue (RFC 9110, section 10.1.1), and
+	// curl waits a second.
+	interimPatience = time.Second
+
+	// maxRaw bounds what is kept of the answers of a protocol that is not
+	// parsed.
+	maxRaw = 64 << 20
+)
+
+// call is one connection being played.
+type call struct {
+	player  *Player
+	conn    *plan.Conn
+	sock    net.Conn
+	live    flow.Conversation
+	timeout time.Duration
+
+	dialogue  *proto.Dialogue // of a protocol that is parsed
+	exchanges []*proto.Exchange
+	odd       string // the first thing the server said that breaks the protocol
+
+	received           int64 // bytes of the server
+	stream             []byte
+	pieces             []int // of UDP: where in stream each datagram ends
+	marks              []mark
+	lastSent, lastRead time.Time
+
+	sent    int64
+	slips   []time.Duration
+	buf     []byte
+	eof     bool   // the server closed
+	closed  bool   // the server closed before we did
+	failed  error  // why the connection went no further
+	finding string // what differs about the connection itself
+}
+
+// mark says what had come of the server when a turn began.
+type mark struct {
+	turn      int
+	bytes     int64
+	datagrams int
+	sent      time.Time // when the client's first byte of the turn went out
+	spoke     time.Time // and its last
+	first     time.Time // when the first byte of the answer came
+}
+
+// errStopped is why a connection went no further when the replay was stopped.
+var errStopped = errors.New("the replay was stopped")
+
+// play opens the connection, says everything, and closes it.
+func (k *call) play(ctx context.Context) {
+	c := k.conn
+	if c.Skip != "" {
+		return
+	}
+	p := k.player
+	k.timeout = max(p.opts.Timeout, 3*longest(c))
+	p.order.wait(ctx, c.Ended)
+	if !sleepUntil(ctx, p.due(c.Open)) {
+		k.failed = errStopped
+		return
+	}
+	dialing, cancel := context.WithTimeout(ctx, k.timeout)
+	sock, err := p.opts.Dial(dialing, transport(c.Transport), p.opts.Target)
+	cancel()
+	if err != nil {
+		k.failed = &DialError{p.opts.Target, plainError(err)}
+		if ctx.Err() != nil {
+			k.failed = errStopped
+		}
+		return
+	}
+	k.sock = sock
+	defer sock.Close()
+	// Whoever stops the replay ends every read and write.
+	stop := context.AfterFunc(ctx, func() { sock.Close() })
+	defer stop()
+	k.begin()
+	if k.failed = k.say(ctx); k.failed == nil {
+		k.failed = k.finish(ctx)
+	}
+	if ctx.Err() != nil && k.failed != nil {
+		k.failed = errStopped
+	}
+	if k.dialogue != nil {
+		k.dialogue.Close()
+	}
+}
+
+// longest returns the longest time that an answer took in the recording.
+func longest(c *plan.Conn) time.Duration {
+	var d time.Duration
+	for i := range c.Checks {
+		if t := c.Checks[i].Turn; t != nil {
+			d = max(d, t.Latency)
+		} else if l, ok := c.Checks[i].Exchange.Total(); ok {
+			d = max(d, l)
+		}
+	}
+	return d
+}
+
+// begin gets ready to read.
+func (k *call) begin() {
+	c := k.conn
+	k.buf = make([]byte, readSize)
+	k.live = flow.Conversation{ID: c.ID, Transport: c.Transport, Client: addrPort(k.sock.LocalAddr()), Server: addrPort(k.sock.RemoteAddr())}
+	if c.Parsed() {
+		k.dialogue = proto.NewDialogue(&k.live, k, proto.Options{Keep: plan.Keep, Protocol: c.Protocol})
+	}
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	ap, _ := netip.ParseAddrPort(a.String()) // a socket of a test has no such address
+	return ap
+}
+
+// Exchange takes an exchange of the live conversation.
+func (k *call) Exchange(e *proto.Exchange) { k.exchanges = append(k.exchanges, e) }
+
+// Anomaly notes when the server breaks the protocol.
+func (k *call) Anomaly(a flow.Anomaly) {
+	if k.odd == "" && a.Direction == flow.ServerToClient {
+		k.odd = a.Detail
+	}
+}
+
+// say sends all steps, each after what it waits for and not before its time.
+func (k *call) say(ctx context.Context) error {
+	steps := k.conn.Steps
+	turn := -1
+	for i := 0; i < len(steps); {
+		s := &steps[i]
+		ready, err := k.await(ctx, s.After)
+		if err != nil {
+			return err
+		}
+		due := k.player.due(s.At)
+		if err := k.readUntil(due); err != nil {
+			return err
+		}
+		if k.eof && k.conn.Transport == flow.TCP && !k.canStillSend() {
+			return fmt.Errorf("the server closed the connection before all was said")
+		}
+		data := s.Bytes
+		i++
+		if due.IsZero() {
+			for i < len(steps) && steps[i].After == s.After && steps[i].Turn == s.Turn && k.conn.Transport == flow.TCP && len(data) < coalesce {
+				data = append(data[:len(data):len(data)], steps[i].Bytes...)
+				i++
+			}
+		} else {
+			k.slips = append(k.slips, time.Since(later(due, ready)))
+		}
+		now := time.Now()
+		if s.Turn != turn {
+			turn = s.Turn
+			k.marks = append(k.marks, mark{turn: turn, bytes: k.received, datagrams: len(k.pieces), sent: now})
+		}
+		if err := k.write(data, now, s.Packet); err != nil {
+			return err
+		}
+		k.marks[len(k.marks)-1].spoke = k.lastSent
+	}
+	return nil
+}
+
+// canStillSend reports whether sending makes sense though the server has closed:
+// it may have closed only its own direction.
+func (k *call) canStillSend() bool {
+	return k.conn.Close.Kind == plan.CloseFIN && k.conn.Close.By == flow.ServerToClient
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// write sends data, and shows it to the parser first: the answer may be here
+// before write returns.
+func (k *call) write(data []byte, now time.Time, packet int64) error {
+	if k.dialogue != nil {
+		chunk := flow.Chunk{Data: data, Offset: k.sent, Time: now, Packet: packet, Ack: k.received}
+		if k.conn.Transport == flow.UDP {
+			k.dialogue.Datagram(flow.ClientToServer, chunk, 0)
+		} else {
+			k.dialogue.Chunk(flow.ClientToServer, chunk)
+		}
+	}
+	patience := k.timeout
+	if len(data) > coalesce/2 {
+		patience = stuck
+	}
+	deadline := now.Add(k.timeout)
+	for {
+		k.sock.SetWriteDeadline(time.Now().Add(patience))
+		n, err := k.sock.Write(data)
+		k.sent += int64(n)
+		data = data[n:]
+		if n > 0 {
+			deadline = time.Now().Add(k.timeout)
+		}
+		switch {
+		case err == nil:
+			k.lastSent = time.Now()
+			return nil
+		case !isTimeout(err):
+			return fmt.Errorf("send: %w", plainError(err))
+		case time.Now().After(deadline):
+			return fmt.Errorf("the server took no more bytes for %v", k.timeout)
+		}
+		if _, err := k.read(time.Now().Add(stuck)); err != nil && !isTimeout(err) {
+			return err
+		}
+	}
+}
+
+// await reads until what a step waits for has come, and returns when it had.
+func (k *call) await(ctx context.Context, w plan.Wait) (time.Time, error) {
+	begin := time.Now()
+	for {
+		if k.satisfied(w) {
+			return later(begin, k.lastRead), nil
+		}
+		if k.eof {
+			if k.dialogue == nil {
+				return time.Now(), nil // the end of the stream ends a turn
+			}
+			return time.Time{}, errors.New("the server closed the connection without an answer")
+		}
+		limit := later(begin, later(k.lastSent, k.lastRead)).Add(k.timeout)
+		until := limit
+		if k.onlyInterim(w) {
+			until = begin.Add(interimPatience)
+		}
+		if k.quiet(w) {
+			until = k.lastRead.Add(w.Quiet)
+		}
+		_, err := k.read(until)
+		switch {
+		case err == nil:
+		case !isTimeout(err):
+			return time.Time{}, err
+		case ctx.Err() != nil:
+			return time.Time{}, errStopped
+		case k.quiet(w) && time.Since(k.lastRead) >= w.Quiet:
+			return time.Now(), nil // it has said less than it did, and is silent
+		case k.onlyInterim(w) && time.Since(begin) >= interimPatience:
+			return time.Now(), nil
+		case !time.Now().Before(limit):
+			return time.Time{}, fmt.Errorf("no answer for %v", k.timeout)
+		}
+	}
+}
+
+// satisfied reports whether all that a step waits for has come.
+func (k *call) satisfied(w plan.Wait) bool {
+	switch {
+	case k.dialogue != nil:
+		finals, interims := k.dialogue.Answers()
+		return finals > w.Finals || finals == w.Finals && interims >= w.Interims
+	case k.conn.Transport == flow.UDP:
+		return len(k.pieces) >= w.Datagrams
+	}
+	return k.received >= w.Bytes
+}
+
+// onlyInterim reports whether an interim response is all that is missing.
+func (k *call) onlyInterim(w plan.Wait) bool {
+	if k.dialogue == nil || w.Interims == 0 {
+		return false
+	}
+	finals, _ := k.dialogue.Answers()
+	return finals == w.Finals
+}
+
+// quiet reports whether silence can end what is waited for: something of this
+// turn's answer has come, in a protocol whose answers have no known end.
+func (k *call) quiet(w plan.Wait) bool {
+	if k.dialogue != nil || k.lastRead.IsZero() {
+		return false
+	}
+	return len(k.marks) == 0 || k.received > k.marks[len(k.marks)-1].bytes
+}
+
+// readUntil reads what comes until a time, if that is not over.
+func (k *call) readUntil(due time.Time) error {
+	for !due.IsZero() && time.Now().Before(due) {
+		if k.eof {
+			time.Sleep(time.Until(due))
+			return nil
+		}
+		if _, err := k.read(due); err != nil && !isTimeout(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads once, until a time at the latest.
+func (k *call) read(until time.Time) (int, error) {
+	k.sock.SetReadDeadline(until)
+	n, err := k.sock.Read(k.buf)
+	if n > 0 || err == nil && k.conn.Transport == flow.UDP {
+		k.take(k.buf[:n])
+	}
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, io.EOF):
+		k.eof, k.closed = true, true
+		if k.dialogue != nil {
+			k.dialogue.End(flow.ServerToClient)
+		}
+		return n, nil
+	case isTimeout(err):
+		return n, err
+	case errors.Is(err, syscall.ECONNRESET) && k.conn.Close.Kind == plan.CloseRST && k.conn.Close.By == flow.ServerToClient:
+		k.eof, k.closed = true, true // as it did in the recording
+		return n, nil
+	}
+	return n, fmt.Errorf("read: %w", plainError(err))
+}
+
+// take keeps what the server said.
+func (k *call) take(data []byte) {
+	now := time.Now()
+	k.lastRead = now
+	if n := len(k.marks); n > 0 && k.marks[n-1].first.IsZero() {
+		k.marks[n-1].first = now
+	}
+	if k.dialogue != nil {
+		chunk := flow.Chunk{Data: data, Offset: k.received, Time: now, Ack: k.sent}
+		if k.conn.Transport == flow.UDP {
+			k.dialogue.Datagram(flow.ServerToClient, chunk, 0)
+		} else {
+			k.dialogue.Chunk(flow.ServerToClient, chunk)
+		}
+	} else if len(k.stream) < maxRaw {
+		k.stream = append(k.stream, data...)
+	}
+	k.received += int64(len(data))
+	if k.conn.Transport == flow.UDP {
+		k.pieces = append(k.pieces, len(k.stream))
+	}
+}
+
+// finish waits for the last answers and closes as the client did.
+func (k *call) finish(ctx context.Context) error {
+	c := k.conn
+	if c.Close.HalfClosed {
+		if err := k.closeWrite(); err != nil {
+			return err
+		}
+	}
+	if _, err := k.await(ctx, k.last()); err != nil {
+		return err
+	}
+	switch {
+	case c.Transport == flow.UDP || c.Close.Kind == plan.CloseNone:
+		return k.drain(k.last().Quiet)
+	case c.Close.By == flow.ServerToClient:
+		return k.awaitClose()
+	case k.readUntil(k.player.due(c.Close.At)) != nil:
+		return nil // all was answered: how the server takes leave is its affair
+	case c.Close.Kind == plan.CloseRST:
+		if t, ok := k.sock.(*net.TCPConn); ok {
+			return t.SetLinger(0)
+		}
+		return nil
+	case !c.Close.HalfClosed:
+		if err := k.closeWrite(); err != nil {
+			return err
+		}
+	}
+	return k.drain(promptClose)
+}
+
+// drain reads what the server still says, until it closes or is silent for long:
+// more than it said in the recording is a difference too. A server that breaks
+// the connection off now does no harm.
+func (k *call) drain(silence time.Duration) error {
+	if k.dialogue != nil && k.conn.Transport == flow.UDP {
+		return nil // every answer is known by its number
+	}
+	for !k.eof {
+		if _, err := k.read(time.Now().Add(silence)); err != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// last is what all answers together are.
+func (k *call) last() plan.Wait {
+	w := plan.Wait{Quiet: plan.MinQuiet}
+	for i := range k.conn.Checks {
+		check := &k.conn.Checks[i]
+		switch {
+		case check.Turn != nil:
+			w.Bytes += int64(len(check.Turn.Answer))
+			w.Datagrams += len(check.Turn.Datagrams)
+		case check.Exchange.Response != nil:
+			w.Finals++
+		}
+	}
+	for _, s := range k.conn.Steps {
+		w.Quiet = max(w.Quiet, s.After.Quiet)
+	}
+	return w
+}
+
+// closeWrite says that the client is done.
+func (k *call) closeWrite() error {
+	if w, ok := k.sock.(interface{ CloseWrite() error }); ok && !k.eof {
+		if err := w.CloseWrite(); err != nil && !errors.Is(err, syscall.ENOTCONN) {
+			return fmt.Errorf("close: %w", plainError(err))
+		}
+	}
+	return nil
+}
+
+// awaitClose waits for the server to close, if it did so promptly.
+func (k *call) awaitClose() error {
+	c := k.conn
+	delay := c.Close.At - k.lastEvent()
+	if delay > promptClose {
+		return nil
+	}
+	until := time.Now().Add(max(promptClose, 3*delay))
+	for !k.eof {
+		if _, err := k.read(until); isTimeout(err) {
+			k.finding = "the server left the connection open, and had closed it"
+			return nil
+		} else if err != nil {
+			return nil // it is closed, in whatever way
+		}
+	}
+	return nil
+}
+
+// lastEvent is when the recording last showed something said.
+func (k *call) lastEvent() time.Duration {
+	var at time.Duration
+	for i := range k.conn.Checks {
+		if e := k.conn.Checks[i].Exchange; e != nil && e.Response != nil {
+			at = max(at, e.Response.End.Sub(k.player.plan.Start))
+		}
+	}
+	for _, s := range k.conn.Steps {
+		at = max(at, s.At)
+	}
+	return at
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// plainError takes away what an error of package net says about addresses, for
+// that is said already.
+func plainError(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		var sys *os.SyscallError
+		if errors.As(op.Err, &sys) {
+			return sys.Err
+		}
+		return op.Err
+	}
+	return err
+}
+
+// sleepUntil returns at a time, or when ctx ends, and reports whether it slept to
+// the end.
+func sleepUntil(ctx context.Context, due time.Time) bool {
+	if due.IsZero() {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(time.Until(due))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,156 @@
+// Package plan turns a recording into a schedule: what to send, when, and after
+// which answer. Replay, the stand-in server and every check consume it.
+//
+// A Recorder is a decode.Sink, so a file and a live interface feed it alike. What
+// it builds is static and can be printed: nothing is sent here. Causality comes
+// from acknowledgement numbers: what a client had acknowledged when it spoke is
+// what it had read. The recording's bytes are kept in memory, up to Limits.
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// Plan is a whole recording.
+type Plan struct {
+	// Start is when its first packet was seen; all times count from it.
+	Start time.Time
+	// Conns are its conversations, in the order of their beginning.
+	Conns []*Conn
+}
+
+// Conn is one recorded conversation, to be played on one socket.
+type Conn struct {
+	ID             int
+	Transport      flow.Transport
+	Client, Server netip.AddrPort
+	Protocol       *proto.Protocol
+	// Open is when it began, and Ended how many of the plan's conversations had
+	// ended by then: it is not opened before these have. Rank is its own place
+	// among the ends.
+	Open  time.Duration
+	Ended int
+	Rank  int
+	Steps []Step
+	// Checks are what the server answered, to be held against what it answers
+	// now: exchanges for a protocol that is parsed, else turns.
+	Checks []Check
+	Close  Close
+	// Skip says why it can't be played; empty when it can.
+	Skip string
+	// Notes say what of it can't be played or compared, though the rest can.
+	Notes []string
+}
+
+// Step is something the client sends.
+type Step struct {
+	At     time.Duration
+	Bytes  []byte
+	After  Wait
+	Packet int64 // that carried it
+	Turn   int   // which of the Checks of an unparsed protocol it belongs to
+}
+
+// Wait is what must have come before a step.
+type Wait struct {
+	// Finals and Interims count responses of a parsed protocol: that many final
+	// ones in all, and interim ones behind the last of these. If more final ones
+	// have come, that will do.
+	Finals, Interims int
+	// Bytes counts what a server sent in all, over UDP Datagrams; for a protocol
+	// that is not parsed.
+	Bytes     int64
+	Datagrams int
+	// Quiet is how long a server must have been silent for what it sent to count
+	// as all, when it sends less: three times the longest pause inside the
+	// answer, at least MinQuiet.
+	Quiet time.Duration
+}
+
+// MinQuiet is the shortest silence that ends an answer.
+const MinQuiet = 20 * time.Millisecond
+
+// Check is one recorded answer.
+type Check struct {
+	Index int
+	// Exchange is set for a protocol that is parsed. Its messages have Raw.
+	Exchange *proto.Exchange
+	// Turn is set for one that is not.
+	Turn *Turn
+	// Skip says why it can't be compared; empty when it can.
+	Skip string
+}
+
+// Turn is what both sides said until the client had read an answer and spoke
+// again; over UDP, a datagram and what came before the next.
+type Turn struct {
+	Sent   int64 // bytes of the client
+	Packet int64 // of its first byte; zero when the server spoke first
+	// Answer is what the server said; over UDP, Datagrams holds its pieces.
+	Answer       []byte
+	Datagrams    [][]byte
+	AnswerPacket int64
+	Latency      time.Duration // from the client's last byte to the server's first
+	Preview      []byte        // of what the client said
+}
+
+// CloseKind says how a side ended a connection.
+type CloseKind uint8
+
+// The kinds.
+const (
+	CloseNone CloseKind = iota // the recording ends before
+	CloseFIN
+	CloseRST
+)
+
+func (k CloseKind) String() string { return [...]string{"none", "fin", "rst"}[k] }
+
+// Close says how a connection ended.
+type Close struct {
+	By   flow.Direction // who was first
+	Kind CloseKind      // how
+	At   time.Duration
+	// HalfClosed means that the server still sent after the client's FIN.
+	HalfClosed bool
+}
+
+// String writes a close for people.
+func (c Close) String() string {
+	if c.Kind == CloseNone {
+		return "still open"
+	}
+	by := "client"
+	if c.By == flow.ServerToClient {
+		by = "server"
+	}
+	return fmt.Sprintf("%s by the %s", c.Kind, by)
+}
+
+// Sent returns how many bytes the client sends.
+func (c *Conn) Sent() int64 {
+	var n int64
+	for i := range c.Steps {
+		n += int64(len(c.Steps[i].Bytes))
+	}
+	return n
+}
+
+// Parsed reports whether the protocol's messages are known.
+func (c *Conn) Parsed() bool { return c.Protocol != &proto.Raw }
+
+// Comparable counts the checks that can be compared.
+func (c *Conn) Comparable() int {
+	n := 0
+	for i := range c.Checks {
+		if c.Checks[i].Skip == "" && c.Skip == "" {
+			n++
+		}
+	}
+	return n
+}

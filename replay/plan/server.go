@@ -1,0 +1,60 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+)
+
+// Server is a recorded server: an address and a port, or just the port of the
+// loopback interface, which has several addresses.
+type Server struct {
+	Addr    netip.Addr // not valid for loopback
+	Port    uint16
+	Conns   int // conversations with it
+	Answers int // what it was asked, whether or not that can be replayed
+}
+
+func (s Server) String() string {
+	if !s.Addr.IsValid() {
+		return fmt.Sprintf("localhost:%d", s.Port)
+	}
+	return netip.AddrPortFrom(s.Addr, s.Port).String()
+}
+
+// serverOf returns who is talked to in a conversation, without counts.
+func serverOf(c *Conn) Server {
+	a := c.Server.Addr().Unmap()
+	if a.IsLoopback() {
+		a = netip.Addr{}
+	}
+	return Server{Addr: a, Port: c.Server.Port()}
+}
+
+// Servers lists the recorded servers, the one with the most answers first.
+func (p *Plan) Servers() []Server {
+	found := make(map[Server]Server)
+	for _, c := range p.Conns {
+		key := serverOf(c)
+		s := found[key]
+		s.Addr, s.Port = key.Addr, key.Port
+		s.Conns++
+		s.Answers += len(c.Checks)
+		found[key] = s
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b Server) int {
+		return cmp.Or(b.Answers-a.Answers, b.Conns-a.Conns, a.Addr.Compare(b.Addr), cmp.Compare(a.Port, b.Port))
+	})
+}
+
+// Only skips all conversations but those with s.
+func (p *Plan) Only(s Server) {
+	s.Conns, s.Answers = 0, 0
+	for _, c := range p.Conns {
+		if serverOf(c) != s && c.Skip == "" {
+			c.Skip = "with another server: " + serverOf(c).String()
+		}
+	}
+}

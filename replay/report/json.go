@@ -1,0 +1,143 @@
+package report
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"netlab/replay"
+	"netlab/replay/compare"
+)
+
+// JSON writes a record for each answer and connection as it is known, and one
+// with the sums at the end.
+type JSON struct{ enc *json.Encoder }
+
+// NewJSON returns a report to w.
+func NewJSON(w io.Writer) *JSON { return &JSON{json.NewEncoder(w)} }
+
+type outcomeRecord struct {
+	Type         string             `json:"type"` // "outcome"
+	Conversation int                `json:"conversation"`
+	Index        int                `json:"index"`
+	Protocol     string             `json:"protocol"`
+	Verdict      string             `json:"verdict"`
+	Reason       string             `json:"reason,omitempty"`
+	Request      string             `json:"request"`
+	Recorded     string             `json:"recorded"`
+	Live         string             `json:"live"`
+	Sent         *time.Time         `json:"sent,omitempty"`
+	RecordedMS   *float64           `json:"recorded_latency_ms,omitempty"`
+	LiveMS       *float64           `json:"latency_ms,omitempty"`
+	Packet       int64              `json:"packet,omitempty"`
+	AnswerPacket int64              `json:"answer_packet,omitempty"`
+	Differences  []differenceRecord `json:"differences,omitempty"`
+}
+
+type differenceRecord struct {
+	Kind     string `json:"kind"`
+	Path     string `json:"path"`
+	Recorded string `json:"recorded"`
+	Live     string `json:"live"`
+	Offset   *int64 `json:"offset,omitempty"`
+}
+
+type connectionRecord struct {
+	Type         string `json:"type"` // "connection"
+	Conversation int    `json:"conversation"`
+	Verdict      string `json:"verdict"`
+	Reason       string `json:"reason,omitempty"`
+	Opened       bool   `json:"opened"`
+}
+
+type replayRecord struct {
+	Type        string           `json:"type"` // "replay", last
+	Answers     map[string]int64 `json:"answers"`
+	Connections map[string]int64 `json:"connections"`
+	Opened      int64            `json:"opened"`
+	BytesSent   int64            `json:"bytes_sent"`
+	TookMS      float64          `json:"took_ms"`
+	Canceled    bool             `json:"canceled"`
+	SlipMS      *quantileRecord  `json:"slip_ms,omitempty"`
+	LatencyMS   *quantileRecord  `json:"latency_ms,omitempty"`
+	RecordedMS  *quantileRecord  `json:"recorded_latency_ms,omitempty"`
+}
+
+type quantileRecord struct {
+	P50 float64 `json:"p50"`
+	P90 float64 `json:"p90"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
+}
+
+// Outcome writes one answer.
+func (j *JSON) Outcome(o *replay.Outcome) error {
+	r := outcomeRecord{
+		Type: "outcome", Conversation: o.Conn.ID, Index: o.Check.Index, Protocol: o.Conn.Protocol.Name, Verdict: o.Verdict.String(),
+		Reason: o.Reason, Request: o.Request, Recorded: o.Recorded, Live: o.Live,
+		RecordedMS: millis(o.RecordedLatency), LiveMS: millis(o.Latency),
+	}
+	if !o.Sent.IsZero() {
+		sent := o.Sent.UTC()
+		r.Sent = &sent
+	}
+	if e := o.Check.Exchange; e != nil {
+		if e.Request != nil {
+			r.Packet = e.Request.Packet
+		}
+		if e.Response != nil {
+			r.AnswerPacket = e.Response.Packet
+		}
+	} else {
+		r.Packet, r.AnswerPacket = o.Check.Turn.Packet, o.Check.Turn.AnswerPacket
+	}
+	for _, d := range o.Differences {
+		x := differenceRecord{Kind: d.Kind.String(), Path: d.Path, Recorded: d.Recorded, Live: d.Live}
+		if d.Offset >= 0 {
+			x.Offset = &d.Offset
+		}
+		r.Differences = append(r.Differences, x)
+	}
+	return j.enc.Encode(r)
+}
+
+// Connection writes one connection.
+func (j *JSON) Connection(c *replay.ConnOutcome) error {
+	return j.enc.Encode(connectionRecord{"connection", c.Conn.ID, c.Verdict.String(), c.Reason, c.Opened})
+}
+
+// Result writes the sums.
+func (j *JSON) Result(r *replay.Result) error {
+	return j.enc.Encode(replayRecord{
+		Type: "replay", Answers: account(r.Checks), Connections: account(r.Conns), Opened: r.Opened, BytesSent: r.Bytes,
+		TookMS: float64(r.Took) / 1e6, Canceled: r.Canceled,
+		SlipMS: quantilesOf(r.Slip), LatencyMS: quantilesOf(r.Live), RecordedMS: quantilesOf(r.Recorded),
+	})
+}
+
+func account(counts [compare.VerdictCount]int64) map[string]int64 {
+	m := map[string]int64{"recorded": 0}
+	for v, n := range counts {
+		m[compare.Verdict(v).String()] = n
+		m["recorded"] += n
+	}
+	return m
+}
+
+func millis(d time.Duration) *float64 {
+	if d < 0 {
+		return nil
+	}
+	ms := float64(d) / 1e6
+	return &ms
+}
+
+func quantilesOf(h *hdrhistogram.Histogram) *quantileRecord {
+	if h.TotalCount() == 0 {
+		return nil
+	}
+	at := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e3 }
+	return &quantileRecord{at(50), at(90), at(99), at(100)}
+}
