@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"netlab/decode"
+	"netlab/decode/printer"
+	"netlab/replay"
+	"netlab/replay/compare"
+	"netlab/replay/plan"
+	"netlab/replay/report"
+)
+
+func replayCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:      "replay",
+		Usage:     "send a recording's client side again and compare the answers",
+		ArgsUsage: "FILE",
+		Description: "Sends what the clients in FILE said, on as many connections and in the same order, to one address and\n" +
+			"nowhere else. Exit status: 0 all answers are the same, 1 some differ, 2 it could not be done, 3 nothing was compared.\n\n" +
+			"Example: netlab replay bug.pcap --to localhost:8080",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "to", Usage: "send to `HOST:PORT`"},
+			&cli.StringFlag{Name: "speed", Value: "1", Usage: "1 is the recorded pace, `N` N times as fast, max as fast as the answers come"},
+			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D`"},
+			&cli.StringFlag{Name: "server", Usage: "replay what was said to recorded server `HOST:PORT`, when there are several"},
+			&cli.BoolFlag{Name: "strict", Usage: "compare everything, also dates, request ids and framing"},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
+			&cli.BoolFlag{Name: "all", Usage: "print the answers that are the same, too"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be sent, when, and after what, and send nothing"},
+		},
+		Action: func(c *cli.Context) error { return std.replay(c.Context, c) },
+	}
+}
+
+// reporter is a report: a sink, and the sums.
+type reporter interface {
+	replay.Sink
+	Result(*replay.Result) error
+}
+
+func (std stdio) replay(ctx context.Context, c *cli.Context) error {
+	file, err := oneFile(c)
+	if err != nil {
+		return err
+	}
+	opts := replay.Options{Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")}}
+	if opts.Speed, err = speed(c.String("speed")); err != nil {
+		return err
+	}
+	if opts.Timeout <= 0 {
+		return usagef("netlab replay: --timeout wants a time above 0, as 5s")
+	}
+	if opts.Target == "" && !c.Bool("dry-run") {
+		return hinted{usagef("netlab replay: to which server? Nothing is ever sent to the recorded addresses"), "netlab replay " + file + " --to localhost:8080"}
+	}
+	if opts.Target != "" {
+		if err := checkTarget(opts.Target); err != nil {
+			return err
+		}
+	}
+	p, err := std.plan(ctx, file)
+	if err != nil {
+		return err
+	}
+	if err := chooseServer(p, c.String("server"), opts.Target); err != nil {
+		return err
+	}
+	if c.Bool("dry-run") {
+		return report.DryRun(std.out, p)
+	}
+	fmt.Fprintf(std.err, "netlab: %s\n", report.Replayability(p))
+	var out reporter
+	if c.Bool("json") {
+		out = report.NewJSON(std.out)
+	} else {
+		t := report.NewText(std.out)
+		t.All = c.Bool("all")
+		out = t
+	}
+	result, err := replay.Play(ctx, p, out, opts)
+	if err != nil {
+		return err
+	}
+	if err := out.Result(result); err != nil {
+		return err
+	}
+	return judge(result)
+}
+
+// judge turns a result into an exit status.
+func judge(r *replay.Result) error {
+	switch {
+	case r.Canceled:
+		return status(exitCanceled)
+	case r.Opened == 0 && r.DialError != nil:
+		return hinted{fmt.Errorf("replay: %w", r.DialError), dialHint(r.DialError)}
+	case r.Checks[compare.Different]+r.Checks[compare.Failed]+r.Conns[compare.Different]+r.Conns[compare.Failed] > 0:
+		return status(exitDiffers)
+	case r.Compared() == 0:
+		return status(exitNothing)
+	}
+	return nil
+}
+
+func dialHint(err error) string {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return "start the server, and look at which port it listens (ss -lntu)"
+	}
+	return "check the address"
+}
+
+// speed reads --speed; 0 is as fast as possible.
+func speed(s string) (float64, error) {
+	if s == "max" {
+		return 0, nil
+	}
+	n, err := strconv.ParseFloat(strings.TrimSuffix(s, "x"), 64)
+	if err != nil || n <= 0 || n > 1e6 {
+		return 0, usagef("netlab replay: --speed wants a number above 0, or max, not %q", s)
+	}
+	return n, nil
+}
+
+// checkTarget wants HOST:PORT.
+func checkTarget(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err == nil && port != "" && host != "" {
+		if _, err := net.LookupPort("tcp", port); err == nil {
+			return nil
+		}
+	}
+	return hinted{usagef("netlab: %q is no address to send to", s), "localhost:8080, or [::1]:8080"}
+}
+
+// plan decodes a file into a plan.
+func (std stdio) plan(ctx context.Context, file string) (*plan.Plan, error) {
+	src, closer, err := std.openFile(file)
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	r := plan.NewRecorder()
+	sum, err := decode.Run(until(ctx, src), r, decode.Options{Keep: plan.Keep})
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, status(exitCanceled)
+	}
+	if sum.Truncated {
+		fmt.Fprintf(std.err, "netlab: %s\n", printer.Clean(sum.Damage))
+	}
+	return r.Plan(), nil
+}
+
+// chooseServer leaves one recorded server in the plan: the one asked for, else
+// the one on the target's port, else the one with the most answers.
+func chooseServer(p *plan.Plan, want, target string) error {
+	servers := p.Servers()
+	if len(servers) == 0 {
+		return nil
+	}
+	var names []string
+	for _, s := range servers {
+		names = append(names, s.String())
+	}
+	if want != "" {
+		for _, s := range servers {
+			if s.String() == want || s.String() == strings.Replace(want, "127.0.0.1:", "localhost:", 1) {
+				p.Only(s)
+				return nil
+			}
+		}
+		return usagef("netlab: the recording has no server %s; there are: %s", want, strings.Join(names, ", "))
+	}
+	chosen := servers[0]
+	if _, port, err := net.SplitHostPort(target); err == nil {
+		for _, s := range servers {
+			if strconv.Itoa(int(s.Port)) == port {
+				chosen = s
+				break
+			}
+		}
+	}
+	p.Only(chosen)
+	return nil
+}

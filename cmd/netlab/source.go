@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"netlab/capture"
+	"netlab/pcaps"
+	"netlab/pcaps/samples"
+)
+
+// openFile opens what a user calls FILE: a path, - for standard input, or
+// sample:NAME.
+func (s stdio) openFile(name string) (capture.Source, io.Closer, error) {
+	switch sample, isSample := strings.CutPrefix(name, "sample:"); {
+	case name == "-":
+		r, err := pcaps.NewReader(s.in)
+		if err != nil {
+			return nil, nil, fileError(name, err)
+		}
+		return r, io.NopCloser(nil), nil
+	case isSample:
+		data, err := samples.Open(sample)
+		if err != nil {
+			return nil, nil, hinted{err, "netlab samples"}
+		}
+		r, err := pcaps.NewReader(data)
+		return r, io.NopCloser(nil), err
+	}
+	f, err := pcaps.Open(name)
+	if err != nil {
+		return nil, nil, fileError(name, err)
+	}
+	return f, f, nil
+}
+
+// fileError adds what to do about a file that can't be read.
+func fileError(name string, err error) error {
+	switch {
+	case errors.Is(err, pcaps.ErrFormat):
+		return hinted{err, "a pcap or pcapng file, as netlab capture, tcpdump -w and Wireshark write"}
+	case errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(name, "/."):
+		return hinted{err, "netlab samples lists what can be opened as sample:NAME"}
+	}
+	return err
+}
+
+// oneFile returns the FILE argument of a command that takes one.
+func oneFile(c *cli.Context) (string, error) {
+	switch c.NArg() {
+	case 0:
+		return "", hinted{usagef("netlab %s: which FILE?", c.Command.Name), fmt.Sprintf("netlab %s sample:http1-keepalive", c.Command.Name)}
+	case 1:
+		return c.Args().First(), nil
+	}
+	return "", hinted{usagef("netlab %s: one FILE at a time, and %q is another", c.Command.Name, c.Args().Get(1)), "netlab " + c.Command.Name + " --help"}
+}
+
+// until is a Source that ends when ctx does.
+func until(ctx context.Context, src capture.Source) capture.Source {
+	return &cancelable{ctx, src}
+}
+
+type cancelable struct {
+	ctx context.Context
+	src capture.Source
+}
+
+func (c *cancelable) Next() (*capture.Packet, error) {
+	if c.ctx.Err() != nil {
+		return nil, io.EOF
+	}
+	return c.src.Next()
+}
