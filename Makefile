@@ -1,0 +1,89 @@
+# netlab: run `make` to see what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := bin/netlab
+FUZZTIME ?= 20s
+BENCH ?= .
+
+# libpcap's headers decide whether the capture engine is built. This is looked at
+# anew in each recipe, for setup may have installed them.
+HAS_PCAP = $(shell printf '\#include <pcap.h>\n' | $${CC:-cc} -E - >/dev/null 2>&1 && echo yes)
+TAGS = $(if $(HAS_PCAP),-tags libpcap,)
+
+FUZZ_TARGETS = $(shell grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]+:func (.*)|\1:\2|' | sort)
+
+.PHONY: help setup build test test-go test-plain race lint fuzz cover bench golden samples demo check clean
+
+help: ## print this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: ## install libpcap's headers, when they are missing
+	@if [ -z "$(HAS_PCAP)" ]; then \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		if command -v apt-get >/dev/null; then install="$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends libpcap-dev"; \
+		elif command -v dnf >/dev/null; then install="$$sudo dnf install -y libpcap-devel"; \
+		elif command -v apk >/dev/null; then install="$$sudo apk add libpcap-dev"; \
+		elif command -v pacman >/dev/null; then install="$$sudo pacman -S --noconfirm libpcap"; \
+		elif command -v zypper >/dev/null; then install="$$sudo zypper install -y libpcap-devel"; \
+		else install=; fi; \
+		if [ -z "$$install" ]; then \
+			echo "libpcap's headers are missing, and this system's package manager is not known: install them (often named libpcap-dev) and run make again" >&2; exit 1; \
+		fi; \
+		echo "libpcap's headers are missing; installing them: $$install"; \
+		if [ -n "$$sudo" ] && ! { command -v sudo >/dev/null && sudo -n true 2>/dev/null || [ -t 0 ]; }; then \
+			echo "that needs a right that is not here. Run: $$install" >&2; exit 1; \
+		fi; \
+		DEBIAN_FRONTEND=noninteractive bash -c "$$install" || { echo "that failed. Run: $$install" >&2; exit 1; }; \
+	fi
+
+build: ## build bin/netlab, with the capture engine where libpcap's headers are
+	go build $(TAGS) -o $(BIN) ./cmd/netlab
+	@$(if $(HAS_PCAP),true,echo "built without the capture engine: libpcap's headers are missing (make setup installs them)")
+
+test: setup lint test-go test-plain ## run all tests, and install what they need
+
+test-go:
+	go test -race $(TAGS) ./...
+
+test-plain: # what works without libpcap and without cgo must keep working
+	CGO_ENABLED=0 go build ./...
+	CGO_ENABLED=0 go test ./...
+
+race: setup ## run the tests with the race detector, twice
+	go test -race -count 2 $(TAGS) ./...
+
+lint: ## gofmt, go vet and staticcheck
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt these:"; echo "$$files"; exit 1; fi
+	go vet ./...
+	$(if $(HAS_PCAP),go vet $(TAGS) ./...)
+	go tool staticcheck $(TAGS) ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (20s)
+	@for t in $(FUZZ_TARGETS); do \
+		echo "fuzz $${t#*:} in $${t%:*} for $(FUZZTIME)"; \
+		go test $${t%:*} -run '^$$' -fuzz "^$${t#*:}$$" -fuzztime $(FUZZTIME); \
+	done
+
+cover: ## test coverage, by function
+	go test $(TAGS) -coverpkg=./... -coverprofile=cover.out ./...
+	go tool cover -func=cover.out | tail -n 1
+
+bench: ## run the benchmarks; BENCH picks some
+	go test $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+golden: ## refresh the golden files; look at the difference before you commit it
+	go test ./decode/... ./replay/... ./cmd/... -update
+
+samples: ## make the sample captures again from their recipes
+	go test ./pcaps/samples -run TestRecipes -update
+
+demo: setup build ## capture, decode and replay on loopback, in one go
+	./$(BIN) demo
+
+check: test fuzz ## what has to pass before a change lands
+
+clean: ## remove what was built
+	rm -rf bin cover.out netlab-demo.pcap
