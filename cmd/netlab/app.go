@@ -131,9 +131,10 @@ func usage(c *cli.Context, err error, _ bool) error {
 	return hinted{usageError{name + ": " + err.Error()}, name + " --help"}
 }
 
+// nearestCommand adds the library's `Did you mean "decode"?`.
 func nearestCommand(app *cli.App, name string) string {
 	if s := cli.SuggestCommand(app.Commands, name); s != "" {
-		return ", do you mean " + s + "?"
+		return ". " + s
 	}
 	return ""
 }

@@ -109,7 +109,7 @@ func (s *stopping) Next() (*capture.Packet, error) {
 func (std stdio) record(name string, src capture.Source, h live.Handle, opts live.Options) error {
 	file := pcaps.Options{Format: pcaps.FormatOf(name), Link: h.Link(), SnapLen: uint32(opts.SnapLen)}
 	var w *pcaps.Writer
-	done := func() error { return nil }
+	var done func() error
 	if name == "-" {
 		var err error
 		if w, err = pcaps.NewWriter(std.out, file); err != nil {

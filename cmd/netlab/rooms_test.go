@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms says which packages of ours each package may import: arrows run one way,
+// cmd to replay to decode to capture, and pcaps to capture. A new arrow is a
+// change to the design, and belongs here first.
+var rooms = map[string][]string{
+	"capture":        nil,
+	"capture/live":   {"capture"},
+	"pcaps":          {"capture"},
+	"pcaps/craft":    {"capture"},
+	"pcaps/samples":  nil,
+	"decode/flow":    nil,
+	"decode/packet":  {"capture", "decode/flow"},
+	"decode/tcp":     {"decode/flow", "decode/packet"},
+	"decode/tls":     {"decode/flow"},
+	"decode/proto":   {"decode/flow", "decode/tls"},
+	"decode":         {"capture", "decode/flow", "decode/packet", "decode/tcp", "decode/proto"},
+	"decode/where":   {"decode", "decode/flow", "decode/proto"},
+	"decode/redact":  {"decode/proto"},
+	"decode/printer": {"capture", "decode", "decode/flow", "decode/packet", "decode/proto"},
+	"replay/plan":    {"decode/flow", "decode/proto"},
+	"replay/compare": {"decode/proto"},
+	"replay/serve":   {"decode/flow", "decode/proto", "replay/plan"},
+	"replay":         {"decode/flow", "decode/proto", "replay/plan", "replay/compare"},
+	"replay/report":  {"decode/printer", "replay", "replay/compare", "replay/plan"},
+	"cmd/netlab":     {"*"},
+}
+
+// doors are the only packages through which these enter.
+var doors = map[string][]string{
+	"github.com/google/gopacket/pcap":   {"capture/live"},
+	"github.com/google/gopacket/layers": {"pcaps/craft"},
+	"github.com/google/gopacket":        {"pcaps/craft", "capture/live"},
+	"github.com/urfave/cli/v2":          {"cmd/netlab"},
+}
+
+// outside are what decoding must not touch: files, sockets and logs.
+var outside = []string{"os", "net", "net/http", "log", "log/slog", "os/exec", "syscall"}
+
+type listed struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+	GoFiles    []string
+}
+
+// list asks the go command for our packages, with these build tags.
+func list(t *testing.T, tags string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", "-tags", tags, "netlab/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestRooms(t *testing.T) {
+	for _, tags := range []string{"", "libpcap"} {
+		seen := make(map[string]bool)
+		for _, p := range list(t, tags) {
+			room := strings.TrimPrefix(p.ImportPath, "netlab/")
+			allowed, known := rooms[room]
+			if !known {
+				t.Errorf("%s is no room: give it a line in the table", room)
+				continue
+			}
+			seen[room] = true
+			for _, i := range p.Imports {
+				ours, isOurs := strings.CutPrefix(i, "netlab/")
+				if isOurs && !slices.Contains(allowed, ours) && !slices.Contains(allowed, "*") {
+					t.Errorf("%s imports %s, which its line in the table does not allow", room, ours)
+				}
+				if door, ok := doors[i]; ok && !slices.Contains(door, room) {
+					t.Errorf("%s imports %s, which enters by %v only", room, i, door)
+				}
+				if strings.HasPrefix(room, "decode") && slices.Contains(outside, i) {
+					t.Errorf("%s imports %s: decoding has no files, sockets or logs", room, i)
+				}
+			}
+		}
+		for room := range rooms {
+			if !seen[room] {
+				t.Errorf("the table has a room %s that is not there", room)
+			}
+		}
+	}
+}
+
+// TestDecodingHasNoClock finds uses of the wall clock where time is the packets'.
+func TestDecodingHasNoClock(t *testing.T) {
+	for _, p := range list(t, "") {
+		room := strings.TrimPrefix(p.ImportPath, "netlab/")
+		if !strings.HasPrefix(room, "decode") && !strings.HasPrefix(room, "pcaps") {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			fset := token.NewFileSet()
+			f, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After"}, s.Sel.Name) {
+						t.Errorf("%s: time.%s", fset.Position(s.Pos()), s.Sel.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}

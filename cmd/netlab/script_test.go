@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"netlab/capture/live"
+)
+
+// TestMain makes netlab a command of the scripts, and runs what a capture test
+// starts again in a network namespace.
+func TestMain(m *testing.M) {
+	if os.Getenv(inNamespace) != "" {
+		if err := loopbackUp(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(m.Run())
+	}
+	testscript.Main(m, map[string]func(){"netlab": func() {
+		signal.Ignore(syscall.SIGPIPE)
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		context.AfterFunc(ctx, stop)
+		os.Exit(run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr))
+	}})
+}
+
+// TestScripts runs testdata/script/*.txtar. Beside testscript's own commands there
+// are:
+//
+//	freeport NAME      puts a free port of loopback in $NAME
+//	waitport ADDR      waits until something listens there, TCP
+//	waitudp ADDR       waits until something answers there, UDP
+//	status N CMD…      runs a command and wants this exit status
+//
+// and the condition [capture]: loopback may be captured here. $SAMPLES is the
+// folder of the sample captures.
+func TestScripts(t *testing.T) {
+	if os.Getenv(inNamespace) != "" {
+		t.Skip("only the capture tests run in the namespace")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"freeport": freePort, "waitport": waitPort, "waitudp": waitUDP, "status": wantStatus,
+		},
+		Setup: func(e *testscript.Env) error {
+			dir, err := filepath.Abs("../../pcaps/samples")
+			e.Setenv("SAMPLES", dir)
+			return err
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "capture" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return live.Available && canCapture("lo") == nil, nil
+		},
+	})
+}
+
+func freePort(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(err)
+	ts.Setenv(args[0], port)
+}
+
+func waitPort(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		c, err := net.Dial("tcp", args[0])
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("nothing listens on %s: %v", args[0], err)
+		}
+		time.Sleep(10 * time.Millisecond) // between two looks at the condition
+	}
+}
+
+// waitUDP sends a datagram now and then until one comes back.
+func waitUDP(ts *testscript.TestScript, _ bool, args []string) {
+	buf := make([]byte, 16)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		c, err := net.Dial("udp", args[0])
+		ts.Check(err)
+		c.SetDeadline(time.Now().Add(50 * time.Millisecond))
+		c.Write([]byte("?"))
+		_, err = c.Read(buf)
+		c.Close()
+		if err == nil {
+			return
+		}
+	}
+	ts.Fatalf("nothing answers on %s", args[0])
+}
+
+func wantStatus(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("exit status %s, want %s", got, args[0])
+	}
+}
