@@ -194,7 +194,7 @@ func (k *call) say(ctx context.Context) error {
 		if err := k.write(data, now, s.Packet); err != nil {
 			return err
 		}
-		k.marks[len(k.marks)-1].spoke = k.lastSent
+		k.marks[len(k.marks)-1].spoke = now
 	}
 	return nil
 }

@@ -83,8 +83,11 @@ func Describe(o *Outcome) {
 		if t.Sent == 0 {
 			o.Request = "(the server speaks first)"
 		}
+		if len(t.Answer) == 0 {
+			return
+		}
 		o.Recorded = turnSummary(t.Answer)
-		if t.Sent > 0 && len(t.Answer) > 0 {
+		if t.Sent > 0 {
 			o.RecordedLatency = t.Latency
 		}
 		return
@@ -157,7 +160,11 @@ func (k *call) judge(o *Outcome, recorded, live *proto.Exchange) {
 	}
 	switch {
 	case !live.Response.Complete:
+		// When we gave up, the parser only knows that nothing more came.
 		o.Verdict, o.Reason = compare.Failed, "the answer is not whole: "+live.Response.Why
+		if k.failed != nil {
+			o.Reason = "the answer is not whole: " + k.failed.Error()
+		}
 	case live.Response.RawMissing > 0:
 		o.Verdict, o.Reason = compare.Skipped, fmt.Sprintf("the answer is larger than the %d MiB that are kept", plan.Keep>>20)
 	case recorded.Response == nil:

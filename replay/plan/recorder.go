@@ -361,7 +361,9 @@ func (r *Recorder) cutAtGap(c *Conn, client *stream) {
 		var end int64
 		if check.Turn != nil {
 			end = turnEnd(c, client, i)
-		} else if q := check.Exchange.Request; q != nil {
+		} else if q := check.Exchange.Request; q != nil && !q.Complete {
+			end = 1 << 62
+		} else if q != nil {
 			end = q.Offset + q.Length
 		}
 		if end > gap.Offset {

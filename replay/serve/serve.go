@@ -273,6 +273,11 @@ func (c *client) requests() {
 			protocol = &proto.Raw
 		}
 	}
+	if protocol == &proto.Raw {
+		turn := &proto.Turn{Bytes: int64(len(c.buf)), Preview: c.buf[:min(len(c.buf), 48)]}
+		c.unknown(turn.Summary())
+		return
+	}
 	parser := protocol.New(c)
 	for {
 		n, m := parser.Next(flow.ClientToServer, c.buf, c.eof)
@@ -328,10 +333,15 @@ func (c *client) answer(m *proto.Message) bool {
 		_, err := c.conn.Write(append([]byte{byte(len(wire) >> 8), byte(len(wire))}, wire...))
 		return err == nil
 	}
+	c.unknown(m.Body.Summary())
+	return false
+}
+
+// unknown tells of something that the recording has no answer to.
+func (c *client) unknown(request string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tell(Event{Client: c.conn.RemoteAddr().String(), Request: m.Body.Summary(), Answer: "unknown"})
-	return false
+	c.tell(Event{Client: c.conn.RemoteAddr().String(), Request: request, Answer: "unknown"})
 }
 
 // endsConnection reports whether a response says that nothing follows it, or ends
