@@ -146,7 +146,8 @@ func (r Rules) http(recorded, live *proto.Message, a, b *proto.HTTPMessage) []Di
 // headers compares header fields by name; fields of one name keep their order.
 func (r Rules) headers(a, b []proto.Field) []Difference {
 	var list []Difference
-	var names []string
+	var names []string // of both, in order
+	known := make(map[string]bool)
 	group := func(fields []proto.Field) map[string][]string {
 		m := make(map[string][]string)
 		for _, f := range fields {
@@ -158,7 +159,8 @@ func (r Rules) headers(a, b []proto.Field) []Difference {
 			if name == "set-cookie" && !r.Strict {
 				v, _, _ = strings.Cut(v, "=") // the value is new each time
 			}
-			if _, ok := m[name]; !ok && !slices.Contains(names, name) {
+			if !known[name] {
+				known[name] = true
 				names = append(names, name)
 			}
 			m[name] = append(m[name], v)
@@ -169,14 +171,20 @@ func (r Rules) headers(a, b []proto.Field) []Difference {
 	for _, name := range names {
 		x, hadIt := old[name]
 		y, hasIt := fresh[name]
-		d := Difference{Header, "header " + name, quote(strings.Join(x, ", ")), quote(strings.Join(y, ", ")), -1}
+		if hadIt && hasIt && slices.Equal(x, y) {
+			continue
+		}
+		was, is := strings.Join(x, ", "), strings.Join(y, ", ")
+		d := Difference{Kind: Header, Path: "header " + name, Offset: -1}
 		switch {
 		case !hasIt:
-			d.Kind = Missing
+			d.Kind, d.Recorded = Missing, quote(was)
 		case !hadIt:
-			d.Kind = Extra
-		case slices.Equal(x, y):
-			continue
+			d.Kind, d.Live = Extra, quote(is)
+		case was == is && name != "set-cookie" && !r.Strict:
+			continue // one list, in more lines or fewer (RFC 9110, section 5.3)
+		default:
+			d.Recorded, d.Live = quoteBoth(was, is)
 		}
 		list = append(list, d)
 	}
@@ -251,7 +259,8 @@ func (r Rules) ftp(a, b *proto.FTPReply) []Difference {
 		return []Difference{{Status, "code", strconv.Itoa(a.Code), strconv.Itoa(b.Code), -1}}
 	}
 	if a.Text != b.Text && (r.Strict || a.Code != 227 && a.Code != 229) {
-		return []Difference{{Value, "text", quote(a.Text), quote(b.Text), -1}}
+		was, is := quoteBoth(a.Text, b.Text)
+		return []Difference{{Value, "text", was, is, -1}}
 	}
 	return nil
 }
@@ -272,22 +281,43 @@ func Bytes(path string, a, b []byte) []Difference {
 // around shows the bytes from offset i on, and how many there are in all.
 func around(b []byte, i int) string {
 	const few = 24
+	size := fmt.Sprintf("%d bytes", len(b))
+	if len(b) == 1 {
+		size = "1 byte"
+	}
 	if i == len(b) {
-		return fmt.Sprintf("the end after %d bytes", len(b))
+		return "the end after " + size
 	}
 	rest := b[i:min(len(b), i+few)]
 	text := strconv.QuoteToASCII(string(rest))
 	if i+few < len(b) {
 		text += "…"
 	}
-	return fmt.Sprintf("%s of %d bytes", text, len(b))
+	return text + " of " + size
 }
+
+// long is how many bytes of a value are shown.
+const long = 120
 
 // quote shortens and quotes a value.
 func quote(s string) string {
-	const long = 120
 	if len(s) > long {
 		return strconv.QuoteToASCII(s[:long]) + "…"
 	}
 	return strconv.QuoteToASCII(s)
+}
+
+// quoteBoth quotes two values that differ. When they agree in all that would be
+// shown, both are shown from a little before the difference on.
+func quoteBoth(a, b string) (string, string) {
+	const before = 20
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	if i < long {
+		return quote(a), quote(b)
+	}
+	i -= before
+	return "…" + quote(a[i:]), "…" + quote(b[i:])
 }

@@ -14,7 +14,7 @@ import (
 // keys, for both are lost in Go's own types.
 type node struct {
 	kind  nodeKind
-	text  string // of a string, number or literal
+	text  string // of a string, number or literal; see jsonParser.Token
 	keys  []string
 	items []*node // of an array; of an object, one a key
 }
@@ -37,25 +37,55 @@ func (k nodeKind) String() string {
 // maxJSONDepth bounds nesting; Go's own decoder stops at 10,000.
 const maxJSONDepth = 1000
 
+// maxJSONValues bounds the values of a body: a node is some 100 bytes, and one
+// stands for as little as two bytes of text.
+const maxJSONValues = 1 << 20
+
 // parseJSON reads one JSON value and nothing behind it.
 func parseJSON(data []byte) (*node, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	n, err := parseNode(d, 0)
+	p := &jsonParser{Decoder: json.NewDecoder(bytes.NewReader(data)), data: data}
+	p.UseNumber()
+	n, err := p.node(0)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("something stands behind the value, at byte %d", d.InputOffset())
+	if _, err := p.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("something stands behind the value, at byte %d", p.InputOffset())
 	}
 	return n, nil
 }
 
-func parseNode(d *json.Decoder, depth int) (*node, error) {
+type jsonParser struct {
+	*json.Decoder
+	data   []byte
+	values int
+}
+
+// asSpelled begins the text of a string that is kept as it is spelled. No decoded
+// text holds this byte.
+const asSpelled = "\xff"
+
+// Token returns the next token. In a string the Decoder puts U+FFFD for whatever is
+// no Unicode, be it bytes or half a surrogate pair, and different strings would be
+// the same: where there is one, the string is kept as it is spelled.
+func (p *jsonParser) Token() (json.Token, error) {
+	from := p.InputOffset()
+	tok, err := p.Decoder.Token()
+	if s, ok := tok.(string); ok && strings.Contains(s, "\ufffd") {
+		raw := p.data[from:p.InputOffset()]
+		return asSpelled + string(raw[bytes.IndexByte(raw, '"')+1:len(raw)-1]), err
+	}
+	return tok, err
+}
+
+func (p *jsonParser) node(depth int) (*node, error) {
+	if p.values++; p.values > maxJSONValues {
+		return nil, fmt.Errorf("more than %d values", maxJSONValues)
+	}
 	if depth > maxJSONDepth {
 		return nil, errors.New("nested too deep")
 	}
-	tok, err := d.Token()
+	tok, err := p.Token()
 	if err != nil {
 		return nil, err
 	}
@@ -73,21 +103,21 @@ func parseNode(d *json.Decoder, depth int) (*node, error) {
 		if t == '{' {
 			n.kind = nodeObject
 		}
-		for d.More() {
+		for p.More() {
 			if t == '{' {
-				key, err := d.Token()
+				key, err := p.Token()
 				if err != nil {
 					return nil, err
 				}
 				n.keys = append(n.keys, key.(string))
 			}
-			item, err := parseNode(d, depth+1)
+			item, err := p.node(depth + 1)
 			if err != nil {
 				return nil, err
 			}
 			n.items = append(n.items, item)
 		}
-		_, err := d.Token() // the closing delimiter
+		_, err := p.Token() // the closing delimiter
 		return n, err
 	}
 	return nil, fmt.Errorf("unexpected %v", tok)
@@ -97,67 +127,101 @@ func parseNode(d *json.Decoder, depth int) (*node, error) {
 // their order, arrays in order, and numbers by value.
 func compareJSON(a, b *node) []Difference {
 	c := jsonComparer{}
-	c.compare("$", a, b)
+	c.compare(a, b)
 	return c.list
 }
 
-type jsonComparer struct{ list []Difference }
-
-func (c *jsonComparer) add(kind Kind, path, recorded, live string) {
-	if len(c.list) < MaxDifferences {
-		c.list = append(c.list, Difference{kind, "body " + path, recorded, live, -1})
-	}
+type jsonComparer struct {
+	list []Difference
+	// path leads to what is compared. It is written out for a difference only:
+	// keys may be long, and values many.
+	path []step
 }
 
-func (c *jsonComparer) compare(path string, a, b *node) {
+// step leads to a member of an object, or to an element of an array when inArray.
+type step struct {
+	key     string
+	inArray bool
+	index   int
+}
+
+func (c *jsonComparer) add(kind Kind, recorded, live string) {
+	if len(c.list) >= MaxDifferences {
+		return
+	}
+	var path strings.Builder
+	path.WriteString("body $")
+	for _, s := range c.path {
+		if s.inArray {
+			path.WriteString("[" + strconv.Itoa(s.index) + "]")
+		} else {
+			path.WriteString(member(s.key))
+		}
+	}
+	c.list = append(c.list, Difference{kind, path.String(), recorded, live, -1})
+}
+
+// at compares what stands at a step; nil is nothing.
+func (c *jsonComparer) at(s step, a, b *node) {
+	c.path = append(c.path, s)
+	switch {
+	case a == nil:
+		c.add(Extra, "", b.show())
+	case b == nil:
+		c.add(Missing, a.show(), "")
+	default:
+		c.compare(a, b)
+	}
+	c.path = c.path[:len(c.path)-1]
+}
+
+func (c *jsonComparer) compare(a, b *node) {
 	if len(c.list) >= MaxDifferences {
 		return
 	}
 	switch {
 	case a.kind != b.kind:
-		c.add(Type, path, a.show(), b.show())
+		c.add(Type, a.show(), b.show())
 	case a.kind == nodeObject:
-		c.objects(path, a, b)
+		c.objects(a, b)
 	case a.kind == nodeArray:
 		for i := range max(len(a.items), len(b.items)) {
-			at := path + "[" + strconv.Itoa(i) + "]"
+			s := step{inArray: true, index: i}
 			switch {
 			case i >= len(a.items):
-				c.add(Extra, at, "", b.items[i].show())
+				c.at(s, nil, b.items[i])
 			case i >= len(b.items):
-				c.add(Missing, at, a.items[i].show(), "")
+				c.at(s, a.items[i], nil)
 			default:
-				c.compare(at, a.items[i], b.items[i])
+				c.at(s, a.items[i], b.items[i])
 			}
 		}
-	case a.kind == nodeNumber:
-		if a.text != b.text && canonical(a.text) != canonical(b.text) {
-			c.add(Value, path, a.show(), b.show())
-		}
-	case a.text != b.text:
-		c.add(Value, path, a.show(), b.show())
+	case a.text == b.text:
+	case a.kind == nodeString:
+		was, is := quoteBoth(a.spelled(), b.spelled())
+		c.add(Value, was, is)
+	case a.kind != nodeNumber || canonical(a.text) != canonical(b.text):
+		c.add(Value, a.show(), b.show())
 	}
 }
 
 // objects compares by key. Of a key that stands there more than once, the first
 // is compared with the first, and so on.
-func (c *jsonComparer) objects(path string, a, b *node) {
+func (c *jsonComparer) objects(a, b *node) {
 	place := make(map[string][]int, len(b.keys))
 	for i, key := range b.keys {
 		place[key] = append(place[key], i)
 	}
 	for i, key := range a.keys {
-		at := path + member(key)
+		var other *node
 		if p := place[key]; len(p) > 0 {
-			c.compare(at, a.items[i], b.items[p[0]])
-			place[key] = p[1:]
-		} else {
-			c.add(Missing, at, a.items[i].show(), "")
+			other, place[key] = b.items[p[0]], p[1:]
 		}
+		c.at(step{key: key}, a.items[i], other)
 	}
 	for i, key := range b.keys {
 		if p := place[key]; len(p) > 0 && p[0] == i {
-			c.add(Extra, path+member(key), "", b.items[i].show())
+			c.at(step{key: key}, nil, b.items[i])
 			place[key] = p[1:]
 		}
 	}
@@ -165,14 +229,15 @@ func (c *jsonComparer) objects(path string, a, b *node) {
 
 // member writes a key as JSONPath has it (RFC 9535, section 2.5.1).
 func member(key string) string {
+	key = strings.TrimPrefix(key, asSpelled)
+	if key == "" || len(key) > long {
+		return "[" + quote(key) + "]"
+	}
 	for i := range len(key) {
 		b := key[i]
 		if !(b == '_' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || i > 0 && '0' <= b && b <= '9') {
-			return "[" + strconv.QuoteToASCII(key) + "]"
+			return "[" + quote(key) + "]"
 		}
-	}
-	if key == "" {
-		return `[""]`
 	}
 	return "." + key
 }
@@ -181,14 +246,20 @@ func member(key string) string {
 func (n *node) show() string {
 	switch n.kind {
 	case nodeString:
-		return quote(n.text)
+		return quote(n.spelled())
 	case nodeArray:
 		return fmt.Sprintf("an array of %d", len(n.items))
 	case nodeObject:
 		return fmt.Sprintf("an object of %d", len(n.items))
 	}
+	if len(n.text) > long {
+		return n.text[:long] + "…"
+	}
 	return n.text
 }
+
+// spelled returns a string's text, as it is shown.
+func (n *node) spelled() string { return strings.TrimPrefix(n.text, asSpelled) }
 
 // canonical writes a JSON number as digits and an exponent of ten, so that equal
 // values are equal strings, however large they are: 1.0, 1 and 10e-1 are 1e0.
