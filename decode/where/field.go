@@ -15,20 +15,20 @@ type value struct {
 	number float64
 }
 
-// String returns the text of either kind.
-func (v value) String() string {
-	if v.text == "" && v.number != 0 {
-		return strconv.FormatFloat(v.number, 'f', -1, 64)
-	}
-	return v.text
-}
-
 // field is something that can be asked about an exchange.
 type field struct {
 	name   string
 	number bool
 	about  string
 	get    func(*proto.Exchange) (value, bool)
+}
+
+// text returns a value of either kind as text.
+func (f *field) text(v value) string {
+	if f.number {
+		return strconv.FormatFloat(v.number, 'f', -1, 64)
+	}
+	return v.text
 }
 
 // fields is the registry. Durations are in milliseconds.

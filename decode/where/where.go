@@ -10,7 +10,7 @@
 // The grammar, loosest first: `a || b`, `a && b`, `!a`, `(a)`, `FIELD OP VALUE`,
 // and `FIELD` alone, which asks whether it is there. The words and, or, not work
 // too. OP is == != < <= > >= contains ~ (a regular expression, RE2). VALUE is a
-// quoted string, a word, or a number with or without a unit (us ms s, B kB MB).
+// string in any quotes, a word, or a number with or without a unit (us ms s, B kB MB).
 package where
 
 import (
@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"netlab/decode/proto"
 )
@@ -33,7 +34,7 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("%s\n  %s\n  %s^", e.Reason, e.Expr, strings.Repeat(" ", e.Offset))
+	return fmt.Sprintf("%s\n  %s\n  %s^", e.Reason, e.Expr, strings.Repeat(" ", utf8.RuneCountInString(e.Expr[:e.Offset])))
 }
 
 // maxDepth bounds how deep parentheses may nest.
@@ -83,10 +84,19 @@ func (p *parser) next() {
 	if rest[0] == '"' || rest[0] == '`' {
 		q, err := strconv.QuotedPrefix(rest)
 		if err != nil {
-			p.fail("a string that does not end")
+			p.fail(`a string that does not end, or has an unknown escape ("\\.", or a pattern in backquotes, keeps a \)`)
 			return
 		}
 		p.tok, p.pos = q, p.at+len(q)
+		return
+	}
+	if rest[0] == '\'' { // what a shell's double quotes leave
+		q, _, ok := strings.Cut(rest[1:], "'")
+		if !ok {
+			p.fail("a string that does not end")
+			return
+		}
+		p.tok, p.pos = strconv.Quote(q), p.at+len(q)+2
 		return
 	}
 	for _, op := range operators {
@@ -200,9 +210,9 @@ func (p *parser) compare(f field, op, text string, quoted bool) Filter {
 			p.fail(err.Error())
 			return nil
 		}
-		return func(e *proto.Exchange) bool { v, ok := f.get(e); return ok && re.MatchString(v.String()) }
+		return func(e *proto.Exchange) bool { v, ok := f.get(e); return ok && re.MatchString(f.text(v)) }
 	case "contains":
-		return func(e *proto.Exchange) bool { v, ok := f.get(e); return ok && strings.Contains(v.String(), text) }
+		return func(e *proto.Exchange) bool { v, ok := f.get(e); return ok && strings.Contains(f.text(v), text) }
 	}
 	if f.number {
 		want, ok := number(text)
