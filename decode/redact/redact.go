@@ -4,6 +4,7 @@
 package redact
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -13,15 +14,19 @@ import (
 // Hidden stands in the place of a secret.
 const Hidden = "***"
 
-// secretFields are HTTP fields whose value proves who one is. What they are
-// called stays, and so does the scheme before a credential.
-var secretFields = map[string]bool{
-	"authorization": true, "proxy-authorization": true, "cookie": true, "set-cookie": true,
-	"x-api-key": true, "x-auth-token": true, "x-csrf-token": true, "x-xsrf-token": true, "api-key": true,
-}
+// secretName matches names that hold secrets, of parameters and of the header
+// fields that somebody made up, as X-Api-Key. Forms put them in brackets.
+var secretName = regexp.MustCompile(`(?i)(pass(word|wd|phrase)|secret|token|api[_\-]?key|signature|sess(ion)?_?id)\]?$`)
 
-// secretName matches names of parameters that hold secrets.
-var secretName = regexp.MustCompile(`(?i)(^|[_\-.])(pass(word|wd|phrase)?|pwd|secret|token|api_?key|auth|session(_?id)?|sid|jwt|signature|sig|code)$`)
+// secretParam matches what is a secret as a parameter only: short words, which
+// are the end of many others.
+var secretParam = regexp.MustCompile(`(?i)(^|[_\-.\[])(pass|pwd|auth|session|sid|jwt|sig|code)\]?$`)
+
+// userinfo matches what stands before the host in a URL. A password may hold an @.
+var userinfo = regexp.MustCompile(`://[^/?#]*@`)
+
+// pathSession matches what Java servers put into paths for browsers without cookies.
+var pathSession = regexp.MustCompile(`(?i)(;\w*sess(ion)?id=)[^;/?#]*`)
 
 // Finder finds secrets. Its zero value is ready.
 type Finder struct{}
@@ -60,12 +65,15 @@ func hideFields(fields []proto.Field) []proto.Field {
 			f.Value = hideCookies(f.Value, len(f.Value))
 		case name == "set-cookie":
 			f.Value = hideCookies(f.Value, 1)
-		case secretFields[name]:
+		case name == "authorization" || name == "proxy-authorization":
+			// The scheme before the credentials is no secret.
 			if scheme, _, ok := strings.Cut(f.Value, " "); ok {
 				f.Value = scheme + " " + Hidden
 			} else {
 				f.Value = Hidden
 			}
+		case secretName.MatchString(name):
+			f.Value = Hidden
 		case name == "referer" || name == "location" || name == "content-location":
 			f.Value = hideTarget(f.Value)
 		}
@@ -88,23 +96,40 @@ func hideCookies(list string, n int) string {
 	return strings.Join(parts, ";")
 }
 
-// hideTarget hides credentials and parameters of a request target or URL.
+// hideTarget hides credentials and parameters of a request target or URL. What is
+// behind a # may hold parameters too (RFC 6749, section 4.2.2).
 func hideTarget(target string) string {
-	if scheme, rest, ok := strings.Cut(target, "://"); ok {
-		host, path, _ := strings.Cut(rest, "/")
-		if i := strings.LastIndexByte(host, '@'); i >= 0 {
-			target = scheme + "://" + Hidden + host[i:] + "/" + path
-		}
-	}
-	path, query, ok := strings.Cut(target, "?")
-	if !ok {
+	target = userinfo.ReplaceAllLiteralString(target, "://"+Hidden+"@")
+	target = pathSession.ReplaceAllString(target, "${1}"+Hidden)
+	i := strings.IndexAny(target, "?#")
+	if i < 0 {
 		return target
 	}
-	pairs := strings.Split(query, "&")
-	for i, p := range pairs {
-		if name, _, ok := strings.Cut(p, "="); ok && secretName.MatchString(name) {
-			pairs[i] = name + "=" + Hidden
+	var b strings.Builder
+	b.WriteString(target[:i])
+	for rest := target[i:]; rest != ""; {
+		n := strings.IndexAny(rest[1:], "&#") + 1
+		if n == 0 {
+			n = len(rest)
 		}
+		b.WriteString(hideParam(rest[:n]))
+		rest = rest[n:]
 	}
-	return path + "?" + strings.Join(pairs, "&")
+	return b.String()
+}
+
+// hideParam hides the value of one parameter, which has a separator before it.
+func hideParam(p string) string {
+	before, _, ok := strings.Cut(p, "=")
+	if !ok {
+		return p
+	}
+	name, err := url.QueryUnescape(before[1:])
+	if err != nil {
+		name = before[1:]
+	}
+	if secretName.MatchString(name) || secretParam.MatchString(name) {
+		return before + "=" + Hidden
+	}
+	return p
 }
