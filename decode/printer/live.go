@@ -57,8 +57,8 @@ func (l *Live) Exchange(e *proto.Exchange) error {
 
 // Close prints that a connection ended.
 func (l *Live) Close(c *flow.Conversation) error {
-	return l.line(c.End, c.ID, dim, fmt.Sprintf("%s after %s, %s sent, %s received", state(c),
-		Duration(c.End.Sub(c.Start)), Bytes(c.Sides[0].Bytes), Bytes(c.Sides[1].Bytes)))
+	return l.line(c.End, c.ID, dim, fmt.Sprintf("%s after %s, %s sent, %s received%s", ending(c),
+		Duration(c.End.Sub(c.Start)), Bytes(c.Sides[0].Bytes), Bytes(c.Sides[1].Bytes), trouble(c)))
 }
 
 // Anomaly prints what is odd.

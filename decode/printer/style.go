@@ -2,6 +2,7 @@ package printer
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -64,16 +65,20 @@ func Bytes(n int64) string {
 
 // Duration writes a span of time for people, with three digits.
 func Duration(d time.Duration) string {
+	// What would be rounded to a thousand of a unit is one of the next.
+	const ms, s = 999_500 * time.Nanosecond, 999_500 * time.Microsecond
 	switch {
+	case d == math.MinInt64: // has no positive; a capture's clock may be that wrong
+		return Duration(d + 1)
 	case d < 0:
 		return "-" + Duration(-d)
 	case d == 0:
 		return "0"
 	case d < time.Microsecond:
 		return fmt.Sprintf("%d ns", d)
-	case d < time.Millisecond:
+	case d < ms:
 		return digits(float64(d)/1e3) + " µs"
-	case d < time.Second:
+	case d < s:
 		return digits(float64(d)/1e6) + " ms"
 	case d < 100*time.Second:
 		return digits(float64(d)/1e9) + " s"
@@ -84,9 +89,9 @@ func Duration(d time.Duration) string {
 // digits writes f with three digits, and no exponent.
 func digits(f float64) string {
 	switch {
-	case f >= 100:
+	case f >= 99.95:
 		return fmt.Sprintf("%.0f", f)
-	case f >= 10:
+	case f >= 9.995:
 		return fmt.Sprintf("%.1f", f)
 	}
 	return fmt.Sprintf("%.2f", f)
@@ -117,7 +122,8 @@ func (t *table) add(paints []paint, cells ...string) {
 	t.rows = append(t.rows, row{cells, paints})
 }
 
-// String renders the table. When it is too wide, the widest columns are cut.
+// String renders the table. When it is too wide, the widest columns are cut, to
+// one width and not below least.
 func (t *table) String() string {
 	width := make([]int, len(t.head))
 	for i, h := range t.head {
@@ -128,19 +134,18 @@ func (t *table) String() string {
 			width[i] = max(width[i], utf8.RuneCountInString(c))
 		}
 	}
-	const gap = 2
-	for t.style.Width > 0 {
-		total, widest := -gap, 0
-		for i, w := range width {
+	const gap, least = 2, 12
+	for limit := max(t.style.Width, least); t.style.Width > 0 && limit >= least; limit-- {
+		total := -gap
+		for _, w := range width {
 			total += w + gap
-			if w > width[widest] {
-				widest = i
-			}
 		}
-		if total <= t.style.Width || width[widest] <= 12 {
+		if total <= t.style.Width {
 			break
 		}
-		width[widest] = max(12, width[widest]-(total-t.style.Width))
+		for i, w := range width {
+			width[i] = min(w, limit)
+		}
 	}
 	var b strings.Builder
 	line := func(cells []string, paints []paint, all paint) {

@@ -200,26 +200,35 @@ func (t *Text) clock(at time.Time) string {
 
 // state is how a conversation stands, and what is wrong with it.
 func state(c *flow.Conversation) string {
-	var words []string
-	if c.Transport == flow.TCP {
-		s := c.State.String()
-		if c.Ended && c.State != flow.Open {
-			s += " by " + side(c.CloseBy)
-		}
-		words = append(words, s)
+	return strings.TrimPrefix(ending(c)+trouble(c), ", ")
+}
+
+// ending is how a TCP conversation stands.
+func ending(c *flow.Conversation) string {
+	switch {
+	case c.Transport != flow.TCP:
+		return ""
+	case c.Ended && c.State != flow.Open:
+		return c.State.String() + " by " + side(c.CloseBy)
 	}
+	return c.State.String()
+}
+
+// trouble is what is wrong with a conversation, as the end of a list.
+func trouble(c *flow.Conversation) string {
 	var lost, again int64
 	for i := range c.Sides {
 		lost += c.Sides[i].GapBytes
 		again += c.Sides[i].Retransmitted
 	}
+	s := ""
 	if lost > 0 {
-		words = append(words, Bytes(lost)+" missing")
+		s += ", " + Bytes(lost) + " missing"
 	}
 	if again > 0 {
-		words = append(words, fmt.Sprintf("%d retransmitted", again))
+		s += fmt.Sprintf(", %d retransmitted", again)
 	}
-	return strings.Join(words, ", ")
+	return s
 }
 
 // Summary prints the rest, and the sums.
@@ -232,7 +241,7 @@ func (t *Text) Summary(s *decode.Summary) error {
 		fmt.Fprintln(&b, t.style.paint(yellow, "odd: ")+line)
 	}
 	if t.more > 0 {
-		fmt.Fprintf(&b, "and %s (--json lists all)\n", Count(int64(t.more), "more anomaly"))
+		fmt.Fprintf(&b, "and %d more (--json lists all)\n", t.more)
 	}
 	b.WriteString(Account(s))
 	_, err := io.WriteString(t.w, b.String())
@@ -277,7 +286,7 @@ func Account(s *decode.Summary) string {
 		fmt.Fprintf(&b, "%s: normal where the network card fills them in\n", Count(s.BadChecksums, "wrong checksum"))
 	}
 	if s.Truncated {
-		fmt.Fprintf(&b, "the capture is damaged, all before was read: %s\n", s.Damage)
+		fmt.Fprintf(&b, "the capture is damaged, all before was read: %s\n", Clean(s.Damage))
 	}
 	return b.String()
 }
