@@ -2,6 +2,8 @@ package pcaps
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
 	"time"
 
 	"netlab/capture"
@@ -65,7 +67,7 @@ func (r *Reader) openPcap() error {
 func (r *Reader) nextPcap() error {
 	h, err := r.win.peek(r.pcap.recordLen)
 	if err != nil {
-		if len(h) == 0 {
+		if errors.Is(err, io.EOF) {
 			return err
 		}
 		return r.cut(err, "a record header")

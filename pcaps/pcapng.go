@@ -26,8 +26,11 @@ const (
 	optionTSResol  = 9
 	optionTSOffset = 14
 
-	// maxInterfaces bounds the interfaces of one section; Linux numbers them
-	// with 32 bits, but no capture has more than a few.
+	// maxBlock bounds a block: the largest packet, with what stands around it.
+	maxBlock = MaxRecord + 64<<10
+
+	// maxInterfaces bounds the interfaces of a file, all sections together; Linux
+	// numbers them with 32 bits, but no capture has more than a few.
 	maxInterfaces = 1 << 16
 
 	// maxName bounds the name of an interface; IFNAMSIZ is 16, Windows needs 50.
@@ -88,6 +91,7 @@ func (c clock) time(ts uint64) time.Time {
 
 func (r *Reader) openPcapNG() error {
 	r.next = r.nextPcapNG
+	r.packet.Time = time.Unix(0, 0).UTC() // until a block says one
 	typ, body, err := r.block()
 	if err != nil {
 		return err
@@ -99,7 +103,7 @@ func (r *Reader) openPcapNG() error {
 func (r *Reader) block() (uint32, []byte, error) {
 	h, err := r.win.peek(12)
 	if err != nil {
-		if len(h) == 0 {
+		if errors.Is(err, io.EOF) {
 			return 0, nil, err
 		}
 		return 0, nil, r.cut(err, "a block header")
@@ -119,8 +123,8 @@ func (r *Reader) block() (uint32, []byte, error) {
 	if n < 12 || n%4 != 0 {
 		return 0, nil, damaged("the block at byte %d declares a length of %d", r.win.pos, n)
 	}
-	if n > MaxRecord {
-		return 0, nil, damaged("the block at byte %d declares %d bytes, more than the %d that are possible", r.win.pos, n, MaxRecord)
+	if n > maxBlock {
+		return 0, nil, damaged("the block at byte %d declares %d bytes, more than the %d that are possible", r.win.pos, n, maxBlock)
 	}
 	b, err := r.win.peek(int(n))
 	if err != nil {
@@ -233,6 +237,9 @@ func (r *Reader) data(b []byte, captured, length uint32) error {
 	if int64(captured) > int64(len(b)) {
 		return io.ErrShortBuffer
 	}
+	if captured > MaxRecord {
+		return damaged("a packet declares %d captured bytes, more than the %d that are possible", captured, MaxRecord)
+	}
 	r.packet.Data = b[:captured]
 	r.packet.Length = max(int(length), int(captured))
 	return nil
@@ -263,7 +270,7 @@ func (r *Reader) obsolete(b []byte) error {
 }
 
 // simple reads a Simple Packet Block. It has no timestamp: the packet keeps the
-// time of the one before it.
+// time of the one before it, or 1970 when it is the first.
 func (r *Reader) simple(b []byte) error {
 	if len(b) < 4 {
 		return io.ErrShortBuffer

@@ -10,8 +10,9 @@ const (
 	// system call disappears, small enough to stay in the cache.
 	windowSize = 256 << 10
 
-	// MaxRecord bounds one record of a capture file. The largest packets seen in
-	// practice are BIG TCP's of some 500 KiB; what is larger is taken for damage.
+	// MaxRecord bounds the bytes of one packet in a capture file. The largest
+	// seen in practice are BIG TCP's of some 500 KiB; what is larger is taken for
+	// damage.
 	MaxRecord = 16 << 20
 )
 

@@ -94,12 +94,11 @@ func (w *Writer) WritePacket(p *capture.Packet) error {
 	return w.err
 }
 
-// Flush hands what was written to the file underneath.
+// Flush hands what was written to the file underneath, also after a packet that
+// could not be.
 func (w *Writer) Flush() error {
-	if w.err == nil {
-		if err := w.w.Flush(); err != nil {
-			w.err = fmt.Errorf("pcaps: write: %w", err)
-		}
+	if err := w.w.Flush(); err != nil && w.err == nil {
+		w.err = fmt.Errorf("pcaps: write: %w", err)
 	}
 	return w.err
 }

@@ -9,7 +9,6 @@
 package craft
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -39,8 +38,13 @@ type Builder struct {
 	now     time.Time
 	packets []capture.Packet
 	ipID    uint16
+	size    int // of the packets, as limit counts
+	limit   int // 0 is none
 	err     error
 }
+
+// packetCost is what a packet counts for in Builder.size, beside its bytes.
+const packetCost = 128
 
 // New returns a Builder without packets.
 func New(opts Options) *Builder {
@@ -56,6 +60,7 @@ func New(opts Options) *Builder {
 	if opts.Step == 0 {
 		opts.Step = 100 * time.Microsecond
 	}
+	opts.Start = opts.Start.UTC()
 	return &Builder{opts: opts, now: opts.Start}
 }
 
@@ -68,6 +73,11 @@ func (b *Builder) Wait(d time.Duration) { b.now = b.now.Add(d) }
 // Packet adds a packet as it is.
 func (b *Builder) Packet(data []byte) {
 	length := len(data)
+	b.size += length + packetCost
+	if b.limit > 0 && b.size > b.limit {
+		b.fail(fmt.Errorf("more than the %d bytes that packets may take, at %d for each and its own", b.limit, packetCost))
+		return
+	}
 	if b.opts.SnapLen > 0 {
 		data = data[:min(len(data), b.opts.SnapLen)]
 	}
@@ -78,10 +88,10 @@ func (b *Builder) Packet(data []byte) {
 }
 
 // Packets returns what was gathered, and what went wrong.
-func (b *Builder) Packets() ([]capture.Packet, error) { return b.packets, b.err }
+func (b *Builder) Packets() ([]capture.Packet, error) { return b.packets, b.failure() }
 
 // Source returns a Source of what was gathered, which ends with what went wrong.
-func (b *Builder) Source() capture.Source { return &source{packets: b.packets, err: b.err} }
+func (b *Builder) Source() capture.Source { return &source{packets: b.packets, err: b.failure()} }
 
 type source struct {
 	packets []capture.Packet
@@ -90,7 +100,10 @@ type source struct {
 
 func (s *source) Next() (*capture.Packet, error) {
 	if len(s.packets) == 0 {
-		return nil, errors.Join(io.EOF, s.err)
+		if s.err != nil {
+			return nil, s.err // not as well as io.EOF, which would hide it
+		}
+		return nil, io.EOF
 	}
 	p := &s.packets[0]
 	s.packets = s.packets[1:]
@@ -99,6 +112,9 @@ func (s *source) Next() (*capture.Packet, error) {
 
 // send wraps IP's payload and adds the packet.
 func (b *Builder) send(src, dst netip.Addr, vlan uint16, proto layers.IPProtocol, inner ...gopacket.SerializableLayer) {
+	if b.err != nil {
+		return
+	}
 	var stack []gopacket.SerializableLayer
 	etherType := layers.EthernetTypeIPv4
 	if src.Is6() {
@@ -130,7 +146,7 @@ func (b *Builder) send(src, dst netip.Addr, vlan uint16, proto layers.IPProtocol
 		stack = append(stack, gopacket.Payload(append(append(h, mac(src)...), 0, 0)))
 	case capture.LinkRaw, capture.LinkIPv4, capture.LinkIPv6:
 	default:
-		b.fail(fmt.Errorf("craft: link type %s is not made", b.opts.Link))
+		b.fail(fmt.Errorf("link type %s is not made", b.opts.Link))
 		return
 	}
 	b.ipID++
@@ -140,29 +156,63 @@ func (b *Builder) send(src, dst netip.Addr, vlan uint16, proto layers.IPProtocol
 		network, stack = ip, append(stack, ip)
 	} else {
 		ip := &layers.IPv4{Version: 4, TTL: 64, Id: b.ipID, Flags: layers.IPv4DontFragment, Protocol: proto, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
-		network, stack = ip, append(stack, ip)
+		network, stack = ip, append(stack, ipv4{ip})
 	}
-	for _, l := range inner {
+	for i, l := range inner {
 		switch l := l.(type) {
 		case *layers.TCP:
 			b.fail(l.SetNetworkLayerForChecksum(network))
 		case *layers.UDP:
 			b.fail(l.SetNetworkLayerForChecksum(network))
+			inner[i] = udp{l}
 		}
 	}
 	buf := gopacket.NewSerializeBuffer()
 	err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, append(stack, inner...)...)
 	if err != nil {
-		b.fail(fmt.Errorf("craft: packet %d: %w", len(b.packets)+1, err))
+		b.fail(fmt.Errorf("packet %d: %w", len(b.packets)+1, err))
 		return
 	}
 	b.Packet(buf.Bytes())
+}
+
+// udp is layers.UDP, but sends a checksum that comes out as zero as all ones:
+// zero says that there is none (RFC 768).
+type udp struct{ *layers.UDP }
+
+func (u udp) SerializeTo(b gopacket.SerializeBuffer, opts gopacket.SerializeOptions) error {
+	if err := u.UDP.SerializeTo(b, opts); err != nil {
+		return err
+	}
+	if h := b.Bytes(); h[6] == 0 && h[7] == 0 {
+		h[6], h[7] = 0xff, 0xff
+	}
+	return nil
+}
+
+// ipv4 is layers.IPv4, but refuses what its length can't count instead of
+// counting it modulo 65536.
+type ipv4 struct{ *layers.IPv4 }
+
+func (ip ipv4) SerializeTo(b gopacket.SerializeBuffer, opts gopacket.SerializeOptions) error {
+	if n := 20 + len(b.Bytes()); n > 65535 {
+		return fmt.Errorf("%d bytes are more than an IPv4 packet holds", n)
+	}
+	return ip.IPv4.SerializeTo(b, opts)
 }
 
 func (b *Builder) fail(err error) {
 	if b.err == nil {
 		b.err = err
 	}
+}
+
+// failure is what went wrong first, for a caller.
+func (b *Builder) failure() error {
+	if b.err == nil {
+		return nil
+	}
+	return fmt.Errorf("craft: %w", b.err)
 }
 
 // mac makes a locally administered address of the last bytes of an IP address.

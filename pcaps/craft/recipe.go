@@ -39,25 +39,38 @@ import (
 //	packet hex …                   any bytes
 //
 // DATA is Go strings, `hex 0a0b`, `N * "text"`, or for DNS
-// `dns ID query NAME TYPE` and `dns ID answer [truncated] "NAME TTL IN TYPE DATA"…`.
+// `dns ID query NAME TYPE` and `dns ID answer [truncated] [TYPE] "NAME TTL IN TYPE DATA"…`,
+// where TYPE is what was asked for, if that is not what the first record is.
+//
+// Every mistake is an error with its line, and so is a recipe of more than some
+// 16 MiB of packets.
 func Recipe(src io.Reader) (*Builder, error) {
 	c := cook{talks: make(map[string]*Talk)}
 	lines := bufio.NewScanner(src)
-	for n := 1; lines.Scan(); n++ {
+	n := 1
+	for ; lines.Scan(); n++ {
 		words, err := split(lines.Text())
 		if err == nil && len(words) > 0 {
 			err = c.step(words)
+		}
+		if err == nil && c.b != nil {
+			err = c.b.err
 		}
 		if err != nil {
 			return nil, fmt.Errorf("craft: line %d: %w", n, err)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("craft: %w", err)
+		return nil, fmt.Errorf("craft: line %d: %w", n, err)
 	}
-	b := c.builder()
-	return b, b.err
+	return c.builder(), nil
 }
+
+// A recipe of a few lines must not fill the memory.
+const (
+	maxData    = 1 << 20  // that the DATA of a line may become
+	maxPackets = 16 << 20 // bytes that all packets may take; a sample has 64 KiB
+)
 
 type cook struct {
 	opts  Options
@@ -68,6 +81,7 @@ type cook struct {
 func (c *cook) builder() *Builder {
 	if c.b == nil {
 		c.b = New(c.opts)
+		c.b.limit = maxPackets
 	}
 	return c.b
 }
@@ -107,6 +121,12 @@ func (c *cook) step(words []string) error {
 	rest := words[1:]
 	arg := strings.Join(rest, " ")
 	switch words[0] {
+	case "link", "time", "step", "snaplen":
+		if c.b != nil {
+			return fmt.Errorf("%s holds for all packets, so it stands before the first", words[0])
+		}
+	}
+	switch words[0] {
 	case "link":
 		var ok bool
 		if c.opts.Link, ok = links[arg]; !ok {
@@ -117,7 +137,9 @@ func (c *cook) step(words []string) error {
 	case "step":
 		c.opts.Step, err = time.ParseDuration(arg)
 	case "snaplen":
-		c.opts.SnapLen, err = strconv.Atoi(arg)
+		var n uint64
+		n, err = strconv.ParseUint(arg, 10, 31)
+		c.opts.SnapLen = int(n)
 	case "wait":
 		var d time.Duration
 		d, err = time.ParseDuration(arg)
@@ -152,17 +174,21 @@ func (c *cook) declare(udp bool, words []string) error {
 	if err != nil {
 		return err
 	}
+	if client.Addr().Is4() != server.Addr().Is4() {
+		return fmt.Errorf("%s and %s are of different IP versions", client, server)
+	}
 	t := c.builder().TCP(client, server)
 	t.udp = udp
 	c.talks[words[0]] = t
 	for words = words[4:]; len(words) > 0; {
 		want := map[string]int{"isn": 2, "vlan": 1, "mss": 1}[words[0]]
+		bits := map[string]int{"isn": 32, "vlan": 12, "mss": 31}[words[0]]
 		if want == 0 || len(words) < 1+want {
 			return fmt.Errorf("unknown or incomplete option %q", words[0])
 		}
 		var n [2]uint64
 		for i := range want {
-			if n[i], err = strconv.ParseUint(words[1+i], 0, 32); err != nil {
+			if n[i], err = strconv.ParseUint(words[1+i], 0, bits); err != nil {
 				return err
 			}
 		}
@@ -187,14 +213,14 @@ func act(t *Talk, words []string) error {
 	switch words[0] {
 	case "open":
 		t.Open()
-		return nil
+		return nothing(words)
 	case "close":
+		first := Client
 		if len(words) > 1 && words[1] == "<" {
-			t.Close(Server)
-		} else {
-			t.Close(Client)
+			first, words = Server, words[1:]
 		}
-		return nil
+		t.Close(first)
+		return nothing(words)
 	}
 	var s Side
 	switch words[0] {
@@ -211,7 +237,7 @@ func act(t *Talk, words []string) error {
 	switch words[0] {
 	case "ack":
 		t.Ack(s)
-		return nil
+		return nothing(words)
 	case "syn":
 		data, err := literal(words[1:])
 		if err == nil {
@@ -220,13 +246,13 @@ func act(t *Talk, words []string) error {
 		return err
 	case "synack":
 		t.Segment(s, 0, Flags{SYN: true, ACK: true}, nil)
-		return nil
+		return nothing(words)
 	case "fin":
 		t.Fin(s)
-		return nil
+		return nothing(words)
 	case "rst":
 		t.Reset(s)
-		return nil
+		return nothing(words)
 	case "at":
 		if len(words) < 2 {
 			return fmt.Errorf("at what offset?")
@@ -254,6 +280,14 @@ func act(t *Talk, words []string) error {
 	return err
 }
 
+// nothing refuses words behind a step that takes none: they would be lost.
+func nothing(words []string) error {
+	if len(words) > 1 {
+		return fmt.Errorf("nothing may follow %q", words[0])
+	}
+	return nil
+}
+
 // literal reads DATA.
 func literal(words []string) ([]byte, error) {
 	var data []byte
@@ -273,6 +307,9 @@ func literal(words []string) ([]byte, error) {
 			s, err := strconv.Unquote(words[2])
 			if err != nil {
 				return nil, fmt.Errorf("%s is no string", words[2])
+			}
+			if n*len(s) > maxData-len(data) {
+				return nil, fmt.Errorf("more than %d bytes of data", maxData)
 			}
 			data = append(data, bytes.Repeat([]byte(s), n)...)
 			words = words[3:]
@@ -311,17 +348,30 @@ func message(words []string) ([]byte, error) {
 		if records[0] == "truncated" {
 			m.Truncated, records = true, records[1:]
 		}
+		var asked uint16 // the type, when it is not the first record's
+		if len(records) > 0 && dns.StringToType[records[0]] != 0 {
+			asked, records = dns.StringToType[records[0]], records[1:]
+		}
 		for i, w := range records {
 			text, err := strconv.Unquote(w)
 			if err != nil {
 				return nil, fmt.Errorf("%s is no record", w)
 			}
-			rr, err := dns.NewRR(text)
-			if err != nil {
+			// Not dns.NewRR: it reads the files that an $INCLUDE names.
+			zone := dns.NewZoneParser(strings.NewReader(text+"\n"), ".", "")
+			zone.SetDefaultTTL(3600)
+			rr, _ := zone.Next()
+			if err := zone.Err(); err != nil {
 				return nil, err
 			}
+			if rr == nil { // a comment or a directive
+				return nil, fmt.Errorf("%s is no record", w)
+			}
 			if i == 0 {
-				m.Question = []dns.Question{{Name: rr.Header().Name, Qtype: rr.Header().Rrtype, Qclass: dns.ClassINET}}
+				if asked == 0 {
+					asked = rr.Header().Rrtype
+				}
+				m.Question = []dns.Question{{Name: rr.Header().Name, Qtype: asked, Qclass: dns.ClassINET}}
 			}
 			m.Answer = append(m.Answer, rr)
 		}

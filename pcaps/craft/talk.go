@@ -73,8 +73,11 @@ func (t *Talk) Segment(s Side, off int64, f Flags, data []byte) {
 		SrcPort: layers.TCPPort(e.addr.Port()), DstPort: layers.TCPPort(peer.addr.Port()), Seq: e.seq(off), Window: 65535,
 		SYN: f.SYN, ACK: f.ACK, FIN: f.FIN, RST: f.RST, PSH: f.PSH,
 	}
-	if f.SYN {
+	switch {
+	case f.SYN:
 		tcp.Seq--
+	case e.fin && off >= e.sent && !f.FIN && len(data) == 0:
+		tcp.Seq++ // the FIN took a number of its own; without it this is a keep-alive
 	}
 	if f.ACK {
 		tcp.Ack = peer.seq(e.seen)
