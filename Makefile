@@ -75,7 +75,7 @@ bench: ## run the benchmarks; BENCH picks some
 	go test $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 golden: ## refresh the golden files; look at the difference before you commit it
-	go test ./decode/... ./replay/... ./cmd/... -update
+	go test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' decode replay cmd | xargs -n 1 dirname | sort -u | sed 's|^|./|') -update
 
 samples: ## make the sample captures again from their recipes
 	go test ./pcaps/samples -run TestRecipes -update

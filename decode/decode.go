@@ -203,7 +203,7 @@ func (d *Decoder) segment(s *packet.Segment) {
 		d.sum.BadChecksums++
 	}
 	e, dir := d.table.Lookup(&s.Flow)
-	if e != nil && e.Value.tcp.Restarts(dir, s) {
+	if e != nil && (e.Due(s.Time) || e.Value.tcp.Restarts(dir, s)) {
 		d.table.Remove(e)
 		d.finish(e.Value)
 		e = nil
@@ -253,6 +253,11 @@ func (d *Decoder) datagram(g *packet.Datagram) {
 		d.sum.BadChecksums++
 	}
 	e, dir := d.table.Lookup(&g.Flow)
+	if e != nil && e.Due(g.Time) {
+		d.table.Remove(e)
+		d.finish(e.Value)
+		e = nil
+	}
 	if e == nil {
 		// Whoever speaks first asks, unless it is an answer.
 		dir, _ = proto.SideOf(flow.UDP, g.Payload)

@@ -73,7 +73,7 @@ type Side struct {
 	Digest []byte
 }
 
-// MaxGaps bounds Side.Gaps: enough to read, and 24 KiB a direction at most.
+// MaxGaps bounds Side.Gaps: enough to read, and 28 KiB a direction at most.
 const MaxGaps = 512
 
 // AddGap counts a gap.

@@ -96,6 +96,10 @@ func (t *Table[V]) Add(f *Flow, d Direction, now time.Time) *Entry[V] {
 	return e
 }
 
+// Due reports whether the entry was silent for its timeout: what comes now begins
+// another conversation, whether or not Expired has come to it.
+func (e *Entry[V]) Due(now time.Time) bool { return now.Sub(e.Last) >= timeouts[e.queue] }
+
 // Turn makes the entry's client its server.
 func (e *Entry[V]) Turn() { e.clientIsTo = !e.clientIsTo }
 
@@ -123,7 +127,7 @@ func (t *Table[V]) Expired(now time.Time) *Entry[V] {
 			if e == nil || now.Sub(e.queued) < timeouts[k] {
 				break
 			}
-			if now.Sub(e.Last) >= timeouts[k] {
+			if e.Due(now) {
 				t.Remove(e)
 				return e
 			}

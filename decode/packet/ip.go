@@ -39,7 +39,7 @@ const maxExtensions = 16
 // family disagree.
 func (d *Decoder) ip(b []byte) Kind {
 	if len(b) < 1 {
-		return d.short(shortIPv4)
+		return d.short(shortIP, d.sent(b), 1)
 	}
 	switch b[0] >> 4 {
 	case 4:
@@ -53,21 +53,21 @@ func (d *Decoder) ip(b []byte) Kind {
 // ipv4 takes an IPv4 header apart (RFC 791, section 3.1).
 func (d *Decoder) ipv4(b []byte) Kind {
 	if len(b) < 20 {
-		return d.short(shortIPv4)
+		return d.short(shortIPv4, d.sent(b), 20)
 	}
 	hl := int(b[0]&15) * 4
 	if hl < 20 {
 		return d.undecoded(badIPv4, 0)
 	}
 	if len(b) < hl {
-		return d.short(shortIPv4)
+		return d.short(shortIPv4, d.sent(b), hl)
 	}
 	total := int(be.Uint16(b[2:]))
 	switch {
 	case total == 0:
 		// Segmentation offload: the card would have cut the packet up and filled
 		// the lengths in. All that was sent is payload.
-		total = len(b) + d.packet.Length - len(d.packet.Data)
+		total = d.sent(b)
 	case total < hl:
 		return d.undecoded(badIPv4, 0)
 	}
@@ -81,7 +81,7 @@ func (d *Decoder) ipv4(b []byte) Kind {
 // ipv6 takes an IPv6 header and its extensions apart (RFC 8200, sections 3, 4).
 func (d *Decoder) ipv6(b []byte) Kind {
 	if len(b) < 40 {
-		return d.short(shortIPv6)
+		return d.short(shortIPv6, d.sent(b), 40)
 	}
 	length := int(be.Uint16(b[4:]))
 	next := b[6]
@@ -89,25 +89,25 @@ func (d *Decoder) ipv6(b []byte) Kind {
 	b = b[40:]
 	if length == 0 && next != protoNone {
 		// A jumbogram (RFC 2675) or segmentation offload.
-		length = len(b) + d.packet.Length - len(d.packet.Data)
+		length = d.sent(b)
 	}
 	b = b[:min(len(b), length)]
-	for range maxExtensions {
+	for range maxExtensions + 1 { // and the transport behind them
 		var n int
 		switch next {
 		case protoHopByHop, protoRouting, protoDestOpts, protoMobility, protoHIP, protoShim6:
 			if len(b) < 8 {
-				return d.short(shortIPv6)
+				return d.short(shortIPv6, length, 8)
 			}
 			n = int(b[1])*8 + 8
 		case protoAH: // RFC 4302, section 2.2: counted in four bytes, less two
 			if len(b) < 8 {
-				return d.short(shortIPv6)
+				return d.short(shortIPv6, length, 8)
 			}
 			n = int(b[1])*4 + 8
 		case protoFragment:
 			if len(b) < 8 {
-				return d.short(shortIPv6)
+				return d.short(shortIPv6, length, 8)
 			}
 			if be.Uint16(b[2:])&0xfff9 != 0 { // an offset, or more fragments
 				return d.undecoded(fragment, 0)
@@ -120,7 +120,7 @@ func (d *Decoder) ipv6(b []byte) Kind {
 			return d.undecoded(badIPv6, 0)
 		}
 		if n > len(b) {
-			return d.short(shortIPv6)
+			return d.short(shortIPv6, length, n)
 		}
 		next, b, length = b[0], b[n:], length-n
 	}

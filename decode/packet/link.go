@@ -39,19 +39,19 @@ func (d *Decoder) link(l capture.LinkType, b []byte) Kind {
 	switch l {
 	case capture.LinkEthernet:
 		if len(b) < 14 {
-			return d.short(shortLink)
+			return d.short(shortLink, d.sent(b), 14)
 		}
 		return d.etherType(be.Uint16(b[12:]), b[14:])
 	case capture.LinkLinuxSLL:
 		// 16 bytes, the EtherType last.
 		if len(b) < 16 {
-			return d.short(shortLink)
+			return d.short(shortLink, d.sent(b), 16)
 		}
 		return d.etherType(be.Uint16(b[14:]), b[16:])
 	case capture.LinkLinuxSLL2:
 		// 20 bytes, the EtherType first.
 		if len(b) < 20 {
-			return d.short(shortLink)
+			return d.short(shortLink, d.sent(b), 20)
 		}
 		return d.etherType(be.Uint16(b), b[20:])
 	case capture.LinkNull, capture.LinkLoop:
@@ -65,21 +65,19 @@ func (d *Decoder) link(l capture.LinkType, b []byte) Kind {
 // etherType removes VLAN tags and goes on with what is behind them.
 func (d *Decoder) etherType(t uint16, b []byte) Kind {
 	for range maxTags {
-		switch t {
-		case etherIPv4, etherIPv6:
-			return d.ip(b)
-		case etherVLAN, etherQinQ, etherOld:
-			if len(b) < 4 {
-				return d.short(shortLink)
-			}
-			t, b = be.Uint16(b[2:]), b[4:]
-			continue
+		if t != etherVLAN && t != etherQinQ && t != etherOld {
+			break
 		}
-		break
+		if len(b) < 4 {
+			return d.short(shortLink, d.sent(b), 4)
+		}
+		t, b = be.Uint16(b[2:]), b[4:]
 	}
 	switch {
+	case t == etherIPv4, t == etherIPv6:
+		return d.ip(b)
 	case t < etherMin:
-		return d.other(ieeeFrame, uint32(t))
+		return d.other(ieeeFrame, 0)
 	case etherTypes[t] != "":
 		return d.other(knownEtherType, uint32(t))
 	}
@@ -91,7 +89,7 @@ func (d *Decoder) etherType(t uint16, b []byte) Kind {
 // are small numbers, so the order in which it is small is taken.
 func (d *Decoder) loopback(b []byte) Kind {
 	if len(b) < 4 {
-		return d.short(shortLink)
+		return d.short(shortLink, d.sent(b), 4)
 	}
 	family := be.Uint32(b)
 	if family > 0xffff {
@@ -102,6 +100,11 @@ func (d *Decoder) loopback(b []byte) Kind {
 		10,         // AF_INET6: Linux
 		24, 28, 30: // NetBSD and OpenBSD, FreeBSD, macOS
 		return d.ip(b[4:])
+	}
+	if family > 0xffff {
+		// None in either order. Its value would let a hostile capture make up a
+		// Reason for each packet.
+		return d.undecoded(badLink, 0)
 	}
 	return d.undecoded(unknownFamily, family)
 }

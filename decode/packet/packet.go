@@ -130,10 +130,12 @@ const (
 	knownProtocol
 	ieeeFrame
 	shortLink
+	shortIP
 	shortIPv4
 	shortIPv6
 	shortTCP
 	shortUDP
+	badLink
 	badIPv4
 	badIPv6
 	badTCP
@@ -145,7 +147,7 @@ const (
 func (r Reason) String() string {
 	switch r.what {
 	case unknownLink:
-		return "link type " + capture.LinkType(r.value).String()
+		return capture.LinkType(r.value).String()
 	case unknownEtherType:
 		return fmt.Sprintf("ethertype 0x%04x", r.value)
 	case unknownFamily:
@@ -163,10 +165,12 @@ func (r Reason) String() string {
 	}
 	return [...]string{
 		shortLink:    "short link header",
+		shortIP:      "short ip header",
 		shortIPv4:    "short ipv4 header",
 		shortIPv6:    "short ipv6 header",
 		shortTCP:     "short tcp header",
 		shortUDP:     "short udp header",
+		badLink:      "malformed link header",
 		badIPv4:      "malformed ipv4 header",
 		badIPv6:      "malformed ipv6 header",
 		badTCP:       "malformed tcp header",
@@ -182,14 +186,20 @@ func (d *Decoder) undecoded(w what, value uint32) Kind {
 	return Undecoded
 }
 
-// short gives up a packet that ends inside a header: cut when that is the
-// capture's doing, malformed when it is the sender's.
-func (d *Decoder) short(w what) Kind {
+// short gives up a packet that ends inside a header, which needs need bytes and
+// of which sent were sent: cut when that is the capture's doing, malformed when
+// it is the sender's.
+func (d *Decoder) short(w what, sent, need int) Kind {
 	d.Why = Reason{what: w}
-	if d.packet.Cut() {
+	if d.packet.Cut() && sent >= need {
 		return CutShort
 	}
 	return Undecoded
+}
+
+// sent returns how many bytes were sent of b, which ends where the packet does.
+func (d *Decoder) sent(b []byte) int {
+	return len(b) + max(0, d.packet.Length-len(d.packet.Data))
 }
 
 // other names a packet that is well but has no transport.

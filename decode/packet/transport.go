@@ -9,7 +9,7 @@ import (
 // tcp fills d.Segment (RFC 9293, section 3.1).
 func (d *Decoder) tcp(b []byte, length int) Kind {
 	if len(b) < 20 {
-		return d.short(shortTCP)
+		return d.short(shortTCP, length, 20)
 	}
 	hl := int(b[12]>>4) * 4
 	if hl < 20 || hl > length {
@@ -30,7 +30,7 @@ func (d *Decoder) tcp(b []byte, length int) Kind {
 // udp fills d.Datagram (RFC 768).
 func (d *Decoder) udp(b []byte, length int) Kind {
 	if len(b) < 8 {
-		return d.short(shortUDP)
+		return d.short(shortUDP, length, 8)
 	}
 	// A length of 0 is a jumbogram's (RFC 2675, section 4) or offload's.
 	if n := int(be.Uint16(b[4:])); n != 0 {

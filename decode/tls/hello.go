@@ -85,7 +85,9 @@ func Match(first []byte) (match, more bool) {
 		2: func(b byte) bool { return b <= 4 },
 		3: func(b byte) bool { return b <= maxRecord>>8 },
 		5: func(b byte) bool { return b == clientHello },
-		6: func(b byte) bool { return b == 0 },
+		// The length of the hello begins with 0; in a record of one byte it stands
+		// in the next.
+		6: func(b byte) bool { return b == 0 || b == recordHandshake },
 	}
 	for i, b := range first[:min(len(first), len(want))] {
 		if want[i] != nil && !want[i](b) {
@@ -146,15 +148,16 @@ func (x *side) end(h *Hello) *Hello {
 	return h
 }
 
-// reader takes a message apart; what is short yields zeroes and sets bad.
+// reader takes a message apart; what is short yields zeroes and sets bad, which
+// the readers of one message share.
 type reader struct {
 	b   []byte
-	bad bool
+	bad *bool
 }
 
 func (r *reader) take(n int) []byte {
 	if n > len(r.b) {
-		r.bad, r.b = true, nil
+		*r.bad, r.b = true, nil
 		return nil
 	}
 	out := r.b[:n]
@@ -172,12 +175,13 @@ func (r *reader) number(n int) int {
 }
 
 // list reads what has its length in n bytes before it.
-func (r *reader) list(n int) reader { return reader{b: r.take(r.number(n))} }
+func (r *reader) list(n int) reader { return reader{r.take(r.number(n)), r.bad} }
 
 // parseHello reads a ClientHello or ServerHello (RFC 8446, sections 4.1.2 and
 // 4.1.3); nil when it is neither, or malformed.
 func parseHello(typ byte, b []byte) *Hello {
-	r := reader{b: b}
+	var bad bool
+	r := reader{b, &bad}
 	h := &Hello{Server: typ == serverHello}
 	if typ != clientHello && typ != serverHello {
 		return nil
@@ -192,29 +196,38 @@ func parseHello(typ byte, b []byte) *Hello {
 		r.list(2)
 		r.list(1)
 	}
-	if r.bad {
-		return nil
+	var ext reader
+	if len(r.b) > 0 { // before TLS 1.3 there may be none
+		ext = r.list(2)
 	}
-	ext := r.list(2)
-	for len(ext.b) > 0 && !ext.bad {
+	for len(ext.b) > 0 {
 		typ := ext.number(2)
 		body := ext.list(2)
 		switch typ {
 		case extServerName:
-			names := body.list(2)
-			if names.number(1) == 0 {
-				name := names.list(2)
-				h.ServerName = string(name.b)
+			if h.Server {
+				break // it only says that the name was understood
+			}
+			for names := body.list(2); len(names.b) > 0; {
+				kind, name := names.number(1), names.list(2)
+				if kind == 0 && h.ServerName == "" { // a host name; no other was ever defined
+					h.ServerName = string(name.b)
+				}
 			}
 		case extALPN:
-			names := body.list(2)
-			for len(names.b) > 0 {
+			for names := body.list(2); len(names.b) > 0; {
 				name := names.list(1)
 				h.ALPN = append(h.ALPN, string(name.b))
 			}
 		case extSupportedVersions:
-			h.Version = max(h.Version, highestVersion(body, h.Server))
+			// The version at the head is not meant then (RFC 8446, section 4.2.1).
+			if v := highestVersion(body, h.Server); v != 0 {
+				h.Version = v
+			}
 		}
+	}
+	if bad {
+		return nil
 	}
 	return h
 }

@@ -1,0 +1,159 @@
+package flow
+
+import (
+	"encoding/binary"
+	"math/rand"
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// parse makes a flow of two endpoints.
+func parse(t Transport, src, dst string) Flow { return NewFlow(t, addrPort(src), addrPort(dst)) }
+
+// header makes the same flow as a packet decoder does: of the bytes of headers,
+// over whatever the flow was before.
+func header(f *Flow, t Transport, src, dst netip.AddrPort) {
+	f.SetAddrs(src.Addr().AsSlice(), dst.Addr().AsSlice())
+	f.SetPorts(t, src.Port(), dst.Port())
+}
+
+func TestFlow(t *testing.T) {
+	tests := map[string]struct {
+		transport Transport
+		src, dst  string
+		want      string
+	}{
+		"tcp_ipv4":              {TCP, "10.0.0.1:1000", "10.0.0.2:80", "tcp 10.0.0.1:1000 > 10.0.0.2:80"},
+		"udp_ipv4":              {UDP, "10.0.0.1:1000", "10.0.0.2:53", "udp 10.0.0.1:1000 > 10.0.0.2:53"},
+		"tcp_ipv6":              {TCP, "[fd00::1]:1000", "[fd00::2]:80", "tcp [fd00::1]:1000 > [fd00::2]:80"},
+		"udp_ipv6":              {UDP, "[fd00::1]:1000", "[fd00::2]:53", "udp [fd00::1]:1000 > [fd00::2]:53"},
+		"ipv4_mapped_ipv6":      {TCP, "[::ffff:10.0.0.1]:1000", "[::ffff:10.0.0.2]:80", "tcp [::ffff:10.0.0.1]:1000 > [::ffff:10.0.0.2]:80"},
+		"lowest":                {UDP, "0.0.0.0:0", "0.0.0.0:0", "udp 0.0.0.0:0 > 0.0.0.0:0"},
+		"lowest_ipv6":           {UDP, "[::]:0", "[::]:0", "udp [::]:0 > [::]:0"},
+		"highest":               {UDP, "255.255.255.255:65535", "255.255.255.254:65534", "udp 255.255.255.255:65535 > 255.255.255.254:65534"},
+		"to_itself":             {TCP, "127.0.0.1:1000", "127.0.0.1:1001", "tcp 127.0.0.1:1000 > 127.0.0.1:1001"},
+		"protocol_with_no_name": {132, "10.0.0.1:1000", "10.0.0.2:80", "protocol 132 10.0.0.1:1000 > 10.0.0.2:80"},
+	}
+	reused := parse(UDP, "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			src, dst := addrPort(tt.src), addrPort(tt.dst)
+			f := NewFlow(tt.transport, src, dst)
+			if f.Transport() != tt.transport || f.Src() != src || f.Dst() != dst || f.SrcPort() != src.Port() || f.DstPort() != dst.Port() {
+				t.Errorf("%v, %v:%d > %v:%d", f.Transport(), f.Src(), f.SrcPort(), f.Dst(), f.DstPort())
+			}
+			if diff := cmp.Diff(tt.want, f.String()); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+			if header(&reused, tt.transport, src, dst); reused != f {
+				t.Errorf("%v out of a header is not equal to %v", reused, f)
+			}
+			r := f.Reverse()
+			if r != NewFlow(tt.transport, dst, src) || r.Reverse() != f {
+				t.Errorf("the reverse is %v", r)
+			}
+		})
+	}
+}
+
+// TestFlowsDiffer wants every part of a flow to count when flows are compared.
+func TestFlowsDiffer(t *testing.T) {
+	flows := []Flow{
+		parse(TCP, "10.0.0.1:1000", "10.0.0.2:80"),
+		parse(UDP, "10.0.0.1:1000", "10.0.0.2:80"),
+		parse(TCP, "10.0.0.2:80", "10.0.0.1:1000"),
+		parse(TCP, "10.0.0.1:80", "10.0.0.2:1000"),
+		parse(TCP, "10.0.0.3:1000", "10.0.0.2:80"),
+		parse(TCP, "10.0.0.1:1000", "10.0.0.3:80"),
+		parse(TCP, "10.0.0.1:1001", "10.0.0.2:80"),
+		parse(TCP, "10.0.0.1:1000", "10.0.0.2:81"),
+		// Those that would be one of the above if families were mixed up.
+		parse(TCP, "[::ffff:10.0.0.1]:1000", "[::ffff:10.0.0.2]:80"),
+		parse(TCP, "[a00:1::]:1000", "[a00:2::]:80"),
+	}
+	seen := make(map[Flow]bool)
+	for _, f := range flows {
+		if seen[f] {
+			t.Errorf("%v is equal to another", f)
+		}
+		seen[f] = true
+	}
+}
+
+// someFlow returns a flow between few endpoints, so that parts of flows are
+// often equal.
+func someFlow(random *rand.Rand) Flow {
+	hosts := []string{"10.0.0.1", "10.0.0.2", "192.168.0.1"}
+	if random.Intn(2) == 0 {
+		hosts = []string{"fd00::1", "fd00::2", "fd00:0:0:1::1", "::ffff:10.0.0.1"}
+	}
+	end := func() netip.AddrPort {
+		return netip.AddrPortFrom(netip.MustParseAddr(hosts[random.Intn(len(hosts))]), uint16(1+random.Intn(3)))
+	}
+	return NewFlow([]Transport{TCP, UDP}[random.Intn(2)], end(), end())
+}
+
+func TestCanonical(t *testing.T) {
+	random := rand.New(rand.NewSource(1))
+	for range 2000 {
+		f := someFlow(random)
+		r := f.Reverse()
+		a, turned := f.canonical()
+		b, back := r.canonical()
+		if a != b || a != f && a != r {
+			t.Fatalf("%v comes to %v, its reverse to %v", f, a, b)
+		}
+		if turned != (a != f) || back != (b != r) {
+			t.Fatalf("%v comes to %v, turned %v; its reverse turned %v", f, a, turned, back)
+		}
+	}
+}
+
+func TestAddrSum(t *testing.T) {
+	random := rand.New(rand.NewSource(1))
+	for i := range 1000 {
+		addrs := make([]byte, []int{8, 32}[i%2])
+		random.Read(addrs)
+		if i%10 < 2 {
+			for i := range addrs {
+				addrs[i] = 0xff
+			}
+		}
+		var want uint64
+		for b := addrs; len(b) > 0; b = b[4:] {
+			want += uint64(binary.BigEndian.Uint32(b))
+		}
+		// What a longer address left behind must not count.
+		f := parse(TCP, "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1")
+		f.SetAddrs(addrs[:len(addrs)/2], addrs[len(addrs)/2:])
+		if got := f.AddrSum(); got != want {
+			t.Fatalf("%v: %#x, want %#x", f, got, want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	tests := map[string]interface{ String() string }{
+		"tcp":              Transport(6), // IP's numbers
+		"udp":              Transport(17),
+		"protocol 1":       Transport(1),
+		"client_to_server": ClientToServer,
+		"server_to_client": ServerToClient,
+		"open":             Open,
+		"midstream":        Midstream,
+		"closed":           Closed,
+		"reset":            Reset,
+	}
+	for want, v := range tests {
+		if got := v.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if ClientToServer.Reverse() != ServerToClient || ServerToClient.Reverse() != ClientToServer {
+		t.Error("a direction is not the reverse of its reverse")
+	}
+}
