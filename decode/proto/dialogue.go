@@ -13,10 +13,6 @@ import (
 // KiB.
 const MaxBuffered = 1 << 20
 
-// maxHeld bounds the events of a conversation that wait for its protocol to be
-// found: an opening sent byte by byte fits.
-const maxHeld = 2048
-
 // MaxWaiting bounds the requests of a conversation that wait for a response.
 const MaxWaiting = 4096
 
@@ -45,8 +41,8 @@ type Dialogue struct {
 	protocol *Protocol // nil until found
 	parser   Parser
 	sides    [2]side
-	held     []held // what came before the protocol was found, in order
-	heldEnd  [2]bool
+	opening  opening // what came before the protocol was found
+	ended    [2]bool
 	waiting  []*Exchange
 	early    []*Message // answers to a request that is not all there yet
 	count    int        // exchanges begun
@@ -67,6 +63,7 @@ type side struct {
 	gapEnd   int64 // end of the last gap, for pairing
 	gapStart int64
 	ended    bool
+	busy     bool // run is at it
 }
 
 // mark says where the bytes from an offset on came from.
@@ -77,11 +74,40 @@ type mark struct {
 	ack    int64
 }
 
+// opening is what waits for the protocol to be found, MaxOpening bytes at most
+// and what comes with the last of them.
+type opening struct {
+	events []held // in order
+	bytes  int
+	first  [2][]byte // as a Probe is shown them
+	behind [2]bool   // a gap is behind first
+}
+
 // held is an event that waits for the protocol to be found.
 type held struct {
 	d     flow.Direction
-	chunk flow.Chunk // when gap is zero; owned
+	chunk flow.Chunk // owned; when the others are zero
 	gap   flow.Gap
+	end   bool
+}
+
+// add keeps an event. Which bytes are looked at does not depend on how they were
+// cut: the first MaxOpening, without those behind a gap.
+func (o *opening) add(h held) {
+	if h.gap.Length > 0 {
+		// What follows a gap is no beginning, unless it is all there is.
+		o.behind[h.d] = o.behind[h.d] || len(o.first[h.d]) > 0
+		for i := len(o.events) - 1; i >= 0 && o.events[i].gap.Length > 0; i-- {
+			if o.events[i].d == h.d { // so that gaps do not pile up
+				o.events[i].gap.Length += h.gap.Length
+				return
+			}
+		}
+	} else if room := MaxOpening - o.bytes; room > 0 && !o.behind[h.d] {
+		o.first[h.d] = append(o.first[h.d], h.chunk.Data[:min(room, len(h.chunk.Data))]...)
+	}
+	o.bytes += len(h.chunk.Data)
+	o.events = append(o.events, h)
 }
 
 // NewDialogue returns a Dialogue of conv that hands on to out.
@@ -113,11 +139,13 @@ func (g *Dialogue) speak(p *Protocol) {
 
 // Chunk adds the next bytes of a direction.
 func (g *Dialogue) Chunk(d flow.Direction, c flow.Chunk) {
+	g.ended[d] = false // if it was, that was a lie
 	if g.protocol == nil {
-		g.hold(held{d: d, chunk: c})
-		return
+		c.Data = bytes.Clone(c.Data)
+		g.opening.add(held{d: d, chunk: c})
+	} else {
+		g.add(d, c)
 	}
-	g.add(d, c)
 	g.find()
 }
 
@@ -139,8 +167,9 @@ func (g *Dialogue) Datagram(d flow.Direction, c flow.Chunk, cut int) {
 		s.offset += int64(n)
 		data = data[n:]
 		if m != nil {
-			if cut > 0 && m.Complete {
-				m.Complete, m.Why = false, fmt.Sprintf("%d bytes were cut off by the snapshot length", cut)
+			if cut > 0 { // what seems malformed is only cut
+				m.Complete, m.Malformed = false, false
+				m.Why = fmt.Sprintf("%d bytes were cut off by the snapshot length", cut)
 			}
 			g.message(m)
 		}
@@ -153,39 +182,34 @@ func (g *Dialogue) Datagram(d flow.Direction, c flow.Chunk, cut int) {
 // Gap says that bytes of a direction are missing.
 func (g *Dialogue) Gap(d flow.Direction, gap flow.Gap) {
 	if g.protocol == nil {
-		g.hold(held{d: d, gap: gap})
-		return
+		g.opening.add(held{d: d, gap: gap})
+	} else {
+		g.gap(d, gap)
 	}
-	g.gap(d, gap)
 	g.find()
 }
 
 // End says that a direction sends no more. More may still come after a lie.
 func (g *Dialogue) End(d flow.Direction) {
-	g.heldEnd[d] = true
-	if g.protocol != nil {
+	known := g.ended[d]
+	g.ended[d] = true
+	switch {
+	case g.protocol != nil:
 		g.end(d)
+	case !known:
+		g.opening.add(held{d: d, end: true})
 	}
 	g.find()
 }
 
 // Close ends both directions, and hands on what still waits.
 func (g *Dialogue) Close() {
-	g.heldEnd = [2]bool{true, true}
-	// Datagrams have ended each for itself. In a stream, each switch to another
-	// protocol may leave something to find.
-	for range len(registry) {
-		if g.conv.Transport == flow.UDP {
-			break
-		}
-		if g.protocol != nil {
-			g.end(flow.ClientToServer)
-		}
-		if g.protocol != nil {
-			g.end(flow.ServerToClient)
-		}
-		if g.protocol != nil {
-			break
+	g.ended = [2]bool{true, true}
+	if g.conv.Transport == flow.TCP { // datagrams have ended each for itself
+		for d := range g.sides {
+			if g.protocol != nil {
+				g.end(flow.Direction(d))
+			}
 		}
 		g.find()
 	}
@@ -195,60 +219,43 @@ func (g *Dialogue) Close() {
 	}
 }
 
-// hold keeps an event until the protocol is found.
-func (g *Dialogue) hold(h held) {
-	if n := len(g.held); n > 0 && h.gap.Length > 0 && g.held[n-1].d == h.d && g.held[n-1].gap.Length > 0 {
-		g.held[n-1].gap.Length += h.gap.Length
-		return
-	}
-	h.chunk.Data = bytes.Clone(h.chunk.Data)
-	g.held = append(g.held, h)
-	g.find()
-}
-
-// find looks for the protocol in what is held, and lets that go when it is found.
+// find looks for the protocol in what is held, and lets that go when it is found;
+// again when that switched to another.
 func (g *Dialogue) find() {
-	if g.protocol != nil {
-		return
-	}
-	o := Opening{Transport: flow.TCP, Ended: g.heldEnd}
-	for _, h := range g.held {
-		switch {
-		case h.gap.Length > 0:
-			// What follows a gap is no beginning, unless it is all there is.
-			o.Ended[h.d] = o.Ended[h.d] || len(o.First[h.d]) > 0
-		case !o.Ended[h.d] || g.heldEnd[h.d]:
-			o.First[h.d] = append(o.First[h.d], h.chunk.Data...)
+	for g.protocol == nil {
+		o := &g.opening
+		ended := [2]bool{g.ended[0] || o.behind[0], g.ended[1] || o.behind[1]}
+		if o.bytes >= MaxOpening {
+			ended = [2]bool{true, true}
 		}
-	}
-	if len(g.held) > maxHeld {
-		o.Ended = [2]bool{true, true}
-	}
-	p := &Raw
-	if len(o.First[0])+len(o.First[1]) > 0 {
-		p = Find(o)
-	} else if !(o.Ended[0] && o.Ended[1]) {
-		return
-	}
-	if p == nil {
-		return
-	}
-	g.speak(p)
-	list := g.held
-	g.held = nil
-	for _, h := range list {
-		switch {
-		case g.protocol == nil: // it switched again
-			g.held = append(g.held, h)
-		case h.gap.Length > 0:
-			g.gap(h.d, h.gap)
-		default:
-			g.add(h.d, h.chunk)
+		p := &Raw
+		if len(o.first[0])+len(o.first[1]) > 0 {
+			p = Find(Opening{Transport: flow.TCP, First: o.first, Ended: ended})
+		} else if !(ended[0] && ended[1]) {
+			return
 		}
-	}
-	for d, ended := range g.heldEnd {
-		if ended && g.protocol != nil {
-			g.end(flow.Direction(d))
+		if p == nil {
+			return
+		}
+		g.speak(p)
+		list := o.events
+		*o = opening{}
+		for _, h := range list {
+			switch {
+			case g.protocol == nil: // it switched again
+				o.add(h)
+			case h.end:
+				g.end(h.d)
+			case h.gap.Length > 0:
+				g.gap(h.d, h.gap)
+			default:
+				g.add(h.d, h.chunk)
+			}
+		}
+		for d := range g.sides { // when it is closed
+			if g.ended[d] && !g.sides[d].ended && g.protocol != nil {
+				g.end(flow.Direction(d))
+			}
 		}
 	}
 }
@@ -256,6 +263,7 @@ func (g *Dialogue) find() {
 // add shows the parser what is buffered of d with c behind it.
 func (g *Dialogue) add(d flow.Direction, c flow.Chunk) {
 	s := &g.sides[d]
+	s.ended = false
 	at := mark{c.Offset, c.Time, c.Packet, c.Ack}
 	if len(s.buf) == 0 {
 		// Nothing was left: the bytes are shown where they lie.
@@ -270,8 +278,8 @@ func (g *Dialogue) add(d flow.Direction, c flow.Chunk) {
 		s.buf = s.buf[:copy(s.buf, left)]
 	}
 	if len(s.buf) > MaxBuffered && g.protocol != nil {
-		g.anomaly(flow.MessageLimit, d, s.offset, s.last, fmt.Sprintf("%d bytes without the end of a message head", len(s.buf)))
-		g.lose(d, 0)
+		g.anomaly(flow.MessageLimit, d, s.offset, s.marks[0], fmt.Sprintf("%d bytes without the end of a message head", len(s.buf)))
+		g.lose(d, flow.Gap{})
 	}
 	g.other(d.Reverse())
 }
@@ -280,7 +288,7 @@ func (g *Dialogue) add(d flow.Direction, c flow.Chunk) {
 // sense now.
 func (g *Dialogue) other(d flow.Direction) {
 	s := &g.sides[d]
-	if len(s.buf) == 0 || g.protocol == nil {
+	if len(s.buf) == 0 || s.busy || g.protocol == nil {
 		return
 	}
 	buf := s.buf
@@ -298,9 +306,11 @@ func (g *Dialogue) next(d flow.Direction, data []byte, end bool) (int, *Message)
 }
 
 // run shows data to the parser until it wants no more of it, and returns what it
-// left.
+// left. After each step, what was left of the other direction may make sense: it
+// is looked at before the next, however the bytes were cut.
 func (g *Dialogue) run(d flow.Direction, data []byte, end bool) []byte {
 	s := &g.sides[d]
+	s.busy = true
 	for {
 		s.pass()
 		if s.length == 0 {
@@ -317,22 +327,30 @@ func (g *Dialogue) run(d flow.Direction, data []byte, end bool) []byte {
 		if m != nil {
 			g.message(m)
 		}
-		switch {
-		case g.protocol == nil:
+		if n > 0 || m != nil {
+			g.other(d.Reverse())
+		}
+		if g.protocol == nil {
 			g.holdRest(d, data)
-			return nil
-		case n == 0 && m == nil, len(data) == 0 && !end:
-			return data
+			data = nil
+			break
+		}
+		if n == 0 && m == nil || len(data) == 0 && !end {
+			break
 		}
 	}
+	s.busy = false
+	return data
 }
 
 // holdRest keeps what an earlier protocol left, of both directions, for the next
-// one to be found from. The other direction's bytes were there before.
+// one to be found from. The other direction's bytes were there before; if run is
+// at them, it will keep them.
 func (g *Dialogue) holdRest(d flow.Direction, data []byte) {
-	r := &g.sides[d.Reverse()]
-	g.holdMarked(d.Reverse(), r.buf)
-	r.buf = nil
+	if r := &g.sides[d.Reverse()]; !r.busy {
+		g.holdMarked(d.Reverse(), r.buf)
+		r.buf = nil
+	}
 	g.holdMarked(d, data)
 }
 
@@ -344,11 +362,15 @@ func (g *Dialogue) holdMarked(d flow.Direction, data []byte) {
 		if len(s.marks) > 1 {
 			n = min(n, s.marks[1].offset-s.offset)
 		}
-		g.held = append(g.held, held{d: d, chunk: flow.Chunk{
+		g.opening.add(held{d: d, chunk: flow.Chunk{
 			Data: bytes.Clone(data[:n]), Offset: s.offset, Time: m.time, Packet: m.packet, Ack: m.ack,
 		}})
 		s.offset += n
 		data = data[n:]
+	}
+	if s.ended { // the next protocol is told so too
+		s.ended = false
+		g.opening.add(held{d: d, end: true})
 	}
 }
 
@@ -358,8 +380,11 @@ func (s *side) pass() {
 	for i+1 < len(s.marks) && s.marks[i+1].offset <= s.offset {
 		i++
 	}
-	if i > 0 {
+	switch {
+	case i >= len(s.marks)-i: // so that each is moved once at most
 		s.marks = s.marks[:copy(s.marks, s.marks[i:])]
+	case i > 0:
+		s.marks = s.marks[i:]
 	}
 	if len(s.marks) == 0 {
 		s.marks = append(s.marks, s.last)
@@ -389,27 +414,49 @@ func (g *Dialogue) keep(s *side, data []byte) {
 
 func (g *Dialogue) gap(d flow.Direction, gap flow.Gap) {
 	g.sides[d].gapStart, g.sides[d].gapEnd = gap.Offset, gap.Offset+gap.Length
-	g.lose(d, gap.Length)
+	g.lose(d, gap)
+	g.other(d.Reverse())
 }
 
-// lose tells the parser that what it left is followed by n missing bytes.
-func (g *Dialogue) lose(d flow.Direction, n int64) {
+// lose tells the parser that what it left is followed by a gap.
+func (g *Dialogue) lose(d flow.Direction, gap flow.Gap) {
 	s := &g.sides[d]
-	m := g.parser.Gap(d, s.buf, n)
+	took, m := g.parser.Gap(d, s.buf, gap.Length)
 	if len(s.buf) > 0 {
 		g.keep(s, s.buf)
 		s.offset += int64(len(s.buf))
 		s.lastByte()
 		s.buf = s.buf[:0]
 	}
-	if m != nil {
+	if took > 0 {
+		if s.length == 0 {
+			s.start = g.unseen(s.offset, gap)
+			s.last = s.start
+		}
+		s.length += took
+		s.rawOver += took
+	}
+	s.offset += gap.Length
+	switch {
+	case m != nil:
 		g.message(m)
+	case took == 0: // what was left belongs to no message
+		s.raw, s.rawOver, s.length = nil, 0, 0
 	}
-	if s.length > 0 { // of a message that goes on behind the gap
-		s.length += n
-		s.rawOver += n
+}
+
+// unseen is the mark of a message that begins in a gap. When nothing follows the
+// gap, the best guess at its time is when anything was last said.
+func (g *Dialogue) unseen(offset int64, gap flow.Gap) mark {
+	at := mark{offset, gap.Time, gap.Packet, flow.NoAck}
+	if gap.Packet == 0 {
+		for d := range g.sides {
+			if t := g.sides[d].last.time; t.After(at.time) {
+				at.time = t
+			}
+		}
 	}
-	s.offset += n
+	return at
 }
 
 func (g *Dialogue) end(d flow.Direction) {
@@ -511,28 +558,45 @@ func (g *Dialogue) pair(m *Message) {
 		return
 	}
 	if m.Kind == Request {
-		early := g.early
-		g.early = nil
 		g.waiting = append(g.waiting, g.begin(m))
-		for _, a := range early {
-			g.answer(a)
-		}
+		g.answerEarly()
 		if len(g.waiting) > MaxWaiting {
 			g.anomaly(flow.MessageLimit, m.Direction, m.Offset, g.sides[m.Direction].start, fmt.Sprintf("more than %d requests wait for a response", MaxWaiting))
 			g.unanswered(0)
 		}
 		return
 	}
-	if len(g.waiting) == 0 && p.Pairing == InOrder && g.sides[flow.ClientToServer].length > 0 && len(g.early) < maxEarly {
-		// It answers what is still being said: 100 Continue, or a refusal.
+	if len(g.waiting) == 0 && p.Pairing == InOrder && g.isEarly(m) {
 		g.early = append(g.early, m)
 		return
 	}
 	g.answer(m)
 }
 
-// maxEarly bounds the answers to a request that is not all there yet.
-const maxEarly = 16
+// maxEarly bounds the answers whose request is not all there yet.
+const maxEarly = 256
+
+// isEarly reports whether a response answers what is still being said, as 100
+// Continue and refusals do, or what the server has read and we have not: its
+// bytes wait for a gap before them.
+func (g *Dialogue) isEarly(m *Message) bool {
+	c := &g.sides[flow.ClientToServer]
+	return len(g.early) < maxEarly && (c.length > 0 || len(c.buf) > 0 || m.Ack > c.offset+int64(len(c.buf)))
+}
+
+// answerEarly pairs what came early with the request that has come now. What was
+// sent before the server had read it answers another one, in a gap.
+func (g *Dialogue) answerEarly() {
+	for len(g.early) > 0 && len(g.waiting) > 0 {
+		m := g.early[0]
+		g.early = g.early[1:]
+		if m.Ack != flow.NoAck && g.waiting[0].Request.Offset >= m.Ack {
+			g.emit(g.begin(m))
+		} else {
+			g.answer(m)
+		}
+	}
+}
 
 // late lets go of answers whose request never came.
 func (g *Dialogue) late() {
@@ -601,7 +665,7 @@ func (g *Dialogue) emit(e *Exchange) {
 		e.State = Broken
 	case e.Request == nil && !e.Protocol.Unasked:
 		e.State = Broken
-	case e.Response == nil && e.Protocol.Pairing != Alone:
+	case e.Request != nil && e.Response == nil && e.Protocol.Pairing != Alone:
 		e.State = Unanswered
 	}
 	g.out.Exchange(e)

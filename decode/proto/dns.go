@@ -26,6 +26,17 @@ var DNS = Protocol{
 
 const dnsHeaderLen = 12
 
+// maxDNSName bounds a name as it is sent (RFC 1035, section 2.3.4), which leaves
+// room for 127 labels. More pointers than that serve no name.
+const (
+	maxDNSName     = 255
+	maxDNSPointers = 127
+)
+
+// maxDNSOpening bounds the first message over TCP that is known for DNS: two
+// letters, read as a length, are more.
+const maxDNSOpening = 8192
+
 // maxDNSRecords bounds the questions and records of one message; 64 KiB hold
 // some 5,000 of the smallest.
 const maxDNSRecords = 8192
@@ -199,13 +210,12 @@ func probeDNS(o Opening) Verdict {
 				return Match
 			}
 		case len(first) < 2+dnsHeaderLen:
-			// Queries are small; text read as a length is large.
-			if (len(first) < 2 || binary.BigEndian.Uint16(first) < 4096) && !o.Ended[d] {
+			if (len(first) < 2 || binary.BigEndian.Uint16(first) < maxDNSOpening) && !o.Ended[d] {
 				verdict = NeedMore
 			}
 		default:
 			n := int(binary.BigEndian.Uint16(first))
-			if !dnsHeader(first[2:]) || isResponse(first[2:]) != response || n < dnsHeaderLen {
+			if !dnsHeader(first[2:]) || isResponse(first[2:]) != response || n < dnsHeaderLen || n >= maxDNSOpening {
 				continue
 			}
 			if len(first) < 2+n {
@@ -283,60 +293,63 @@ func isNBNS(b []byte) bool {
 
 // skipName returns the offset behind a name, -1 when it is malformed.
 func skipName(b []byte, off int) int {
-	for off < len(b) {
-		switch n := int(b[off]); {
+	return walkName(b, off, nil)
+}
+
+// readName returns the name at off and the offset behind it, -1 when it is
+// malformed.
+func readName(b []byte, off int) (string, int) {
+	var name []byte
+	next := walkName(b, off, func(label []byte) {
+		if len(name) > 0 {
+			name = append(name, '.')
+		}
+		name = appendLabel(name, label)
+	})
+	if next < 0 {
+		return "", -1
+	}
+	return string(name), next
+}
+
+// walkName calls f, if any, for each label of a name, and returns the offset
+// behind it, -1 when it is malformed. Pointers lead backwards only, so that none
+// can loop (RFC 1035, section 4.1.4).
+func walkName(b []byte, off int, f func(label []byte)) int {
+	next, size, pointers := -1, 1, 0
+	for limit := off; off < len(b); {
+		n := int(b[off])
+		switch {
 		case n == 0:
-			return off + 1
+			if next < 0 {
+				next = off + 1
+			}
+			return next
 		case n >= 0xc0:
-			if off+2 > len(b) {
+			if off+1 >= len(b) {
 				return -1
 			}
-			return off + 2
-		case n >= 0x40:
+			to := n&0x3f<<8 | int(b[off+1])
+			if pointers++; to >= limit || pointers > maxDNSPointers {
+				return -1
+			}
+			if next < 0 {
+				next = off + 2
+			}
+			off, limit = to, to
+		case n >= 0x40 || off+1+n > len(b):
 			return -1
 		default:
+			if size += 1 + n; size > maxDNSName {
+				return -1
+			}
+			if f != nil {
+				f(b[off+1 : off+1+n])
+			}
 			off += 1 + n
 		}
 	}
 	return -1
-}
-
-// readName returns the name at off and the offset behind it, -1 when it is
-// malformed. Pointers lead backwards only, so that none can loop (RFC 1035,
-// section 4.1.4).
-func readName(b []byte, off int) (string, int) {
-	next := skipName(b, off)
-	if next < 0 {
-		return "", -1
-	}
-	var name []byte
-	for limit := off; ; {
-		if off >= len(b) {
-			return "", -1
-		}
-		n := int(b[off])
-		switch {
-		case n == 0:
-			return string(name), next
-		case n >= 0xc0:
-			if off+1 >= len(b) {
-				return "", -1
-			}
-			to := n&0x3f<<8 | int(b[off+1])
-			if to >= limit {
-				return "", -1
-			}
-			off, limit = to, to
-		case n >= 0x40 || off+1+n > len(b) || len(name)+n > 255:
-			return "", -1
-		default:
-			if len(name) > 0 {
-				name = append(name, '.')
-			}
-			name = appendLabel(name, b[off+1:off+1+n])
-			off += 1 + n
-		}
-	}
 }
 
 // appendLabel escapes what would be read as structure (RFC 4343, section 2.1).
@@ -392,7 +405,8 @@ func recordData(b []byte, start, off, n int, typ uint16) string {
 	case typ == dns.TypeOPT:
 		return strconv.Itoa(n) + " bytes of options"
 	}
-	if rr, _, err := dns.UnpackRR(b[:off+n], start); err == nil {
+	rr, _, err := dns.UnpackRR(b[:off+n], start)
+	if _, unknown := rr.(*dns.RFC3597); err == nil && !unknown {
 		return strings.TrimPrefix(rr.String(), rr.Header().String())
 	}
 	return fmt.Sprintf("\\# %d %x", n, b[off:off+n]) // RFC 3597, section 5
@@ -440,9 +454,9 @@ func (p *dnsParser) Next(d flow.Direction, data []byte, end bool) (int, *Message
 	return n, m
 }
 
-func (p *dnsParser) Gap(d flow.Direction, data []byte, n int64) *Message {
+func (p *dnsParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Message) {
 	p.lost[d] = true
-	return nil
+	return 0, nil
 }
 
 // TypeName returns the type as dig prints it.

@@ -107,8 +107,8 @@ func probeFTP(o Opening) Verdict {
 	switch {
 	case len(word) < len(client) && !ftpCommands[strings.ToUpper(string(word))]:
 		return NoMatch
-	case len(server) > 3 && len(word) < len(client):
-		return Match
+	case len(server) > 3 && len(word) < len(client) && (bytes.IndexByte(client, '\n') >= 0 || o.Ended[flow.ClientToServer]):
+		return Match // only by the end of the line is it known to be no request of HTTP
 	case len(server) <= 3 && o.Ended[flow.ServerToClient], len(word) == len(client) && o.Ended[flow.ClientToServer]:
 		return NoMatch
 	}
@@ -117,7 +117,14 @@ func probeFTP(o Opening) Verdict {
 
 type ftpParser struct {
 	lost [2]bool // the next line may be the end of one
+	// scanned is how much of the buffer holds no end of a reply.
+	scanned int
+	// rest is the code of a reply that was given up, or anyCode: its other lines
+	// are passed over.
+	rest int
 }
+
+const anyCode = -1
 
 func (p *ftpParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
 	if len(data) == 0 {
@@ -138,12 +145,19 @@ func (p *ftpParser) Next(d flow.Direction, data []byte, end bool) (int, *Message
 	if n == 0 {
 		return 0, nil
 	}
+	p.lost[d] = why == lineTooLong
 	command, argument, _ := strings.Cut(line, " ")
-	if command == "" {
+	if command == "" && why == "" {
 		return n, &Message{Direction: d, Kind: Skipped}
 	}
-	return n, &Message{Direction: d, Complete: why == "", Why: why, Body: &FTPCommand{command, argument}}
+	return n, &Message{Direction: d, Complete: why == "", Malformed: why == lineTooLong, Why: why, Body: &FTPCommand{command, argument}}
 }
+
+// What is wrong with a line or a reply that is larger than its bound.
+const (
+	lineTooLong  = "the line is too long"
+	replyTooLong = "the reply is too long"
+)
 
 // takeLine takes a line: its length with its end, its text, and what is wrong
 // with it. It returns 0 when more is needed.
@@ -153,7 +167,7 @@ func takeLine(data []byte, end bool, limit int) (int, string, string) {
 	case i >= 0:
 		return i + 1, trimEOL(string(data[:i])), ""
 	case len(data) >= limit:
-		return limit, string(data[:limit]), "the line is too long"
+		return limit, string(data[:limit]), lineTooLong
 	case end && len(data) > 0:
 		return len(data), string(data), "the connection ended inside the line"
 	}
@@ -168,16 +182,23 @@ func (p *ftpParser) reply(data []byte, end bool) (int, *Message) {
 		return 0, nil
 	}
 	code, more, ok := replyCode(line)
-	if !ok {
+	switch {
+	case p.rest == anyCode && ok:
+		p.rest = 0
+	case p.rest != 0:
+		if ok && code == p.rest && !more {
+			p.rest = 0
+		}
+		p.lost[d] = why == lineTooLong
+		return n, &Message{Direction: d, Kind: Skipped}
+	case !ok:
+		p.lost[d] = why == lineTooLong
 		return n, &Message{Direction: d, Kind: Skipped, Malformed: true, Why: fmt.Sprintf("%.40q is not an FTP reply", line)}
 	}
-	r := &FTPReply{Code: code, Text: strings.TrimPrefix(line[3:], " ")}
-	if more {
-		r.Text = line[4:]
-	}
-	for more && why == "" {
+	first := n
+	for n = max(n, p.scanned); more && why == ""; {
 		if n > maxFTPReply {
-			why = "the reply is too long"
+			why = replyTooLong
 			break
 		}
 		m, line, w := takeLine(data[n:], end, maxFTPLine)
@@ -186,15 +207,21 @@ func (p *ftpParser) reply(data []byte, end bool) (int, *Message) {
 			break
 		}
 		if m == 0 {
+			p.scanned = n
 			return 0, nil
 		}
 		n, why = n+m, w
 		if last, cont, ok := replyCode(line); ok && last == code && !cont {
-			line, more = strings.TrimPrefix(line[3:], " "), false
+			more = false
 		}
-		r.Text += "\n" + line
 	}
-	m := &Message{Direction: d, Kind: Response, Complete: why == "", Why: why, Body: r}
+	p.scanned = 0
+	p.lost[d] = why == lineTooLong
+	if more && (why == lineTooLong || why == replyTooLong) {
+		p.rest = code
+	}
+	r := &FTPReply{Code: code, Text: replyText(string(data[:first]), string(data[first:n]), !more)}
+	m := &Message{Direction: d, Kind: Response, Complete: why == "", Malformed: p.lost[d] || p.rest != 0, Why: why, Body: r}
 	switch {
 	case code < 200:
 		m.Kind = Interim
@@ -202,6 +229,23 @@ func (p *ftpParser) reply(data []byte, end bool) (int, *Message) {
 		m.Next = Anything
 	}
 	return n, m
+}
+
+// replyText joins the lines of a reply, without the code in the first and, when
+// it is there, the last.
+func replyText(first, others string, whole bool) string {
+	var b strings.Builder
+	b.WriteString(trimEOL(first)[min(4, len(trimEOL(first))):])
+	for others != "" {
+		var line string
+		line, others = cutLine(others)
+		if others == "" && whole {
+			line = line[min(4, len(line)):]
+		}
+		b.WriteByte('\n')
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // replyCode reads the code of a reply's line, and whether more lines follow.
@@ -213,7 +257,10 @@ func replyCode(line string) (code int, more, ok bool) {
 	return code, len(line) > 3 && line[3] == '-', true
 }
 
-func (p *ftpParser) Gap(d flow.Direction, data []byte, n int64) *Message {
+func (p *ftpParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Message) {
 	p.lost[d] = true
-	return nil
+	if d == flow.ServerToClient {
+		p.scanned, p.rest = 0, anyCode
+	}
+	return 0, nil
 }

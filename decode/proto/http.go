@@ -22,6 +22,8 @@ var HTTP = Protocol{
 // maxHead bounds start line and fields; the most lenient servers take 256 KiB.
 const maxHead = 512 << 10
 
+const headTooLarge = "the head is too large"
+
 // HTTPMessage is the head of an HTTP message, and what became of its body.
 type HTTPMessage struct {
 	// Head holds the start line and the fields with the empty line behind them,
@@ -188,10 +190,14 @@ func (p *httpParser) Next(d flow.Direction, data []byte, end bool) (int, *Messag
 		return 0, nil
 	}
 	if s.lost {
-		if n := p.resync(d, data, end); n != 0 {
-			s.scanned = 0
+		n, found := resync(d, data, end)
+		if n > 0 {
 			return n, &Message{Direction: d, Kind: Skipped}
 		}
+		if !found {
+			return 0, nil
+		}
+		s.lost = false
 	}
 	if n := leadingLines(data); n > 0 {
 		s.scanned = 0
@@ -217,9 +223,9 @@ func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Messag
 	s := &p.sides[d]
 	verdict := startLine(d, data, false)
 	if verdict == NoMatch || verdict == NeedMore && end {
+		// How much of it is here depends on the packets: it is not quoted.
 		s.lost, s.scanned = true, 0
-		n := p.resync(d, data, end)
-		return n, &Message{Direction: d, Kind: Skipped, Malformed: true, Why: fmt.Sprintf("%.40q is not the beginning of an HTTP message", data[:n])}
+		return 0, &Message{Direction: d, Kind: Skipped, Malformed: true, Why: "what follows is not the beginning of an HTTP message"}
 	}
 	if verdict == NeedMore {
 		return 0, nil
@@ -228,16 +234,23 @@ func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Messag
 	why := ""
 	switch {
 	case n > maxHead || n < 0 && len(data) >= maxHead:
-		n, why = maxHead, "the head is too large"
+		n, why = maxHead, headTooLarge
 	case n < 0 && !end:
 		s.scanned = len(data)
 		return 0, nil
 	case n < 0:
 		n, why = len(data), "the connection ended inside the head"
 	}
+	if d == flow.ServerToClient && p.sides[flow.ClientToServer].msg != nil && p.switches(data[:n]) {
+		return 0, p.done(flow.ClientToServer, "the server switched to another protocol inside the body")
+	}
 	s.scanned, s.lost = 0, why != ""
 	p.begin(d, data[:n])
 	if why != "" {
+		s.problem = "" // the last line is cut
+		if why == headTooLarge {
+			s.problem = why
+		}
 		return n, p.done(d, why)
 	}
 	if s.body.over() {
@@ -341,6 +354,17 @@ func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide) {
 	}
 }
 
+// switches reports whether a response's head accepts the request that may turn
+// the connection into something else.
+func (p *httpParser) switches(head []byte) bool {
+	if p.tunnel == nil {
+		return false
+	}
+	line, _ := cutLine(string(head[:bytes.IndexByte(head, '\n')+1]))
+	_, status, _ := statusLine(line)
+	return status == 101 || p.tunnel.Method == "CONNECT" && status/100 == 2
+}
+
 func hasField(h *HTTPMessage, name string) bool {
 	_, ok := h.Get(name)
 	return ok
@@ -415,44 +439,70 @@ func (p *httpParser) done(d flow.Direction, why string) *Message {
 
 // Gap goes on behind missing bytes when they lie within a body, else it ends the
 // message and looks for the beginning of another.
-func (p *httpParser) Gap(d flow.Direction, data []byte, n int64) *Message {
+func (p *httpParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Message) {
 	s := &p.sides[d]
 	s.scanned = 0
 	if d == flow.ServerToClient {
 		p.tunnel = nil // its answer may be missing
 	}
 	if s.msg != nil {
-		if len(data) == 0 && s.body.skip(n) {
-			if s.body.over() {
-				return p.done(d, "")
-			}
-			return nil
+		took, known := int64(0), false
+		if len(data) == 0 {
+			took, known = s.body.skip(n)
+		}
+		switch {
+		case known && !s.body.over():
+			return took, nil
+		case known:
+			return took, p.done(d, "")
 		}
 		s.lost = true
-		return p.done(d, "a gap in the recording")
+		return took, p.done(d, "a gap in the recording")
 	}
 	wasLost := s.lost
 	s.lost = true
 	if wasLost || startLine(d, data, true) != Match {
-		return nil
+		return 0, nil
 	}
 	p.begin(d, data)
-	s.next = ""
-	return p.done(d, "a gap in the recording, inside the head")
+	s.next, s.problem = "", "" // the last line is cut
+	return 0, p.done(d, "a gap in the recording, inside the head")
 }
 
-// resync returns how many bytes to skip before something that looks like the
-// beginning of a message; 0 when it is there.
-func (p *httpParser) resync(d flow.Direction, data []byte, end bool) int {
-	for line := 0; line < len(data); {
-		if v := startLine(d, data[line:], true); v == Match || v == NeedMore && !end {
-			return line
+// maxLostStatus bounds a status line where the place in the stream is lost:
+// there, each of many places is looked at that far.
+const maxLostStatus = 1 << 10
+
+// resync returns how many bytes to skip before the beginning of a message, and
+// whether it is there; else more is needed. A body need not end with an end of
+// line, so a message may begin inside a line.
+func resync(d flow.Direction, data []byte, end bool) (int, bool) {
+	if d == flow.ServerToClient {
+		for n := 0; ; n++ {
+			i := bytes.IndexByte(data[n:], 'H')
+			if i < 0 {
+				return len(data), false
+			}
+			n += i
+			line := data[n:min(len(data), n+maxLostStatus)]
+			if v := startLine(d, line, true); v == Match || v == NeedMore && len(line) < maxLostStatus && !end {
+				return n, v == Match
+			}
 		}
-		i := bytes.IndexByte(data[line:], '\n')
-		if i < 0 {
-			break
-		}
-		line += i + 1
 	}
-	return len(data)
+	for n := 0; n < len(data); {
+		line := data[n:min(len(data), n+maxStartLine)]
+		i := bytes.IndexByte(line, '\n')
+		if i < 0 && len(line) < maxStartLine && !end {
+			return n, false
+		}
+		if i >= 0 {
+			line = line[:i+1]
+			if at := requestIn(line); at >= 0 {
+				return n + at, true
+			}
+		}
+		n += len(line)
+	}
+	return len(data), false
 }

@@ -94,9 +94,9 @@ func (b *httpBody) data(data []byte) int {
 	return int(n)
 }
 
-// skip passes over n missing bytes, and reports whether all were content, so
-// that the place in the body is still known.
-func (b *httpBody) skip(n int64) bool {
+// skip passes over n missing bytes. It returns how many of them are known to be
+// content, and whether all are, so that the place in the body is still known.
+func (b *httpBody) skip(n int64) (int64, bool) {
 	known := b.framing == framedClose || n <= b.left && (b.framing == framedLength || b.chunk == chunkData)
 	if b.framing != framedClose {
 		n = min(n, b.left)
@@ -107,7 +107,7 @@ func (b *httpBody) skip(n int64) bool {
 	}
 	b.bytes += n
 	b.missing += n
-	return known
+	return n, known
 }
 
 // chunked takes one step in a chunked body.

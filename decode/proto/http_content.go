@@ -42,6 +42,9 @@ func transferred(m *Message) ([]byte, error) {
 	if _, problem := b.take(m.Raw[len(h.Head):]); problem != "" {
 		return out, errors.New(problem)
 	}
+	if m.RawMissing > 0 {
+		return out, fmt.Errorf("%d bytes of the message were not kept", m.RawMissing)
+	}
 	return out, nil
 }
 

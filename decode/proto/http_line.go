@@ -24,7 +24,7 @@ func probeHTTP(o Opening) Verdict {
 	for d := range o.First {
 		first := o.First[d][leadingLines(o.First[d]):]
 		v := startLine(flow.Direction(d), first, false)
-		if len(first) == 0 {
+		if len(first) == 0 || string(first) == "\r" {
 			v = NeedMore
 		}
 		switch {
@@ -54,12 +54,12 @@ func probeHTTP(o Opening) Verdict {
 // status line. A strict answer needs the version in a request line, which is
 // also a match without one when its method is a usual one.
 func startLine(d flow.Direction, data []byte, strict bool) Verdict {
-	i := bytes.IndexByte(data, '\n')
+	i := bytes.IndexByte(data[:min(len(data), maxStartLine+1)], '\n')
 	if d == flow.ServerToClient {
 		if i < 0 {
 			return couldBeStatus(data)
 		}
-		if i <= maxStartLine && couldBeStatus(data[:i]) != NoMatch {
+		if couldBeStatus(data[:i]) != NoMatch {
 			if v, _, _ := statusLine(trimEOL(string(data[:i]))); v != "" {
 				return Match
 			}
@@ -69,7 +69,7 @@ func startLine(d flow.Direction, data []byte, strict bool) Verdict {
 	if i < 0 {
 		return couldBeRequest(data)
 	}
-	if i > maxStartLine || couldBeRequest(data[:i]) == NoMatch {
+	if couldBeRequest(data[:i]) == NoMatch {
 		return NoMatch
 	}
 	if method, target, version := requestLine(trimEOL(string(data[:i]))); version != "" || !strict && knownMethods[method] && target != "" && !strings.Contains(target, " ") {
@@ -101,12 +101,45 @@ func couldBeRequest(data []byte) Verdict {
 }
 
 func couldBeStatus(data []byte) Verdict {
-	const start = "HTTP/"
-	n := min(len(data), len(start))
-	if string(data[:n]) != start[:n] || len(data) > maxStartLine {
+	const start = "HTTP/0.0 " // 0 is any digit
+	for i, b := range data[:min(len(data), len(start))] {
+		if b != start[i] && !(start[i] == '0' && isDigit(b)) {
+			return NoMatch
+		}
+	}
+	if len(data) > maxStartLine {
 		return NoMatch
 	}
 	return NeedMore
+}
+
+// requestIn returns where in a line a request line begins that ends with it, or
+// -1: at the beginning, or behind the end of a body, at the capital letters
+// before the target.
+func requestIn(line []byte) int {
+	text := strings.TrimRight(trimEOL(string(line)), " \t")
+	i := strings.LastIndexByte(text, ' ')
+	if i <= 0 || !isVersion(text[i+1:]) {
+		return -1
+	}
+	letters := func(s string) int { // at the end of s
+		n := 0
+		for n < min(len(s), maxMethod) && ('A' <= s[len(s)-1-n] && s[len(s)-1-n] <= 'Z' || s[len(s)-1-n] == '-') {
+			n++
+		}
+		return n
+	}
+	if method, target, _ := strings.Cut(text[:i], " "); method != "" && target != "" && letters(method) == len(method) {
+		return 0
+	}
+	j := strings.LastIndexByte(text[:i], ' ')
+	if j < 0 || j+1 == i {
+		return -1
+	}
+	if n := letters(text[:j]); n > 0 {
+		return j - n
+	}
+	return -1
 }
 
 // isToken reports whether b may stand in a token (RFC 9110, section 5.6.2).

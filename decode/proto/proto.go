@@ -73,9 +73,10 @@ type Parser interface {
 	// take all, in as many calls as it likes.
 	Next(d flow.Direction, data []byte, end bool) (advance int, m *Message)
 	// Gap says that n bytes of d are missing behind data, which Next was shown
-	// and left. The parser is done with data. It may return the message that was
-	// broken by the gap.
-	Gap(d flow.Direction, data []byte, n int64) *Message
+	// and left. The parser is done with data. It returns how many of the missing
+	// bytes belong to a message of d, which goes on behind them unless it is the
+	// one returned; and perhaps a message that the gap has ended.
+	Gap(d flow.Direction, data []byte, n int64) (took int64, m *Message)
 }
 
 // Waiting tells a parser about its conversation.

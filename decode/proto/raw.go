@@ -99,7 +99,7 @@ func (p *rawParser) Next(d flow.Direction, data []byte, end bool) (int, *Message
 	return len(data), nil
 }
 
-func (p *rawParser) Gap(d flow.Direction, _ []byte, n int64) *Message {
+func (p *rawParser) Gap(d flow.Direction, _ []byte, n int64) (int64, *Message) {
 	var m *Message
 	if p.turn != nil && p.dir != d {
 		m = p.done()
@@ -109,7 +109,7 @@ func (p *rawParser) Gap(d flow.Direction, _ []byte, n int64) *Message {
 	}
 	p.turn.Bytes += n
 	p.turn.Missing += n
-	return m
+	return n, m
 }
 
 // done ends the turn.

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"encoding/binary"
 	"strconv"
 
 	"netlab/decode/flow"
@@ -69,28 +70,56 @@ func probeTLS(o Opening) Verdict {
 	return NoMatch
 }
 
+// tlsParser reads records up to each side's hello, whose message ends with its
+// record.
 type tlsParser struct {
 	stream tls.Stream
-	hello  [2]bool // the direction's hello was seen
+	read   [2]int  // bytes of records so far
+	done   [2]bool // the hello was seen, or will not come
 }
 
+// A record's header, with the type of a handshake and the largest length (RFC
+// 8446, section 5.1; RFC 5246, section 6.2.3).
+const (
+	tlsHeaderLen = 5
+	tlsHandshake = 22
+	maxTLSRecord = tlsHeaderLen + 1<<14 + 2048
+)
+
 func (p *tlsParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
-	h := p.stream.Write(d, data)
-	if h == nil || h.Server != (d == flow.ServerToClient) {
-		if p.hello[d] && len(data) > 0 {
-			return len(data), &Message{Direction: d, Kind: Skipped}
-		}
-		return len(data), nil
+	if len(data) == 0 {
+		return 0, nil
 	}
-	p.hello[d] = true
+	n := len(data)
+	if n >= tlsHeaderLen {
+		n = tlsHeaderLen + int(binary.BigEndian.Uint16(data[3:]))
+	}
+	switch {
+	case p.done[d], data[0] != tlsHandshake, n > maxTLSRecord, p.read[d] > tls.MaxHandshake:
+		p.done[d] = true
+		return len(data), &Message{Direction: d, Kind: Skipped}
+	case len(data) < max(n, tlsHeaderLen) && !end:
+		return 0, nil
+	}
+	n = min(n, len(data))
+	p.read[d] += n
+	h := p.stream.Write(d, data[:n])
+	if h == nil {
+		return n, nil
+	}
+	p.done[d] = true
+	if h.Server != (d == flow.ServerToClient) {
+		return n, &Message{Direction: d, Kind: Skipped}
+	}
 	m := &Message{Direction: d, Complete: true, Body: TLSHello{h}}
 	if h.Server {
 		m.Kind = Response
 	}
-	return len(data), m
+	return n, m
 }
 
-func (p *tlsParser) Gap(d flow.Direction, data []byte, n int64) *Message {
+func (p *tlsParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Message) {
 	p.stream.Lost(d)
-	return nil
+	p.done[d] = true
+	return 0, nil
 }

@@ -1,0 +1,56 @@
+package proto
+
+import (
+	"testing"
+
+	"netlab/decode/flow"
+)
+
+// nothing takes all and keeps nothing.
+type nothing struct{ exchanges int }
+
+func (n *nothing) Exchange(*Exchange)   { n.exchanges++ }
+func (n *nothing) Anomaly(flow.Anomaly) {}
+
+// BenchmarkHTTP is a kept connection: a request and a response of usual size,
+// each in one chunk.
+func BenchmarkHTTP(b *testing.B) {
+	request := []byte("GET /api/v1/items?page=2&sort=name HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
+		"Accept: application/json\r\nAccept-Encoding: gzip, br\r\nAccept-Language: en\r\nCookie: id=0123456789abcdef\r\nConnection: keep-alive\r\n\r\n")
+	response := append([]byte("HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 1024\r\n"+
+		"Cache-Control: no-store\r\nETag: \"0123456789\"\r\nConnection: keep-alive\r\n\r\n"), make([]byte, 1024)...)
+	out := &nothing{}
+	g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, out, Options{})
+	var offsets [2]int64
+	say := func(d flow.Direction, data []byte) {
+		g.Chunk(d, flow.Chunk{Data: data, Offset: offsets[d], Time: epoch, Packet: 1, Ack: offsets[d.Reverse()]})
+		offsets[d] += int64(len(data))
+	}
+	b.SetBytes(int64(len(request) + len(response)))
+	b.ReportAllocs()
+	for b.Loop() {
+		say(c2s, request)
+		say(s2c, response)
+	}
+	if out.exchanges != b.N {
+		b.Errorf("%d exchanges in %d runs", out.exchanges, b.N)
+	}
+}
+
+// BenchmarkDNS is a query and its answer over UDP.
+func BenchmarkDNS(b *testing.B) {
+	query := []byte(dnsQuery)
+	answer := []byte("\x00\x01\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00\x01a\x07example\x00\x00\x01\x00\x01" +
+		"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01b\xc0\x0e\xc0\x27\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01")
+	out := &nothing{}
+	g := NewDialogue(&flow.Conversation{Transport: flow.UDP}, out, Options{})
+	b.SetBytes(int64(len(query) + len(answer)))
+	b.ReportAllocs()
+	for b.Loop() {
+		g.Datagram(c2s, flow.Chunk{Data: query, Time: epoch, Packet: 1}, 0)
+		g.Datagram(s2c, flow.Chunk{Data: answer, Time: epoch, Packet: 2}, 0)
+	}
+	if out.exchanges != b.N {
+		b.Errorf("%d exchanges in %d runs", out.exchanges, b.N)
+	}
+}

@@ -1,0 +1,116 @@
+package proto
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+func TestAppendString(t *testing.T) {
+	tests := map[string]struct{ in, want string }{
+		"empty":              {"", `""`},
+		"plain":              {"hello world 123 ~", `"hello world 123 ~"`},
+		"quotes":             {`a"b\c`, `"a\"b\\c"`},
+		"lines":              {"a\nb\rc\td", `"a\nb\rc\td"`},
+		"controls":           {"\x00\x1b\x1f\x7f", `"\u0000\u001b\u001f\u007f"`},
+		"c1_controls":        {"\u0080\u009b\u009f\u00a0", `"\u0080\u009b\u009f` + "\u00a0" + `"`},
+		"script":             {"</script>", `"\u003c/script>"`},
+		"line_separators":    {"a\u2028b\u2029c", `"a\u2028b\u2029c"`},
+		"bidi":               {"\u202a\u202e\u2066\u2069\u202f", `"\u202a\u202e\u2066\u2069` + "\u202f" + `"`},
+		"text":               {"äöü 世界 🎉", `"äöü 世界 🎉"`},
+		"replacement_itself": {"\ufffd", "\"\ufffd\""},
+		"not_utf8":           {"a\xffb\xc3", "\"a\ufffdb\ufffd\""},
+		"cut_character":      {"\xe4\xb8", "\"\ufffd\ufffd\""},
+		"overlong":           {"\xc0\x80", "\"\ufffd\ufffd\""},
+		"surrogate":          {"\xed\xa0\x80", "\"\ufffd\ufffd\ufffd\""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := string(AppendString(nil, tt.in)); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+			if got := string(AppendString([]byte("x:"), []byte(tt.in))); got != "x:"+tt.want {
+				t.Errorf("from bytes: %s, want x:%s", got, tt.want)
+			}
+		})
+	}
+}
+
+// harmful is what must not stand in JSON as it is.
+func harmful(r rune) bool {
+	return r < ' ' || r == '<' || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+func FuzzAppendString(f *testing.F) {
+	for _, s := range []string{"", "plain", "\"\\\n\r\t\x00\x7f<", "\u0080\u2028\u202e\u2069", "ä世🎉", "\xff\xc3\xe4\xb8\xed\xa0\x80"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		b := AppendString(nil, s)
+		var got string
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatalf("%q: %v", b, err)
+		}
+		// A range over a string yields U+FFFD for each byte that is no UTF-8.
+		if want := string([]rune(s)); got != want {
+			t.Errorf("%q became %q, want %q", s, got, want)
+		}
+		if !utf8.Valid(b) || strings.ContainsFunc(string(b), harmful) {
+			t.Errorf("%q holds what it should not", b)
+		}
+	})
+}
+
+func TestAppendTime(t *testing.T) {
+	tests := map[string]struct {
+		t    time.Time
+		want string
+	}{
+		"usual":        {time.Date(2024, 2, 29, 23, 59, 58, 123456789, time.UTC), "2024-02-29T23:59:58.123456789Z"},
+		"whole_second": {time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), "2024-01-01T00:00:00.000000000Z"},
+		"with_a_zone":  {time.Date(2024, 1, 1, 0, 0, 0, 5, time.FixedZone("", -5400)), "2024-01-01T00:00:00.000000005-01:30"},
+		"zero":         {time.Time{}, "0001-01-01T00:00:00.000000000Z"},
+		"year_0":       {time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), "0000-01-01T00:00:00.000000000Z"},
+		"year_9999":    {time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC), "9999-12-31T23:59:59.999999999Z"},
+		"year_10000":   {time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), "0001-01-01T00:00:00.000000000Z"},
+		"before_zero":  {time.Date(-1, 12, 31, 0, 0, 0, 0, time.UTC), "0001-01-01T00:00:00.000000000Z"},
+		"as_pcap_can":  {time.Unix(math.MaxUint32, 999_999_999).UTC(), "2106-02-07T06:28:15.999999999Z"},
+		"as_pcapng":    {time.Unix(0, math.MinInt64).UTC(), "1677-09-21T00:12:43.145224192Z"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := AppendTime(nil, tt.t)
+			if string(b) != `"`+tt.want+`"` {
+				t.Errorf("%s, want %q", b, tt.want)
+			}
+			var got time.Time
+			if err := json.Unmarshal(b, &got); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAppendMillis(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0:                       "0",
+		1:                       "0.000001",
+		time.Microsecond:        "0.001",
+		1200 * time.Microsecond: "1.2",
+		time.Millisecond:        "1",
+		90 * time.Minute:        "5400000",
+		-time.Millisecond:       "-1",
+		math.MaxInt64:           "9223372036854.775",
+	} {
+		b := AppendMillis(nil, d)
+		if string(b) != want {
+			t.Errorf("%d: %s, want %s", d, b, want)
+		}
+		if !json.Valid(b) {
+			t.Errorf("%s is not JSON", b)
+		}
+	}
+}
