@@ -157,7 +157,7 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 	j.int("index", int64(e.Index))
 	j.str("state", e.State.String())
 	if why := e.Why(); why != "" {
-		j.str("why", why)
+		j.str("why", remark(why, j.Hide))
 	}
 	if e.Protocol.Pairing == proto.ByID {
 		j.int("id", int64(e.Messages()[0].ID))
@@ -218,7 +218,7 @@ func (j *JSON) message(m *proto.Message) {
 	j.int("packet", m.Packet)
 	if !m.Complete {
 		j.bool("complete", false)
-		j.str("why", m.Why)
+		j.str("why", remark(m.Why, j.Hide))
 	}
 	j.buf = append(j.buf, ',')
 	body := m.Body
@@ -238,7 +238,7 @@ func (j *JSON) Anomaly(a flow.Anomaly) error {
 		j.int("offset", a.Offset)
 	}
 	j.str("kind", a.Kind)
-	j.str("detail", a.Detail)
+	j.str("detail", remark(a.Detail, j.Hide))
 	return j.end()
 }
 

@@ -68,5 +68,5 @@ func (l *Live) Anomaly(a flow.Anomaly) error {
 		id = a.Conversation.ID
 	}
 	a.Conversation = nil // the line has its number
-	return l.line(a.Time, id, yellow, "odd: "+anomalyLine(a))
+	return l.line(a.Time, id, yellow, "odd: "+anomalyLine(a, l.Hide))
 }

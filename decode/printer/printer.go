@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -27,7 +28,7 @@ type Hider interface {
 // Clean makes text harmless for a terminal: control characters, escape sequences
 // and what turns the direction of writing are shown by their numbers.
 func Clean(s string) string {
-	if !strings.ContainsFunc(s, harmful) && utf8.ValidString(s) {
+	if !strings.ContainsFunc(s, proto.Harmful) && utf8.ValidString(s) {
 		return s
 	}
 	var b strings.Builder
@@ -36,7 +37,7 @@ func Clean(s string) string {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case harmful(r):
+		case proto.Harmful(r):
 			if r < 0x100 {
 				fmt.Fprintf(&b, `\x%02x`, r)
 			} else {
@@ -50,16 +51,26 @@ func Clean(s string) string {
 	return b.String()
 }
 
-// harmful reports whether a terminal might do something else with r than show
-// it: C0 and C1 controls, separators, bidirectional marks.
-func harmful(r rune) bool {
-	switch {
-	case r < ' ', 0x7f <= r && r < 0xa0:
-		return true
-	case r == 0x061c, 0x200b <= r && r <= 0x200f, 0x2028 <= r && r <= 0x202e, 0x2060 <= r && r <= 0x206f, r == 0xfeff:
-		return true
+// remark returns what was found wrong with bytes; without those it quotes, when
+// some must not be shown.
+func remark(text string, hide Hider) string {
+	if hide == nil {
+		return text
 	}
-	return false
+	var b strings.Builder
+	for {
+		before, quoted, found := strings.Cut(text, `"`)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString(`"***"`)
+		literal, err := strconv.QuotedPrefix(`"` + quoted)
+		if err != nil {
+			return b.String()
+		}
+		text = quoted[len(literal)-1:]
+	}
 }
 
 // reason is a line of a Summary's account.

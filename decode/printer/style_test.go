@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"netlab/decode/proto"
 )
 
 func TestClean(t *testing.T) {
@@ -46,7 +48,7 @@ func TestClean(t *testing.T) {
 	}
 }
 
-// FuzzClean wants nothing harmful to come through, whatever is harmless to come
+// FuzzClean wants nothing proto.Harmful to come through, whatever is harmless to come
 // through as it is, and what is clean to stay.
 func FuzzClean(f *testing.F) {
 	for _, s := range []string{"plain", "\x1b[2J", "a\u202eb", "\xff\xc2", "世界\u0085", "\ufeff\\x1b"} {
@@ -54,13 +56,13 @@ func FuzzClean(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := Clean(s)
-		if !utf8.ValidString(got) || strings.ContainsFunc(got, harmful) {
+		if !utf8.ValidString(got) || strings.ContainsFunc(got, proto.Harmful) {
 			t.Errorf("%q becomes %q", s, got)
 		}
 		if again := Clean(got); again != got {
 			t.Errorf("%q becomes %q, and then %q", s, got, again)
 		}
-		for r := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == utf8.RuneError || harmful(r) }) {
+		for r := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == utf8.RuneError || proto.Harmful(r) }) {
 			if !strings.Contains(got, r) {
 				t.Errorf("%q is lost of %q: %q", r, s, got)
 			}
@@ -230,5 +232,29 @@ func TestTableRandom(t *testing.T) {
 		if got := sgr.ReplaceAllString(painted, ""); got != cut || len(painted) == len(cut) {
 			t.Fatalf("table %d: in colour\n%s\nwithout\n%s", i, got, cut)
 		}
+	}
+}
+
+// mask hides all there is.
+type mask struct{}
+
+func (mask) Hide(b proto.Body) proto.Body { return b }
+
+func TestRemark(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"nothing", "", ""},
+		{"plain", "the line is too long", "the line is too long"},
+		{"quoted", `kept "p\"ss", ignored "word": 4 bytes differ`, `kept "***", ignored "***": 4 bytes differ`},
+		{"cut", `the line "pass`, `the line "***"`},
+		{"many_lines", "a \"b\nc\" d", `a "***"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := remark(c.in, mask{}); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+			if got := remark(c.in, nil); got != c.in {
+				t.Errorf("%q, want what it was", got)
+			}
+		})
 	}
 }

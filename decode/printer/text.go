@@ -110,7 +110,7 @@ func sides(e *proto.Exchange, hide Hider) (request, response string) {
 		parts = append(parts, summary(e.Response))
 	}
 	if why := e.Why(); why != "" {
-		parts = append(parts, "("+Clean(why)+")")
+		parts = append(parts, "("+Clean(remark(why, hide))+")")
 	}
 	return request, strings.Join(parts, "; ")
 }
@@ -134,11 +134,11 @@ func (t *Text) Anomaly(a flow.Anomaly) error {
 		t.more++
 		return nil
 	}
-	t.odd = append(t.odd, anomalyLine(a))
+	t.odd = append(t.odd, anomalyLine(a, t.Hide))
 	return nil
 }
 
-func anomalyLine(a flow.Anomaly) string {
+func anomalyLine(a flow.Anomaly, hide Hider) string {
 	where := ""
 	if a.Packet > 0 {
 		where = fmt.Sprintf("packet %d, ", a.Packet)
@@ -146,7 +146,7 @@ func anomalyLine(a flow.Anomaly) string {
 	if a.Conversation != nil {
 		where += fmt.Sprintf("conversation %d, %s, byte %d: ", a.Conversation.ID, side(a.Direction), a.Offset)
 	}
-	return where + strings.ReplaceAll(a.Kind, "_", " ") + ": " + Clean(a.Detail)
+	return where + strings.ReplaceAll(a.Kind, "_", " ") + ": " + Clean(remark(a.Detail, hide))
 }
 
 // side names who sent.

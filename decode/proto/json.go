@@ -42,8 +42,7 @@ func AppendString[S string | []byte](dst []byte, s S) []byte {
 			switch {
 			case r == utf8.RuneError && n == 1:
 				dst = append(dst, "\ufffd"...)
-			case r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
-				// C1 controls, line separators and bidirectional overrides.
+			case Harmful(r):
 				dst = append(dst, '\\', 'u', hexDigits[r>>12], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 			default:
 				dst = append(dst, s[i:i+n]...)
@@ -54,6 +53,18 @@ func AppendString[S string | []byte](dst []byte, s S) []byte {
 	}
 	dst = append(dst, s[start:]...)
 	return append(dst, '"')
+}
+
+// Harmful reports whether a terminal might do something else with r than show it:
+// C0 and C1 controls, separators, bidirectional marks.
+func Harmful(r rune) bool {
+	switch {
+	case r < ' ', 0x7f <= r && r < 0xa0:
+		return true
+	case r == 0x061c, 0x200b <= r && r <= 0x200f, 0x2028 <= r && r <= 0x202e, 0x2060 <= r && r <= 0x206f, r == 0xfeff:
+		return true
+	}
+	return false
 }
 
 // AppendTime appends t as a JSON string in RFC 3339 with nanoseconds.

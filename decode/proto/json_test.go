@@ -20,6 +20,7 @@ func TestAppendString(t *testing.T) {
 		"script":             {"</script>", `"\u003c/script>"`},
 		"line_separators":    {"a\u2028b\u2029c", `"a\u2028b\u2029c"`},
 		"bidi":               {"\u202a\u202e\u2066\u2069\u202f", `"\u202a\u202e\u2066\u2069` + "\u202f" + `"`},
+		"marks":              {"\u061c\u200b\u200f\u2060\ufeff", `"\u061c\u200b\u200f\u2060\ufeff"`},
 		"text":               {"äöü 世界 🎉", `"äöü 世界 🎉"`},
 		"replacement_itself": {"\ufffd", "\"\ufffd\""},
 		"not_utf8":           {"a\xffb\xc3", "\"a\ufffdb\ufffd\""},
@@ -41,7 +42,7 @@ func TestAppendString(t *testing.T) {
 
 // harmful is what must not stand in JSON as it is.
 func harmful(r rune) bool {
-	return r < ' ' || r == '<' || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+	return r == '<' || Harmful(r)
 }
 
 func FuzzAppendString(f *testing.F) {
