@@ -3,8 +3,9 @@
 // A Reader is a capture.Source and a Writer a capture.Sink, both shaped like
 // archive/tar: one record a call and errors that stick. The format is found by
 // content, never by name: pcap (micro- and nanoseconds, either byte order) and
-// pcapng. A packet is lent, not copied: its bytes are the Reader's own until the
-// next call. Memory is bounded by the largest record met, at most MaxRecord, and
+// pcapng, either of them compressed with gzip, zstd or lz4. A packet is lent, not
+// copied: its bytes are the Reader's own until the next call. Memory is bounded by
+// the largest record met, at most MaxRecord, and by what decompressing remembers;
 // no length read from a file is allocated before that many bytes have arrived.
 //
 // The codec is our own because gopacket's refuses snapshot length 0, keeps link

@@ -41,11 +41,13 @@ type Reader struct {
 	win    *window
 	name   string // for errors; may be empty
 	format Format
-	order  binary.ByteOrder
-	ifaces []Interface
-	next   func() error // reads a record into packet
-	packet capture.Packet
-	err    error // sticky
+	// compression is its name, or empty.
+	compression string
+	order       binary.ByteOrder
+	ifaces      []Interface
+	next        func() error // reads a record into packet
+	packet      capture.Packet
+	err         error // sticky
 
 	pcap   pcapState
 	pcapng pcapngState
@@ -78,7 +80,12 @@ func (f *File) Close() error { return f.f.Close() }
 func NewReader(r io.Reader) (*Reader, error) { return newReader(r, "") }
 
 func newReader(src io.Reader, name string) (*Reader, error) {
-	r := &Reader{win: newWindow(src), name: name}
+	r := &Reader{name: name}
+	src, compression, err := decompressed(src)
+	if err != nil {
+		return nil, fmt.Errorf("pcaps: read %s: %w", r.what(), err)
+	}
+	r.win, r.compression = newWindow(src), compression
 	head, err := r.win.peek(4)
 	if len(head) == 0 && errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("pcaps: %s is empty: %w", r.what(), ErrFormat)
@@ -89,7 +96,11 @@ func newReader(src io.Reader, name string) (*Reader, error) {
 	open := r.sniff(head)
 	if open == nil {
 		start, _ := r.win.peek(24)
-		return nil, fmt.Errorf("pcaps: %s begins with %.24q: %w", r.what(), start, ErrFormat)
+		inside := ""
+		if compression != "" {
+			inside = ", inside " + compression + ","
+		}
+		return nil, fmt.Errorf("pcaps: %s%s begins with %.24q: %w", r.what(), inside, start, ErrFormat)
 	}
 	if err := open(); err != nil {
 		return nil, fmt.Errorf("pcaps: read the header of %s: %w", r.what(), err)
@@ -116,11 +127,14 @@ func (r *Reader) sniff(head []byte) func() error {
 // Format returns the kind of file this is.
 func (r *Reader) Format() Format { return r.format }
 
+// Compression names how the file was compressed; empty when it is not.
+func (r *Reader) Compression() string { return r.compression }
+
 // Interfaces returns the interfaces that the file has declared so far; a pcap
 // file has one.
 func (r *Reader) Interfaces() []Interface { return r.ifaces }
 
-// Offset returns how many bytes of the file have been taken.
+// Offset returns how many bytes of the file, decompressed, have been taken.
 func (r *Reader) Offset() int64 { return r.win.pos }
 
 // Next returns the next packet; its Data is valid until the call after. At the

@@ -6,6 +6,8 @@ import (
 )
 
 const (
+	// maxEmptyReads is how many reads may return nothing in a row, as in bufio.
+	maxEmptyReads = 100
 	// windowSize is read from the file at once: large enough that the cost of a
 	// system call disappears, small enough to stay in the cache.
 	windowSize = 256 << 10
@@ -69,7 +71,7 @@ func (w *window) fill(n int) {
 		w.w = copy(grown, w.buf[w.r:w.w])
 		w.r, w.buf = 0, grown
 	}
-	for range 100 { // as many empty reads as bufio allows
+	for range maxEmptyReads {
 		m, err := w.src.Read(w.buf[w.w:])
 		w.w += m
 		w.err = err
