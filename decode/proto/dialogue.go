@@ -553,7 +553,7 @@ func (g *Dialogue) pair(m *Message) {
 	case Interim:
 		g.interims++
 	}
-	if p.Pairing == Alone {
+	if m.Alone = m.Alone || p.Pairing == Alone; m.Alone {
 		g.emit(g.begin(m))
 		return
 	}
@@ -665,7 +665,7 @@ func (g *Dialogue) emit(e *Exchange) {
 		e.State = Broken
 	case e.Request == nil && !e.Protocol.Unasked:
 		e.State = Broken
-	case e.Request != nil && e.Response == nil && e.Protocol.Pairing != Alone:
+	case e.Request != nil && e.Response == nil && !e.Request.Alone:
 		e.State = Unanswered
 	}
 	g.out.Exchange(e)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/miekg/dns"
 
@@ -17,9 +18,9 @@ import (
 var DNS = Protocol{
 	Name:        "dns",
 	Probe:       probeDNS,
-	New:         func(w Waiting) Parser { return &dnsParser{tcp: w.Conversation().Transport == flow.TCP} },
+	New:         newDNSParser,
 	Pairing:     ByID,
-	Unasked:     true, // multicast DNS announces
+	Unasked:     true, // multicast DNS announces, and LLMNR answers from elsewhere
 	AnyStart:    true,
 	RequestName: "query",
 }
@@ -36,6 +37,10 @@ const (
 // maxDNSOpening bounds the first message over TCP that is known for DNS: two
 // letters, read as a length, are more.
 const maxDNSOpening = 8192
+
+// maxDNSQuestions bounds the questions of a message that is known for DNS: one is
+// usual, multicast DNS asks for all that it looks for at once.
+const maxDNSQuestions = 256
 
 // maxDNSRecords bounds the questions and records of one message; 64 KiB hold
 // some 5,000 of the smallest.
@@ -243,9 +248,9 @@ func dnsHeader(b []byte) bool {
 		return false
 	}
 	if flags&0x8000 == 0 {
-		return questions > 0 && questions <= 64 && flags&15 == 0
+		return questions > 0 && questions <= maxDNSQuestions && flags&15 == 0
 	}
-	return questions <= 64 && (questions > 0 || answers > 0 || flags&15 != 0)
+	return questions <= maxDNSQuestions && (questions > 0 || answers > 0 || flags&15 != 0)
 }
 
 // isDNS reports whether b is one whole message.
@@ -352,17 +357,24 @@ func walkName(b []byte, off int, f func(label []byte)) int {
 	return -1
 }
 
-// appendLabel escapes what would be read as structure (RFC 4343, section 2.1).
+// appendLabel escapes what would be read as structure (RFC 4343, section 2.1),
+// and what is no text. Names of services are meant to be read: they hold spaces
+// and UTF-8 (RFC 6763, section 4.1.1).
 func appendLabel(dst, label []byte) []byte {
-	for _, c := range label {
+	for len(label) > 0 {
+		c := label[0]
+		r, n := utf8.DecodeRune(label)
 		switch {
 		case c == '.' || c == '\\':
 			dst = append(dst, '\\', c)
-		case c <= ' ' || c >= 0x7f:
-			dst = append(dst, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
+		case Harmful(r), r == utf8.RuneError && n == 1:
+			for _, c := range label[:n] {
+				dst = append(dst, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
+			}
 		default:
-			dst = append(dst, c)
+			dst = append(dst, label[:n]...)
 		}
+		label = label[n:]
 	}
 	return dst
 }
@@ -414,8 +426,22 @@ func recordData(b []byte, start, off, n int, typ uint16) string {
 
 // dnsParser reads messages; over TCP each has its length before it.
 type dnsParser struct {
-	tcp  bool
-	lost [2]bool // the place in the stream is lost, for good: lengths are all there is
+	tcp   bool
+	alone bool    // what is asked is not answered within the conversation
+	lost  [2]bool // the place in the stream is lost, for good: lengths are all there is
+}
+
+// newDNSParser returns a parser. What is asked of a group is answered to the
+// group, or from an address of the answerer's own (RFC 6762, section 6; RFC 4795,
+// section 2.1).
+func newDNSParser(w Waiting) Parser {
+	const multicastPort = 5353
+	c := w.Conversation()
+	return &dnsParser{
+		tcp: c.Transport == flow.TCP,
+		alone: c.Server.Addr().IsMulticast() || c.Client.Addr().IsMulticast() ||
+			c.Client.Port() == multicastPort && c.Server.Port() == multicastPort,
+	}
 }
 
 func (p *dnsParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
@@ -444,7 +470,7 @@ func (p *dnsParser) Next(d flow.Direction, data []byte, end bool) (int, *Message
 		return n, &Message{Direction: d, Kind: Skipped, Malformed: true, Why: fmt.Sprintf("%d bytes are too short for a DNS message", len(wire))}
 	}
 	body := &DNSMessage{Wire: append([]byte(nil), wire...)}
-	m := &Message{Direction: d, ID: uint32(body.ID()), Complete: true, Body: body}
+	m := &Message{Direction: d, ID: uint32(body.ID()), Complete: true, Alone: p.alone, Body: body}
 	if body.IsResponse() {
 		m.Kind = Response
 	}

@@ -30,7 +30,8 @@ type HTTPMessage struct {
 	// byte for byte. The strings below are parts of it.
 	Head    string
 	Version string // "HTTP/1.1"; empty in a request line without one
-	// Method and Target are a request's, Status and Reason a response's.
+	// Method and Target are a request's, Status and Reason a response's. One of
+	// HTTP/0.9 has no status: it is taken for 200.
 	Method, Target string
 	Status         int
 	Reason         string
@@ -162,7 +163,18 @@ type httpParser struct {
 	// tunnel is a request that may turn the connection into something else: what
 	// the client sends behind it is not looked at until its answer is there.
 	tunnel *HTTPMessage
+	simple simple
 }
+
+// simple says how far an exchange of HTTP/0.9 has come.
+type simple uint8
+
+const (
+	simpleNone     simple = iota
+	simpleWaiting         // the client said what may be a request, and no more
+	simpleAnswered        // the server says what is no response of HTTP/1
+	simpleBody            // so that is the body, to the end of the connection
+)
 
 // httpSide is one direction.
 type httpSide struct {
@@ -223,6 +235,9 @@ func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Messag
 	s := &p.sides[d]
 	verdict := startLine(d, data, false)
 	if verdict == NoMatch || verdict == NeedMore && end {
+		if d == flow.ServerToClient && p.simple != simpleNone {
+			return p.simpleAnswer(data, end)
+		}
 		// How much of it is here depends on the packets: it is not quoted.
 		s.lost, s.scanned = true, 0
 		return 0, &Message{Direction: d, Kind: Skipped, Malformed: true, Why: "what follows is not the beginning of an HTTP message"}
@@ -235,8 +250,16 @@ func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Messag
 	switch {
 	case n > maxHead || n < 0 && len(data) >= maxHead:
 		n, why = maxHead, headTooLarge
+	case n < 0 && d == flow.ClientToServer && p.simple == simpleAnswered && isSimple(data):
+		n = len(data)
 	case n < 0 && !end:
 		s.scanned = len(data)
+		if d == flow.ClientToServer {
+			p.simple = simpleNone
+			if isSimple(data) {
+				p.simple = simpleWaiting
+			}
+		}
 		return 0, nil
 	case n < 0:
 		n, why = len(data), "the connection ended inside the head"
@@ -246,6 +269,13 @@ func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Messag
 	}
 	s.scanned, s.lost = 0, why != ""
 	p.begin(d, data[:n])
+	switch {
+	case d == flow.ServerToClient:
+	case p.simple == simpleAnswered, isSimple(data[:n]):
+		p.simple = simpleBody
+	default:
+		p.simple = simpleNone
+	}
 	if why != "" {
 		s.problem = "" // the last line is cut
 		if why == headTooLarge {
@@ -259,6 +289,21 @@ func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Messag
 	return n, nil
 }
 
+// simpleAnswer takes what a server says to a request of HTTP/0.9.
+func (p *httpParser) simpleAnswer(data []byte, end bool) (int, *Message) {
+	d := flow.ServerToClient
+	switch p.simple {
+	case simpleWaiting:
+		p.simple = simpleAnswered // the client is looked at next
+		return 0, nil
+	case simpleAnswered:
+		return 0, nil
+	}
+	s := &p.sides[d]
+	s.msg, s.kind, s.body = &HTTPMessage{Version: "HTTP/0.9", Status: 200}, Response, httpBody{framing: framedClose}
+	return p.body(d, data, end)
+}
+
 // begin parses a head and finds how its body is framed.
 func (p *httpParser) begin(d flow.Direction, head []byte) {
 	s := &p.sides[d]
@@ -266,9 +311,13 @@ func (p *httpParser) begin(d flow.Direction, head []byte) {
 	s.msg, s.kind, s.next, s.problem = h, Request, "", ""
 	line, rest := cutLine(h.Head)
 	if d == flow.ClientToServer {
-		h.Method, h.Target, h.Version = requestLine(line)
-		if h.Version == "" {
+		var rest string
+		h.Method, h.Target, rest, h.Version = requestLine(line)
+		switch {
+		case h.Version == "" && p.simple != simpleAnswered:
 			s.problem = "the request line has no version"
+		case rest != "":
+			s.problem = fmt.Sprintf("the target ends at a space, behind which is %q", rest)
 		}
 	} else {
 		s.kind = Response
@@ -442,6 +491,7 @@ func (p *httpParser) done(d flow.Direction, why string) *Message {
 func (p *httpParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Message) {
 	s := &p.sides[d]
 	s.scanned = 0
+	p.simple = simpleNone
 	if d == flow.ServerToClient {
 		p.tunnel = nil // its answer may be missing
 	}

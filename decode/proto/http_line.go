@@ -33,13 +33,15 @@ func probeHTTP(o Opening) Verdict {
 			if bytes.HasPrefix(first, []byte("PRI * HTTP/2")) {
 				return NoMatch
 			}
-			// A request line without a version could be anybody's.
+			// A request line without a version could be anybody's: it needs an
+			// answer by HTTP, or to be all there is.
 			if d == 0 && !bytes.Contains(first[:bytes.IndexByte(first, '\n')], []byte("HTTP/")) && !bytes.HasPrefix(o.First[1], []byte("HTTP/")) {
-				v = NeedMore
-				if len(o.First[1]) > 0 || o.Ended[1] {
-					v = NoMatch
+				switch answer := o.First[1]; {
+				case len(answer) > 0 && couldBeStatus(answer) == NoMatch && isSimple(first):
+					return Match
+				case len(answer) == 0 && !o.Ended[1]:
+					verdict = NeedMore
 				}
-				verdict = max(verdict, v)
 				continue
 			}
 			return Match
@@ -72,7 +74,7 @@ func startLine(d flow.Direction, data []byte, strict bool) Verdict {
 	if couldBeRequest(data[:i]) == NoMatch {
 		return NoMatch
 	}
-	if method, target, version := requestLine(trimEOL(string(data[:i]))); version != "" || !strict && knownMethods[method] && target != "" && !strings.Contains(target, " ") {
+	if method, target, _, version := requestLine(trimEOL(string(data[:i]))); version != "" || !strict && knownMethods[method] && target != "" && !strings.Contains(target, " ") {
 		return Match
 	}
 	return NoMatch
@@ -165,19 +167,35 @@ func cutLine(s string) (line, rest string) {
 	return trimEOL(s[:i]), s[i+1:]
 }
 
-// requestLine splits a request line. The target may hold spaces, though it must
-// not: the version is what stands behind the last one. Without one, version is
-// empty.
-func requestLine(line string) (method, target, version string) {
-	method, rest, ok := strings.Cut(line, " ")
+// requestLine splits a request line. The target ends at the first space; rest is
+// what stands between it and the version, where nothing should. Without a
+// version, which is behind the last space, the target is all there is.
+func requestLine(line string) (method, target, rest, version string) {
+	method, target, ok := strings.Cut(line, " ")
 	if !ok {
-		return line, "", ""
+		return line, "", "", ""
 	}
-	rest = strings.TrimRight(rest, " \t")
-	if i := strings.LastIndexByte(rest, ' '); isVersion(rest[i+1:]) {
-		return method, strings.TrimSpace(rest[:max(i, 0)]), rest[i+1:]
+	target = strings.Trim(target, " \t")
+	i := strings.LastIndexByte(target, ' ')
+	if !isVersion(target[i+1:]) {
+		return method, target, "", ""
 	}
-	return method, strings.TrimSpace(rest), ""
+	version = target[i+1:]
+	target, rest, _ = strings.Cut(strings.TrimSpace(target[:max(i, 0)]), " ")
+	return method, target, rest, version
+}
+
+// isSimple reports whether data is a request of HTTP/0.9, and nothing else
+// (RFC 1945, section 5): the answer to it is only a body. An empty line behind it
+// is what people type.
+func isSimple(data []byte) bool {
+	i := bytes.IndexByte(data, '\n')
+	if i < 0 || leadingLines(data[i+1:]) != len(data)-i-1 {
+		return false
+	}
+	method, target, _, version := requestLine(trimEOL(string(data[:i])))
+	return method == "GET" && version == "" && !strings.Contains(target, " ") &&
+		(strings.HasPrefix(target, "/") || strings.HasPrefix(target, "http://"))
 }
 
 // isVersion reports whether s is "HTTP/" with two digits and a point between.

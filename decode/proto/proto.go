@@ -108,6 +108,9 @@ type Message struct {
 	Kind      Kind
 	// ID pairs messages when the protocol is paired ByID.
 	ID uint32
+	// Alone means that it waits for no answer, and answers nothing, in its
+	// conversation.
+	Alone bool
 	// Complete means that all of it was seen; Why says what is wrong when not.
 	Complete bool
 	Why      string

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,7 @@ func arrow(d flow.Direction) string { return [...]string{">", "<"}[d] }
 //
 //	# a comment
 //	transport udp                 tcp when it is not said
+//	server 224.0.0.251:5353       no address when it is not said; so for client
 //	protocol dns                  found from the bytes when it is not said
 //	>>> "GET / HTTP/1.1\r\n"      the client sends; what follows is put together
 //	    300*"x" hex 0d0a          a line that begins with white space goes on
@@ -44,6 +46,7 @@ func arrow(d flow.Direction) string { return [...]string{">", "<"}[d] }
 type transcript struct {
 	transport flow.Transport
 	protocol  *Protocol
+	ends      [2]netip.AddrPort // client and server
 	lines     []line
 }
 
@@ -91,6 +94,12 @@ func parseTranscript(text string) (*transcript, error) {
 			if tr.transport = map[string]flow.Transport{"tcp": flow.TCP, "udp": flow.UDP}[rest]; tr.transport == 0 {
 				return nil, fmt.Errorf("unknown transport in %q", l)
 			}
+		case "client", "server":
+			a, err := netip.ParseAddrPort(rest)
+			if err != nil {
+				return nil, err
+			}
+			tr.ends[slices.Index([]string{"client", "server"}, word)] = a
 		case "protocol":
 			if tr.protocol = Lookup(rest); tr.protocol == nil {
 				return nil, fmt.Errorf("unknown protocol in %q", l)
@@ -220,7 +229,7 @@ func (tr *transcript) play(t testing.TB, opts Options, cut cutter) *recorder {
 	if tr.protocol != nil {
 		opts.Protocol = tr.protocol
 	}
-	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Transport: tr.transport}, keep: opts.Keep}
+	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Transport: tr.transport, Client: tr.ends[0], Server: tr.ends[1]}, keep: opts.Keep}
 	g := NewDialogue(r.conv, r, opts)
 	scratch := make([]byte, 0, 4096)
 	for i := range tr.lines {
