@@ -51,6 +51,9 @@ func decompressed(src io.Reader) (io.Reader, string, error) {
 		}
 		from := &faithful{r: whole}
 		r, err := c.open(from)
+		if err != nil && from.err != nil {
+			return nil, "", from.err
+		}
 		if err != nil {
 			return nil, "", fmt.Errorf("%w: %s: %v", ErrFormat, c.name, err)
 		}
@@ -58,6 +61,10 @@ func decompressed(src io.Reader) (io.Reader, string, error) {
 	}
 	return whole, "", nil
 }
+
+// errGrowing is of a compressed file that ends for now: no unpacker can be told to
+// wait and go on.
+var errGrowing = errors.New("it is compressed, and can be read only when it is no longer written to")
 
 // faithful remembers what its reader failed with, to tell a broken disk from a
 // broken file; returning nothing for ever is a failure.
@@ -69,6 +76,9 @@ type faithful struct {
 func (f *faithful) Read(p []byte) (int, error) {
 	for range maxEmptyReads {
 		n, err := f.r.Read(p)
+		if errors.Is(err, capture.ErrIdle) {
+			err = errGrowing
+		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			f.err = err
 		}

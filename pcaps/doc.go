@@ -8,6 +8,11 @@
 // the largest record met, at most MaxRecord, and by what decompressing remembers;
 // no length read from a file is allocated before that many bytes have arrived.
 //
+// What else a pcapng file holds, as names, comments and secrets, passes by
+// Reader.OnBlock and Reader.Block; Filter carries it over into a copy. Merge makes
+// one Source of several. A file that is still being written is read from what
+// returns capture.ErrIdle where it ends for now.
+//
 // The codec is our own because gopacket's refuses snapshot length 0, keeps link
 // types in 8 bits and allocates what a hostile header asks for.
 //

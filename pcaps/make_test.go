@@ -110,6 +110,34 @@ func (m *maker) simple(length uint32, data []byte) *maker {
 	return m.block(3, (&maker{order: m.order}).u32(length).bytes(data).out)
 }
 
+// secrets adds a block of secrets.
+func (m *maker) secrets(kind uint32, data []byte, options ...[]byte) *maker {
+	body := (&maker{order: m.order}).u32(kind).u32(uint32(len(data))).bytes(pad(data))
+	return m.block(10, body.bytes(bytes.Join(options, nil)).out)
+}
+
+// statistics adds counts of an interface.
+func (m *maker) statistics(iface uint32, options ...[]byte) *maker {
+	return m.block(5, (&maker{order: m.order}).u32(iface).u32(0).u32(7).bytes(bytes.Join(options, nil)).out)
+}
+
+// names adds a block with the name of an address.
+func (m *maker) names() *maker {
+	record := (&maker{order: m.order}).u16(1).u16(10).bytes(pad([]byte("\x0a\x01\x00\x02host\x00\x00"))).u32(0)
+	return m.block(4, record.out)
+}
+
+// everything continues a pcapng file with at least one of all there is.
+func (m *maker) everything() *maker {
+	data := fill(9)
+	m.names().iface(1, 65535, m.option(2, []byte("eth0")...), m.tsresol(9), m.tsoffset(-1), m.option(1, []byte("an interface")...), m.option(0))
+	m.secrets(0x544c534b, []byte("CLIENT_RANDOM 00 00\n")).iface(101, 4, m.tsresol(0xff))
+	m.enhanced(0, 2e9, 9, 90, slices.Concat(pad(data), m.option(1, []byte("a packet")...), m.option(2, 1, 0, 0, 0), m.option(0)))
+	m.simple(9, data).obsolete(1, 7, 9, 9, slices.Concat(pad(data), m.option(1, []byte("old")...)))
+	m.block(0x0bad, fill(8)).block(0x40000bad, fill(12)).block(0x80000001, nil).block(77, fill(5))
+	return m.statistics(0, m.option(1, []byte("counted")...), m.option(4, fill(8)...)).enhanced(1, 1<<62, 3, 3, fill(3))
+}
+
 // read returns copies of all packets of src, the error they end in, and the
 // Reader. A file whose header can't be read has no Reader.
 func read(t testing.TB, src io.Reader) ([]capture.Packet, *pcaps.Reader, error) {

@@ -25,6 +25,7 @@ type pcapState struct {
 	nano      bool // the fraction is in nanoseconds
 	swapped   bool // before version 2.3 the two lengths were the other way round
 	perhaps   bool // in 2.3 they may be
+	header    [pcapHeaderLen]byte
 }
 
 // pcapMagic tells whether head begins a pcap file, and how it is to be read.
@@ -51,6 +52,7 @@ func (r *Reader) openPcap() error {
 	if err != nil {
 		return r.cut(err, "the file header")
 	}
+	copy(r.pcap.header[:], h)
 	major, minor := r.order.Uint16(h[4:]), r.order.Uint16(h[6:])
 	r.pcap.swapped = major < 2 || major == 2 && minor < 3
 	r.pcap.perhaps = major == 2 && minor == 3
@@ -84,7 +86,8 @@ func (r *Reader) nextPcap() error {
 	if err != nil {
 		return r.cut(err, "a packet")
 	}
-	r.win.take(len(whole))
+	r.win.skip(len(whole))
+	r.record = whole
 	if !r.pcap.nano {
 		frac *= 1000 // a fraction beyond a second wraps here, and is then still only wrong
 	}

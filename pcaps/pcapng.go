@@ -13,11 +13,14 @@ import (
 
 // The pcapng format, as in draft-ietf-opsawg-pcapng.
 const (
-	blockSection   = 0x0a0d0d0a // reads the same in either byte order
-	blockInterface = 1
-	blockObsolete  = 2 // the Packet Block of old files
-	blockSimple    = 3
-	blockEnhanced  = 6
+	blockSection      = 0x0a0d0d0a // reads the same in either byte order
+	blockInterface    = 1
+	blockObsolete     = 2 // the Packet Block of old files
+	blockSimple       = 3
+	blockStatistics   = 5
+	blockEnhanced     = 6
+	blockSecrets      = 10
+	blockCustomNoCopy = 0x40000bad // not to go into a file that was changed
 
 	byteOrderMagic = 0x1a2b3c4d
 
@@ -92,15 +95,27 @@ func (c clock) time(ts uint64) time.Time {
 func (r *Reader) openPcapNG() error {
 	r.next = r.nextPcapNG
 	r.packet.Time = time.Unix(0, 0).UTC() // until a block says one
-	typ, body, err := r.block()
+	typ, whole, err := r.peekBlock()
 	if err != nil {
 		return err
 	}
-	return r.section(typ, body)
+	return r.section(typ, whole[8:len(whole)-4]) // and again in Next, which shows it to OnBlock
 }
 
-// block takes the next block and returns its type and body.
+// block takes the next block, which is Reader.record then, and returns its type
+// and body.
 func (r *Reader) block() (uint32, []byte, error) {
+	typ, whole, err := r.peekBlock()
+	if err != nil {
+		return 0, nil, err
+	}
+	r.win.skip(len(whole))
+	r.record = whole
+	return typ, whole[8 : len(whole)-4], nil
+}
+
+// peekBlock returns the type of the next block, and all of it.
+func (r *Reader) peekBlock() (uint32, []byte, error) {
 	h, err := r.win.peek(12)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
@@ -133,8 +148,7 @@ func (r *Reader) block() (uint32, []byte, error) {
 	if again := r.order.Uint32(b[n-4:]); again != n {
 		return 0, nil, damaged("the block at byte %d declares a length of %d at its start and %d at its end", r.win.pos, n, again)
 	}
-	r.win.take(int(n))
-	return typ, b[8 : n-4], nil
+	return typ, b, nil
 }
 
 func (r *Reader) nextPcapNG() error {
@@ -166,6 +180,11 @@ func (r *Reader) nextPcapNG() error {
 		if got {
 			return nil
 		}
+		if r.OnBlock != nil {
+			if err := r.OnBlock(r.Block()); err != nil {
+				return err
+			}
+		}
 	}
 }
 
@@ -192,7 +211,7 @@ func (r *Reader) iface(b []byte) error {
 	i := Interface{Link: capture.LinkType(r.order.Uint16(b)), SnapLen: r.order.Uint32(b[4:])}
 	c := microseconds
 	var offset int64
-	r.options(b[8:], func(code uint16, v []byte) {
+	for code, v := range r.Block().Options() {
 		switch {
 		case code == optionIfName:
 			i.Name = string(bytes.TrimRight(v[:min(len(v), maxName)], "\x00"))
@@ -201,25 +220,11 @@ func (r *Reader) iface(b []byte) error {
 		case code == optionTSOffset && len(v) >= 8:
 			offset = int64(r.order.Uint64(v))
 		}
-	})
+	}
 	c.offset = offset
 	r.ifaces = append(r.ifaces, i)
 	r.pcapng.clocks = append(r.pcapng.clocks, c)
 	return nil
-}
-
-// options calls f for each option in b. A cut list ends early: options only
-// describe, so what they lack must not cost packets.
-func (r *Reader) options(b []byte, f func(code uint16, value []byte)) {
-	for len(b) >= 4 {
-		code, n := r.order.Uint16(b), int(r.order.Uint16(b[2:]))
-		b = b[4:]
-		if code == optionEnd || n > len(b) {
-			return
-		}
-		f(code, b[:n])
-		b = b[min(len(b), (n+3)&^3):]
-	}
 }
 
 // from makes the packet one of the section's interface i.

@@ -38,6 +38,12 @@ type Interface struct {
 
 // Reader reads a capture file, packet by packet. It is a capture.Source.
 type Reader struct {
+	// OnBlock, where it is set, sees each block of a pcapng file that holds no
+	// packet, in its place between the packets: section and interface headers
+	// after they were understood, names, statistics, secrets, and what nobody
+	// knows. The Block is valid during the call. An error ends the reading.
+	OnBlock func(Block) error
+
 	win    *window
 	name   string // for errors; may be empty
 	format Format
@@ -47,7 +53,8 @@ type Reader struct {
 	ifaces      []Interface
 	next        func() error // reads a record into packet
 	packet      capture.Packet
-	err         error // sticky
+	record      []byte // what was read last, as it stands in the file
+	err         error  // sticky
 
 	pcap   pcapState
 	pcapng pcapngState
@@ -76,7 +83,9 @@ func Open(path string) (*File, error) {
 // Close closes the file.
 func (f *File) Close() error { return f.f.Close() }
 
-// NewReader reads a capture file from r, which it reads ahead of what it needs.
+// NewReader reads a capture file from r, which it reads ahead of what it needs. A
+// file that is still being written can be read where r returns capture.ErrIdle in
+// place of io.EOF: before the file's header is whole that is the error here.
 func NewReader(r io.Reader) (*Reader, error) { return newReader(r, "") }
 
 func newReader(src io.Reader, name string) (*Reader, error) {
@@ -137,14 +146,31 @@ func (r *Reader) Interfaces() []Interface { return r.ifaces }
 // Offset returns how many bytes of the file, decompressed, have been taken.
 func (r *Reader) Offset() int64 { return r.win.pos }
 
+// Block returns the block that the last packet came in, for its options, valid as
+// long as the packet. That of a pcap file is empty.
+func (r *Reader) Block() Block {
+	if r.format != PcapNG || len(r.record) < 12 {
+		return Block{Order: r.order}
+	}
+	return Block{Type: r.order.Uint32(r.record), Body: r.record[8 : len(r.record)-4], Order: r.order, whole: r.record}
+}
+
 // Next returns the next packet; its Data is valid until the call after. At the
 // end of a whole file the error is io.EOF; a file that was cut or is corrupt
 // ends in an error that is capture.ErrDamaged.
+//
+// When what r was made of returns capture.ErrIdle, so does Next, and the next Next
+// tries again. The Packet beside it is as late as the one before: a file's time is
+// that of its packets.
 func (r *Reader) Next() (*capture.Packet, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
 	if err := r.next(); err != nil {
+		if errors.Is(err, capture.ErrIdle) {
+			r.packet.Data, r.packet.Length = nil, 0
+			return &r.packet, err
+		}
 		if !errors.Is(err, io.EOF) {
 			err = fmt.Errorf("pcaps: read packet %d of %s: %w", r.packet.Number+1, r.what(), err)
 		}

@@ -3,6 +3,8 @@ package pcaps
 import (
 	"errors"
 	"io"
+
+	"netlab/capture"
 )
 
 const (
@@ -37,11 +39,14 @@ func newWindow(src io.Reader) *window {
 func (w *window) peek(n int) ([]byte, error) {
 	for w.w-w.r < n {
 		if w.err != nil {
-			left := w.buf[w.r:w.w]
-			if errors.Is(w.err, io.EOF) && len(left) > 0 {
-				return left, io.ErrUnexpectedEOF
+			left, err := w.buf[w.r:w.w], w.err
+			switch {
+			case errors.Is(err, capture.ErrIdle):
+				w.err = nil // there may be more the next time
+			case errors.Is(err, io.EOF) && len(left) > 0:
+				err = io.ErrUnexpectedEOF
 			}
-			return left, w.err
+			return left, err
 		}
 		w.fill(n)
 	}
@@ -52,10 +57,15 @@ func (w *window) peek(n int) ([]byte, error) {
 func (w *window) take(n int) ([]byte, error) {
 	b, err := w.peek(n)
 	if err == nil {
-		w.r += n
-		w.pos += int64(n)
+		w.skip(n)
 	}
 	return b, err
+}
+
+// skip takes n bytes that were seen with peek.
+func (w *window) skip(n int) {
+	w.r += n
+	w.pos += int64(n)
 }
 
 // fill reads once, towards having n bytes. The buffer doubles only when it is
