@@ -183,9 +183,12 @@ func TestLinkTypeString(t *testing.T) {
 		228: "ipv4",
 		229: "ipv6",
 		276: "linux_sll2",
+		105: "ieee802_11",
+		149: "pktap",
+		258: "pktap",
 		// A link type has more than 8 bits: 257 is not ethernet.
 		257:        "linktype 257",
-		105:        "linktype 105",
+		200:        "linktype 200",
 		4294967295: "linktype 4294967295",
 	} {
 		if got := link.String(); got != want {

@@ -2,6 +2,8 @@ package packet
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"testing"
 
 	"netlab/capture"
@@ -24,7 +26,7 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 		}
 	}
 	var d Decoder
-	for _, l := range odd {
+	for _, l := range slices.Concat(odd, slices.Collect(maps.Values(good()))) {
 		p := capture.Packet{Data: unhex(t, l.hex), Link: l.link}
 		p.Length = len(p.Data) + l.cut
 		if n := testing.AllocsPerRun(100, func() { d.Decode(&p) }); n != 0 {

@@ -3,6 +3,7 @@ package packet
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -141,6 +142,34 @@ func unit(d *Decoder, k Kind) ([]byte, int) {
 	return d.Datagram.Payload, d.Datagram.Length
 }
 
+// belongs wants the payload to be the packet's memory, which it is unless it was
+// put together, or else a reason.
+func belongs(t *testing.T, d *Decoder, k Kind, p *capture.Packet) {
+	t.Helper()
+	if k != TCP && k != UDP {
+		if d.Why.String() == "" {
+			t.Fatalf("%s without a reason", k)
+		}
+		return
+	}
+	payload, length := unit(d, k)
+	if length < len(payload) {
+		t.Fatalf("%s: length %d", describe(d, k), length)
+	}
+	if at := cap(p.Data) - cap(payload); len(payload) > 0 && (at < 0 || &p.Data[at] != &payload[0]) {
+		t.Fatalf("%s: the payload is not of the packet", describe(d, k))
+	}
+}
+
+// good returns the packets of all tables of link layers and tunnels.
+func good() map[string]layout {
+	all := make(map[string]layout)
+	for _, table := range []map[string]layout{serial(), wireless(), frames(), tunnelled()} {
+		maps.Copy(all, table)
+	}
+	return all
+}
+
 // check decodes a packet and holds what comes out against gopacket, against
 // itself, and against the same packet cut shorter.
 func check(t *testing.T, o *oracle, used *Decoder, p *capture.Packet) {
@@ -154,25 +183,23 @@ func check(t *testing.T, o *oracle, used *Decoder, p *capture.Packet) {
 		t.Fatalf("kind %d", k)
 	}
 	got := describe(&d, k)
+	used.Flush() // fragments of other packets would be joined with this one
 	if again := describe(used, used.Decode(p)); again != got {
 		t.Fatalf("a new Decoder has %s, a used one %s", got, again)
+	}
+	switch {
+	case (d.Error == nil) != (used.Error == nil), d.Error != nil && *d.Error != *used.Error:
+		t.Fatalf("%s: a new Decoder has the error %v, a used one %v", got, d.Error, used.Error)
+	case d.Error != nil && (k != Other || d.Error.String() == ""):
+		t.Fatalf("%s with error %v", got, d.Error)
 	}
 	if k == CutShort && !p.Cut() {
 		t.Fatalf("%s, but nothing was cut", got)
 	}
-	if k == TCP || k == UDP {
-		payload, length := unit(&d, k)
-		if length < len(payload) {
-			t.Fatalf("%s: length %d", got, length)
-		}
-		if at := cap(p.Data) - cap(payload); len(payload) > 0 && (at < 0 || &p.Data[at] != &payload[0]) {
-			t.Fatalf("%s: the payload is not of the packet", got)
-		}
-	} else if d.Why.String() == "" {
-		t.Fatal("no reason")
-	}
+	belongs(t, &d, k, p)
 
-	if theirs, kind, ok := o.opinion(p.Link, p.Data); ok {
+	// Of tunnels it has none.
+	if theirs, kind, ok := o.opinion(p.Link, p.Data); ok && d.nested == 1 {
 		if diff := cmp.Diff(fields(&theirs, kind), fields(&d, k)); diff != "" {
 			t.Fatal("not as gopacket (-want +got)\n" + diff)
 		}
@@ -183,9 +210,11 @@ func check(t *testing.T, o *oracle, used *Decoder, p *capture.Packet) {
 	for n := range min(len(p.Data), 200) {
 		q := *p
 		q.Data, q.Length = p.Data[:n], max(p.Length, len(p.Data))
+		d.Flush()
 		c := d.Decode(&q)
-		if c == CutShort {
-			continue
+		belongs(t, &d, c, &q)
+		if c == CutShort || whole.nested > 1 {
+			continue // of a header that is cut it is not known that it is a tunnel's
 		}
 		if c != k {
 			t.Fatalf("%s; cut to %d bytes %s", got, n, describe(&d, c))
@@ -225,6 +254,10 @@ func FuzzDecode(f *testing.F) {
 	add := func(p capture.Packet) { f.Add(uint32(p.Link), p.Data, uint16(p.Length-len(p.Data))) }
 	for _, l := range odd {
 		f.Add(uint32(l.link), unhex(f, l.hex), uint16(l.cut))
+	}
+	table := good()
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		f.Add(uint32(table[name].link), unhex(f, table[name].hex), uint16(0))
 	}
 	for _, link := range []capture.LinkType{capture.LinkEthernet, capture.LinkRaw, capture.LinkLinuxSLL} {
 		for _, p := range crafted(f, link, 0, []byte("hello")) {

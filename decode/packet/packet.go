@@ -3,7 +3,9 @@
 //
 // It is the first stage behind the source. A Decoder holds one Segment and one
 // Datagram and fills them anew for each packet: nothing is allocated, nothing is
-// copied, and the payload is the packet's own memory. What can't be decoded is
+// copied, and the payload is the packet's own memory; only IP fragments are kept
+// until their datagram is whole. Tunnels are walked through to the innermost IP
+// packet, the addresses of which count. What can't be decoded is
 // never an error: every packet gets exactly one Kind, and a Reason where it
 // carries no transport, so that the sums come out.
 //
@@ -37,6 +39,10 @@ const (
 	// Other packets are whole and known, but carry neither TCP nor UDP: ARP,
 	// ICMP, routing protocols.
 	Other
+	// Fragment packets wait for others of the same datagram, or are part of one
+	// that another packet made whole, which is of the datagram's kind. Those that
+	// wait in vain are counted in Decoder.Lost.
+	Fragment
 	// Undecoded packets are of a kind that is not known, or malformed.
 	Undecoded
 	// CutShort packets lost headers to the snapshot length.
@@ -46,7 +52,7 @@ const (
 )
 
 func (k Kind) String() string {
-	return [...]string{"tcp", "udp", "other", "undecoded", "cut"}[k]
+	return [...]string{"tcp", "udp", "other", "fragment", "undecoded", "cut"}[k]
 }
 
 // Flags are the control bits of a TCP header (RFC 9293, section 3.1).
@@ -98,17 +104,28 @@ type Decoder struct {
 	Datagram Datagram
 	// Why says what the packet is, or what is wrong with it, when it is neither.
 	Why Reason
+	// Error is the ICMP error that the packet is, nil when it is none.
+	Error *ICMPError
+	// Lost counts the packets that were called a Fragment and will never be part
+	// of a datagram.
+	Lost int64
+	// Overlaps counts the fragments that said otherwise than another.
+	Overlaps int64
 	// Checksums asks for the checksums of TCP and UDP to be verified.
 	Checksums bool
 
 	packet *capture.Packet
+	cut    bool // bytes of what is looked at are missing at its end
+	nested int
 	flow   flow.Flow
+	icmpE  ICMPError
+	frags  fragments
 }
 
 // Decode takes one packet apart.
 func (d *Decoder) Decode(p *capture.Packet) Kind {
-	d.packet = p
-	return d.link(p.Link, p.Data)
+	d.packet, d.cut, d.nested, d.Error = p, p.Cut(), 0, nil
+	return d.link(p.Link, p.Data, max(p.Length, len(p.Data)))
 }
 
 // Reason names a packet that carries neither TCP nor UDP. It is comparable, to
@@ -140,8 +157,33 @@ const (
 	badIPv6
 	badTCP
 	badUDP
-	fragment
+	aFragment
+	lostFragment
 	noNextHeader
+	nestedTooDeep
+	shortTunnel
+	shortFragment
+	badFragment
+	badTunnel
+	noPayload
+	associatedChannel
+	ciscoSLARP
+	greControl
+	knownPPP
+	unknownPPP
+	wifiManagement
+	wifiControl
+	wifiExtension
+	wifiNull
+	wifiEncrypted
+	wifiFragment
+	wifiAggregate
+)
+
+// The reasons of a Fragment, and of one whose datagram never was whole.
+var (
+	FragmentReason     = Reason{what: aFragment}
+	LostFragmentReason = Reason{what: lostFragment}
 )
 
 func (r Reason) String() string {
@@ -160,23 +202,43 @@ func (r Reason) String() string {
 		return etherTypes[uint16(r.value)]
 	case knownProtocol:
 		return protocols[byte(r.value)]
-	case ieeeFrame:
-		return "802.3 frame"
+	case knownPPP:
+		return pppProtocols[uint16(r.value)]
+	case unknownPPP:
+		return fmt.Sprintf("ppp protocol 0x%04x", r.value)
 	}
 	return [...]string{
-		shortLink:    "short link header",
-		shortIP:      "short ip header",
-		shortIPv4:    "short ipv4 header",
-		shortIPv6:    "short ipv6 header",
-		shortTCP:     "short tcp header",
-		shortUDP:     "short udp header",
-		badLink:      "malformed link header",
-		badIPv4:      "malformed ipv4 header",
-		badIPv6:      "malformed ipv6 header",
-		badTCP:       "malformed tcp header",
-		badUDP:       "malformed udp header",
-		fragment:     "ip fragment",
-		noNextHeader: "no next header",
+		shortLink:         "short link header",
+		shortIP:           "short ip header",
+		shortIPv4:         "short ipv4 header",
+		shortIPv6:         "short ipv6 header",
+		shortTCP:          "short tcp header",
+		shortUDP:          "short udp header",
+		badLink:           "malformed link header",
+		badIPv4:           "malformed ipv4 header",
+		badIPv6:           "malformed ipv6 header",
+		badTCP:            "malformed tcp header",
+		badUDP:            "malformed udp header",
+		ieeeFrame:         "802.3 frame",
+		aFragment:         "ip fragment",
+		lostFragment:      "ip fragment without the rest",
+		noNextHeader:      "no next header",
+		nestedTooDeep:     "too many headers one within another",
+		shortTunnel:       "short tunnel header",
+		shortFragment:     "short fragment",
+		badFragment:       "malformed ip fragment",
+		badTunnel:         "malformed tunnel header",
+		noPayload:         "a log entry without a packet",
+		associatedChannel: "mpls associated channel",
+		ciscoSLARP:        "cisco slarp",
+		greControl:        "gre control",
+		wifiManagement:    "802.11 management",
+		wifiControl:       "802.11 control",
+		wifiExtension:     "802.11 extension",
+		wifiNull:          "802.11 null data",
+		wifiEncrypted:     "802.11 encrypted data",
+		wifiFragment:      "802.11 fragment",
+		wifiAggregate:     "802.11 aggregate of several frames",
 	}[r.what]
 }
 
@@ -191,15 +253,10 @@ func (d *Decoder) undecoded(w what, value uint32) Kind {
 // it is the sender's.
 func (d *Decoder) short(w what, sent, need int) Kind {
 	d.Why = Reason{what: w}
-	if d.packet.Cut() && sent >= need {
+	if d.cut && sent >= need {
 		return CutShort
 	}
 	return Undecoded
-}
-
-// sent returns how many bytes were sent of b, which ends where the packet does.
-func (d *Decoder) sent(b []byte) int {
-	return len(b) + max(0, d.packet.Length-len(d.packet.Data))
 }
 
 // other names a packet that is well but has no transport.

@@ -100,13 +100,15 @@ type layout struct {
 	want string
 }
 
-// run decodes the packet of each, all with one Decoder: nothing may stay behind.
+// run decodes the packet of each, all with one Decoder: nothing may stay behind
+// but fragments.
 func run(t *testing.T, tests map[string]layout) {
 	t.Helper()
 	var d Decoder
 	reasons := make(map[string]Reason)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			d.Flush()
 			data := unhex(t, tt.hex)
 			p := capture.Packet{Number: 1, Data: data, Length: len(data) + tt.cut, Link: tt.link}
 			k := d.Decode(&p)
@@ -191,7 +193,7 @@ func TestFlags(t *testing.T) {
 }
 
 func TestKindStrings(t *testing.T) {
-	want := []string{"tcp", "udp", "other", "undecoded", "cut"}
+	want := []string{"tcp", "udp", "other", "fragment", "undecoded", "cut"}
 	var got []string
 	for k := range KindCount {
 		got = append(got, k.String())

@@ -40,9 +40,13 @@ func (d *Decoder) udp(b []byte, length int) Kind {
 		length = min(length, n)
 		b = b[:min(len(b), length)]
 	}
+	src, dst := be.Uint16(b), be.Uint16(b[2:])
+	if k, ok := d.udpTunnel(src, dst, b[8:], length-8); ok {
+		return k
+	}
 	g := &d.Datagram
 	g.Flow = d.flow
-	g.Flow.SetPorts(flow.UDP, be.Uint16(b), be.Uint16(b[2:]))
+	g.Flow.SetPorts(flow.UDP, src, dst)
 	g.Payload, g.Length = b[8:], length-8
 	g.Time, g.Packet = d.packet.Time, d.packet.Number
 	g.BadChecksum = d.Checksums && len(b) == length && be.Uint16(b[6:]) != 0 && d.sum(protoUDP, b) != 0xffff
