@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -20,8 +21,12 @@ import (
 type Options struct {
 	// TCP bounds reassembly.
 	TCP tcp.Limits
-	// Conversations bounds how many are followed at a time; 0 is
-	// flow.MaxConversations.
+	// Memory is about how many bytes of memory the pipeline may have need of; 0
+	// is DefaultMemory. Where that is too little, what has waited longest is given
+	// up, and an anomaly says so.
+	Memory int64
+	// Conversations bounds how many are followed at a time; 0 has it follow from
+	// Memory.
 	Conversations int
 	// Digest asks for the SHA-256 of each direction's bytes.
 	Digest bool
@@ -29,6 +34,39 @@ type Options struct {
 	Keep int64
 	// NoChecksums leaves the checksums of TCP and UDP unverified.
 	NoChecksums bool
+}
+
+// DefaultMemory is Options.Memory when it is 0.
+const DefaultMemory = 256 << 20
+
+// MinMemory is the least that Options.Memory can be: below it, one message may
+// be more than there is.
+const MinMemory = 32 << 20
+
+// conversationCost is about what a conversation takes that is followed, without
+// what is said in it.
+const conversationCost = 1 << 10
+
+// budget shares the memory out. A quarter is left to the garbage collector, and
+// to whoever reads the packets.
+func (o *Options) budget() (dialogues int64) {
+	if o.Memory <= 0 {
+		o.Memory = DefaultMemory
+	}
+	m := max(o.Memory, MinMemory)
+	if o.Conversations <= 0 {
+		o.Conversations = int(m * 3 / 8 / conversationCost)
+	}
+	if o.TCP.TotalBytes <= 0 {
+		o.TCP.TotalBytes = m / 8
+	}
+	if o.TCP.RecentBytes <= 0 {
+		o.TCP.RecentBytes = m / 32
+	}
+	if o.TCP.Gaps == nil {
+		o.TCP.Gaps = &flow.Room{Limit: int(m / 32 / flow.GapCost)}
+	}
+	return m * 3 / 16
 }
 
 // Summary accounts for everything the pipeline was given.
@@ -67,9 +105,17 @@ type Decoder struct {
 	// waiting are the conversations in which something waits for a gap to fill,
 	// the one that has waited longest first.
 	waiting list
-	// resets are those that a RST broke off, to be looked at when they have been
-	// silent for resetQuiet.
-	resets []reset
+	// hoards are the conversations that have a dialogue, the one that has had it
+	// longest first; held is what all of them hold, of the room there is.
+	hoards list
+	held   int64
+	room   int64
+	// awaited are the places at which a conversation is to come that carries
+	// content for another.
+	awaited map[netip.AddrPort]*talk
+	// endings are those that ended, to be looked at when they have been silent
+	// for quiet.
+	endings []ending
 
 	starter   Starter
 	finisher  Finisher
@@ -79,19 +125,23 @@ type Decoder struct {
 	anomalist Anomalist
 }
 
-// resetQuiet is how long a connection must be silent after a RST to be taken for
+// quiet is how long a connection must be silent after its end to be taken for
 // over: a forged RST does not stop its victims.
-const resetQuiet = 2 * time.Second
+const quiet = 2 * time.Second
 
-// reset is a conversation that was broken off, and when it last spoke.
-type reset struct {
+// ending is a conversation that ended, and when it last spoke.
+type ending struct {
 	talk  *talk
 	since time.Time
 }
 
 // New returns a pipeline that pushes to sink.
 func New(sink Sink, opts Options) *Decoder {
-	d := &Decoder{opts: opts, sink: sink, table: flow.NewTable[*talk](opts.Conversations), tcp: tcp.NewAssembler(opts.TCP)}
+	room := opts.budget()
+	d := &Decoder{opts: opts, sink: sink, room: room, table: flow.NewTable[*talk](opts.Conversations), tcp: tcp.NewAssembler(opts.TCP)}
+	d.waiting.at = func(t *talk) *links { return &t.gaps }
+	d.hoards.at = func(t *talk) *links { return &t.hoarded }
+	d.awaited = make(map[netip.AddrPort]*talk)
 	d.packet.Checksums = !opts.NoChecksums
 	d.sum = Summary{
 		Reasons:       make(map[packet.Kind]map[packet.Reason]int64),
@@ -161,20 +211,56 @@ func (d *Decoder) WritePacket(p *capture.Packet) error {
 	case packet.UDP:
 		d.datagram(&d.packet.Datagram)
 	default:
-		if s.Reasons[kind] == nil {
-			s.Reasons[kind] = make(map[packet.Reason]int64)
+		s.reason(kind, d.packet.Why, 1)
+		if d.packet.Error != nil {
+			d.icmp(d.packet.Error, p)
 		}
-		s.Reasons[kind][d.packet.Why]++
+	}
+	if n := d.packet.Overlaps; n > 0 {
+		d.packet.Overlaps = 0
+		d.anomaly(flow.Anomaly{Kind: flow.FragmentConflict, Detail: "an ip fragment says otherwise than another, which is kept", Packet: p.Number, Time: p.Time})
 	}
 	return d.err
+}
+
+// reason counts packets that carried no transport.
+func (s *Summary) reason(k packet.Kind, r packet.Reason, n int64) {
+	if s.Reasons[k] == nil {
+		s.Reasons[k] = make(map[packet.Reason]int64)
+	}
+	if s.Reasons[k][r] += n; s.Reasons[k][r] == 0 {
+		delete(s.Reasons[k], r)
+	}
+}
+
+// icmp ties an ICMP error to the conversation that it is about. It makes none,
+// and keeps none alive.
+func (d *Decoder) icmp(e *packet.ICMPError, p *capture.Packet) {
+	if entry, dir := d.table.Lookup(&e.Flow); entry != nil {
+		c := &entry.Value.conv
+		side := &c.Sides[dir]
+		d.anomaly(flow.Anomaly{
+			Kind: flow.ICMPError, Detail: e.String() + ", says " + e.From.String(),
+			Conversation: c, Direction: dir, Offset: side.Bytes + side.GapBytes, Packet: p.Number, Time: p.Time,
+		})
+	}
+}
+
+// anomaly hands an anomaly on.
+func (d *Decoder) anomaly(a flow.Anomaly) {
+	d.sum.Anomalies[a.Kind]++
+	if d.anomalist != nil {
+		d.fail(d.anomalist.Anomaly(a))
+	}
 }
 
 // Tick lets the time pass when no packet comes.
 func (d *Decoder) Tick(now time.Time) error {
 	for t := d.waiting.head; t != nil; {
-		next := t.next
+		next := t.gaps.next
 		d.tcp.Tick(&t.tcp, now)
 		d.track(t)
+		d.weigh(t)
 		t = next
 	}
 	d.expire(now)
@@ -190,6 +276,15 @@ func (d *Decoder) Close() (*Summary, error) {
 	slices.SortFunc(left, func(a, b *talk) int { return a.conv.ID - b.conv.ID })
 	for _, t := range left {
 		d.finish(t)
+	}
+	d.packet.Flush()
+	if n := d.packet.Lost; n > 0 {
+		d.packet.Lost = 0
+		s := &d.sum
+		s.Kinds[packet.Fragment] -= n
+		s.Kinds[packet.Undecoded] += n
+		s.reason(packet.Fragment, packet.FragmentReason, -n)
+		s.reason(packet.Undecoded, packet.LostFragmentReason, n)
 	}
 	if s, ok := d.sink.(Summarizer); ok && d.err == nil {
 		d.err = s.Summary(&d.sum)
@@ -217,7 +312,7 @@ func (d *Decoder) segment(s *packet.Segment) {
 			dir = flow.ServerToClient
 		}
 		e = d.begin(&s.Flow, dir, !opening, s.Time, s.Packet)
-		e.Value.tcp.Init(&e.Value.conv, e.Value)
+		d.tcp.Init(&e.Value.tcp, &e.Value.conv, e.Value)
 	} else if t := e.Value; t.conv.Guessed && s.Flags.Has(packet.SYN) {
 		answer := s.Flags.Has(packet.ACK)
 		if wrong := answer == (dir == flow.ClientToServer); wrong && t.conv.Sides[0].Bytes+t.conv.Sides[1].Bytes == 0 {
@@ -235,15 +330,38 @@ func (d *Decoder) segment(s *packet.Segment) {
 	if t.conv.State != was && (t.conv.State == flow.Closed || t.conv.State == flow.Reset) {
 		d.ended(t)
 	}
-	if t.dialogue != nil && t.tcp.Done() {
-		t.dialogue.Close()
-		t.dialogue = nil
+	if !t.over && t.tcp.Done() {
+		t.hush()
 	}
+	d.weigh(t)
 	for d.tcp.Full() && d.waiting.head != nil {
 		t := d.waiting.head
 		t.Anomaly(flow.Anomaly{Kind: flow.PendingLimit, Detail: "too much waits in all connections", Conversation: &t.conv, Packet: s.Packet, Time: s.Time})
 		d.tcp.Release(&t.tcp)
 		d.track(t)
+		d.weigh(t)
+	}
+	d.makeRoom(s.Time, s.Packet)
+}
+
+// weigh counts what a conversation's dialogue holds.
+func (d *Decoder) weigh(t *talk) {
+	now := 0
+	if t.dialogue != nil {
+		now = t.dialogue.Held()
+	}
+	d.held += int64(now - t.held)
+	t.held = now
+	d.hoards.set(t, now > 0)
+}
+
+// makeRoom has the oldest dialogues let go of what they hold.
+func (d *Decoder) makeRoom(now time.Time, packet int64) {
+	for d.held > d.room && d.hoards.head != nil {
+		t := d.hoards.head
+		t.dialogue.Abandon(now, packet, "the memory is needed for others")
+		t.dialogue = nil
+		d.weigh(t)
 	}
 }
 
@@ -271,12 +389,14 @@ func (d *Decoder) datagram(g *packet.Datagram) {
 	side.Bytes += int64(len(g.Payload))
 	t.stream(dir, k)
 	missing := g.Length - len(g.Payload)
-	t.dialogue.Datagram(dir, k, missing)
+	t.said().Datagram(dir, k, missing)
 	if missing > 0 {
 		gap := flow.Gap{Offset: k.Offset + int64(len(g.Payload)), Length: int64(missing), Cut: true, Packet: g.Packet, Time: g.Time}
-		side.AddGap(gap)
+		side.AddGap(gap, d.opts.TCP.Gaps)
 		t.gap(dir, gap)
 	}
+	d.weigh(t)
+	d.makeRoom(g.Time, g.Packet)
 }
 
 // begin makes a conversation of which the first packet, of direction dir, has
@@ -284,7 +404,9 @@ func (d *Decoder) datagram(g *packet.Datagram) {
 func (d *Decoder) begin(f *flow.Flow, dir flow.Direction, guessed bool, now time.Time, packet int64) *flow.Entry[*talk] {
 	if d.table.Full() {
 		old := d.table.Oldest().Value
-		old.Anomaly(flow.Anomaly{Kind: flow.TableLimit, Detail: "its place was needed for another", Conversation: &old.conv, Packet: packet, Time: now})
+		if !old.over { // else only stragglers could still come
+			old.Anomaly(flow.Anomaly{Kind: flow.TableLimit, Detail: "its place was needed for another", Conversation: &old.conv, Packet: packet, Time: now})
+		}
 		d.finish(old)
 	}
 	t := &talk{d: d}
@@ -296,7 +418,9 @@ func (d *Decoder) begin(f *flow.Flow, dir flow.Direction, guessed bool, now time
 	d.sum.Conversations[t.conv.Transport]++
 	t.entry = d.table.Add(f, dir, now)
 	t.entry.Value = t
-	t.dialogue = proto.NewDialogue(&t.conv, t, proto.Options{Keep: d.opts.Keep})
+	if len(d.awaited) > 0 {
+		t.adopt()
+	}
 	if d.opts.Digest {
 		t.digests = &[2]hash.Hash{sha256.New(), sha256.New()}
 	}
@@ -309,9 +433,7 @@ func (d *Decoder) begin(f *flow.Flow, dir flow.Direction, guessed bool, now time
 // ended notes that a conversation was closed or broken off.
 func (d *Decoder) ended(t *talk) {
 	d.table.Close(t.entry, t.conv.End)
-	if t.conv.State == flow.Reset {
-		d.resets = append(d.resets, reset{t, t.conv.End})
-	}
+	d.endings = append(d.endings, ending{t, t.conv.End})
 	if d.closer != nil {
 		d.fail(d.closer.Close(&t.conv))
 	}
@@ -319,18 +441,21 @@ func (d *Decoder) ended(t *talk) {
 
 // expire finishes what has been silent for long.
 func (d *Decoder) expire(now time.Time) {
-	for len(d.resets) > 0 && now.Sub(d.resets[0].since) >= resetQuiet {
-		t := d.resets[0].talk
-		d.resets = d.resets[1:]
-		switch {
-		case t.dialogue == nil:
-		case now.Sub(t.conv.End) < resetQuiet:
-			d.resets = append(d.resets, reset{t, t.conv.End})
-		default:
-			d.tcp.Release(&t.tcp)
-			d.track(t)
-			t.dialogue.Close()
+	for len(d.endings) > 0 && now.Sub(d.endings[0].since) >= quiet {
+		t := d.endings[0].talk
+		d.endings[0] = ending{}
+		d.endings = d.endings[1:]
+		if now.Sub(t.conv.End) < quiet {
+			d.endings = append(d.endings, ending{t, t.conv.End})
+			continue
 		}
+		if t.conv.State == flow.Closed || t.conv.Sides[0].Bytes+t.conv.Sides[1].Bytes == 0 {
+			d.tcp.Settle(&t.tcp)
+		} else {
+			d.tcp.Release(&t.tcp)
+		}
+		d.track(t)
+		t.hush()
 	}
 	for e := d.table.Expired(now); e != nil; e = d.table.Expired(now) {
 		d.finish(e.Value)
@@ -340,12 +465,13 @@ func (d *Decoder) expire(now time.Time) {
 // finish hands on what is left of a conversation that is out of the table.
 func (d *Decoder) finish(t *talk) {
 	if t.conv.Transport == flow.TCP {
-		d.tcp.Finish(&t.tcp)
+		d.tcp.Settle(&t.tcp)
 		d.track(t)
 	}
-	if t.dialogue != nil {
-		t.dialogue.Close()
-		t.dialogue = nil
+	t.hush()
+	t.expect(nil)
+	if t.conv.Protocol == "" { // nothing was said
+		t.conv.Protocol = proto.Raw.Name
 	}
 	if t.digests != nil {
 		for i, h := range t.digests {
@@ -355,19 +481,11 @@ func (d *Decoder) finish(t *talk) {
 	if d.finisher != nil {
 		d.fail(d.finisher.Finish(&t.conv))
 	}
+	d.opts.TCP.Gaps.Leave(&t.conv)
 }
 
-// track keeps the list of those that wait.
-func (d *Decoder) track(t *talk) {
-	if w := t.tcp.Waiting(); w != t.listed {
-		t.listed = w
-		if w {
-			d.waiting.push(t)
-		} else {
-			d.waiting.remove(t)
-		}
-	}
-}
+// track keeps the list of those that wait for a gap to fill.
+func (d *Decoder) track(t *talk) { d.waiting.set(t, t.tcp.Waiting()) }
 
 // fail keeps the first error of the sink.
 func (d *Decoder) fail(err error) {

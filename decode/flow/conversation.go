@@ -44,6 +44,10 @@ type Conversation struct {
 	State      State
 	// Protocol is what the conversation speaks, as far as is known.
 	Protocol string
+	// Parent is the conversation that had this one opened, to carry what Purpose
+	// says; nil when there is none.
+	Parent  *Conversation
+	Purpose string
 	// Sides hold what each direction sent.
 	Sides [2]Side
 	// CloseBy is who first ended a TCP conversation, when Ended.
@@ -62,8 +66,8 @@ type Side struct {
 	Retransmitted int64
 	OutOfOrder    int64
 	Conflicts     int64 // bytes that came again with another value
-	// Gaps lists what was never seen, up to MaxGaps; GapCount and GapBytes
-	// count all.
+	// Gaps lists what was never seen, as far as there was room; GapCount and
+	// GapBytes count all.
 	Gaps     []Gap
 	GapCount int64
 	GapBytes int64
@@ -76,12 +80,30 @@ type Side struct {
 // MaxGaps bounds Side.Gaps: enough to read, and 28 KiB a direction at most.
 const MaxGaps = 512
 
-// AddGap counts a gap.
-func (s *Side) AddGap(g Gap) {
+// Room bounds how many gaps are listed in all conversations. A nil Room has no
+// bound of its own.
+type Room struct{ Limit, Listed int }
+
+// GapCost is about what a listed gap takes, in bytes.
+const GapCost = 64
+
+// AddGap counts a gap, and lists it if there is room.
+func (s *Side) AddGap(g Gap, r *Room) {
 	s.GapCount++
 	s.GapBytes += g.Length
-	if len(s.Gaps) < MaxGaps {
-		s.Gaps = append(s.Gaps, g)
+	if len(s.Gaps) == MaxGaps || r != nil && r.Listed >= r.Limit {
+		return
+	}
+	s.Gaps = append(s.Gaps, g)
+	if r != nil {
+		r.Listed++
+	}
+}
+
+// Leave gives back the room that a conversation's gaps took.
+func (r *Room) Leave(c *Conversation) {
+	for i := range c.Sides {
+		r.Listed -= len(c.Sides[i].Gaps)
 	}
 }
 
@@ -157,5 +179,8 @@ const (
 	PendingLimit     = "pending_limit"     // too much waited for a gap to fill: the gap was given up
 	MalformedMessage = "malformed_message" // a protocol's rules were broken
 	MessageLimit     = "message_limit"     // a message, or a queue of them, was larger than we keep
+	ICMPError        = "icmp_error"        // somebody on the way, or the receiver, refused a packet
+	FragmentConflict = "fragment_conflict" // an IP fragment said otherwise than another
+	MemoryLimit      = "memory_limit"      // what waited was let go to make room
 	TableLimit       = "table_limit"       // a conversation was given up to make room
 )

@@ -50,7 +50,7 @@ func TestConversationFlow(t *testing.T) {
 func TestAddGap(t *testing.T) {
 	var s Side
 	for i := range int64(MaxGaps + 10) {
-		s.AddGap(Gap{Offset: 10 * i, Length: 3})
+		s.AddGap(Gap{Offset: 10 * i, Length: 3}, nil)
 		if n := min(i+1, MaxGaps); int64(len(s.Gaps)) != n || s.GapCount != i+1 || s.GapBytes != 3*(i+1) {
 			t.Fatalf("%d gaps: %d kept, %d counted with %d bytes", i+1, len(s.Gaps), s.GapCount, s.GapBytes)
 		}
@@ -73,7 +73,7 @@ func TestMissing(t *testing.T) {
 			if g.Offset+g.Length > size {
 				break
 			}
-			s.AddGap(g)
+			s.AddGap(g, nil)
 			for i := range g.Length {
 				lost[g.Offset+i] = true
 			}
@@ -92,5 +92,27 @@ func TestMissing(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestRoom wants the gaps of all conversations listed only while there is room,
+// and room again when one of them has left.
+func TestRoom(t *testing.T) {
+	room := &Room{Limit: 3}
+	var a, b Conversation
+	for i := range int64(4) {
+		a.Sides[i%2].AddGap(Gap{Offset: 10 * i, Length: 3}, room)
+		b.Sides[0].AddGap(Gap{Offset: 10 * i, Length: 3}, room)
+	}
+	if n := len(a.Sides[0].Gaps) + len(a.Sides[1].Gaps) + len(b.Sides[0].Gaps); n != 3 || room.Listed != 3 {
+		t.Errorf("%d gaps are listed, %d counted, want 3", n, room.Listed)
+	}
+	if b.Sides[0].GapCount != 4 || b.Sides[0].GapBytes != 12 {
+		t.Errorf("%d gaps of %d bytes, want 4 of 12", b.Sides[0].GapCount, b.Sides[0].GapBytes)
+	}
+	room.Leave(&a)
+	room.Leave(&b)
+	if room.Listed != 0 {
+		t.Errorf("%d gaps are counted when all have left", room.Listed)
 	}
 }

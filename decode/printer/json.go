@@ -24,6 +24,9 @@ type JSON struct {
 	Hide Hider
 	// Live writes each record at once.
 	Live bool
+	// Bodies prints what messages carry too, which decode.Options.Keep has to
+	// keep. Hide can't hide any of it.
+	Bodies bool
 
 	w   io.Writer
 	buf []byte
@@ -95,6 +98,10 @@ func (j *JSON) Finish(c *flow.Conversation) error {
 	j.str("client", c.Client.String())
 	j.str("server", c.Server.String())
 	j.str("protocol", c.Protocol)
+	if c.Parent != nil {
+		j.int("parent", int64(c.Parent.ID))
+		j.str("purpose", c.Purpose)
+	}
 	j.time("start", c.Start)
 	j.time("end", c.End)
 	j.str("state", c.State.String())
@@ -145,6 +152,9 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 			j.begin(e.Protocol.Name)
 			j.int("conversation", int64(e.Conversation.ID))
 			j.int("index", int64(e.Index))
+			if e.Data != nil {
+				j.int("data_conversation", int64(e.Data.ID))
+			}
 			j.message(m)
 			if err := j.end(); err != nil {
 				return err
@@ -226,6 +236,9 @@ func (j *JSON) message(m *proto.Message) {
 		body = j.Hide.Hide(body)
 	}
 	j.buf = body.AppendJSON(j.buf)
+	if j.Bodies {
+		j.body(m)
+	}
 }
 
 // Anomaly prints an anomaly.

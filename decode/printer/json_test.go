@@ -289,7 +289,7 @@ func TestOddRecords(t *testing.T) {
 	p := printer.NewJSON(&out)
 	c := &flow.Conversation{Start: time.Date(20_000, 1, 1, 0, 0, 0, 0, time.UTC)}
 	for i := range flow.MaxGaps + 3 {
-		c.Sides[0].AddGap(flow.Gap{Offset: int64(2 * i), Length: 1})
+		c.Sides[0].AddGap(flow.Gap{Offset: int64(2 * i), Length: 1}, nil)
 	}
 	if err := p.Finish(c); err != nil {
 		t.Fatal(err)

@@ -200,7 +200,15 @@ func (t *Text) clock(at time.Time) string {
 
 // state is how a conversation stands, and what is wrong with it.
 func state(c *flow.Conversation) string {
-	return strings.TrimPrefix(ending(c)+trouble(c), ", ")
+	return strings.TrimPrefix(ending(c)+errand(c)+trouble(c), ", ")
+}
+
+// errand is what a conversation was opened for by another.
+func errand(c *flow.Conversation) string {
+	if c.Parent == nil {
+		return ""
+	}
+	return strings.TrimRight(fmt.Sprintf(", for %d: %s", c.Parent.ID, Clean(c.Purpose)), ": ")
 }
 
 // ending is how a TCP conversation stands.

@@ -48,6 +48,7 @@ type Dialogue struct {
 	count    int        // exchanges begun
 	finals   int        // final responses seen
 	interims int        // interim ones since the last of them
+	kept     int        // what waiting and early hold
 }
 
 // side is what a Dialogue knows of one direction.
@@ -217,6 +218,54 @@ func (g *Dialogue) Close() {
 	for len(g.waiting) > 0 {
 		g.unanswered(0)
 	}
+}
+
+// Abandon lets go of all that waits, as Close does, to make room. What comes
+// after is looked at as if nothing had been before.
+func (g *Dialogue) Abandon(at time.Time, packet int64, why string) {
+	d := flow.ClientToServer
+	g.anomaly(flow.MemoryLimit, d, g.sides[d].offset, mark{time: at, packet: packet}, why)
+	g.Close()
+	fresh := Dialogue{conv: g.conv, out: g.out, opts: g.opts, count: g.count, finals: g.finals}
+	for d, s := range g.sides {
+		fresh.sides[d] = side{offset: s.offset, last: s.last, gapStart: s.gapStart, gapEnd: s.offset}
+	}
+	*g = fresh
+	if g.opts.Protocol != nil {
+		g.speak(g.opts.Protocol)
+	}
+}
+
+// Costs of what a Dialogue keeps, about, in bytes.
+const (
+	dialogueCost = 1 << 10
+	messageCost  = 512
+	eventCost    = 128
+)
+
+// Held returns how many bytes of memory the Dialogue has need of, about.
+func (g *Dialogue) Held() int {
+	n := dialogueCost + g.kept + 2*g.opening.bytes + eventCost*len(g.opening.events)
+	for i := range g.sides {
+		s := &g.sides[i]
+		n += cap(s.buf) + cap(s.raw) + cap(s.marks)*markCost
+	}
+	if h, ok := g.parser.(interface{ Held() int }); ok {
+		n += h.Held()
+	}
+	return n
+}
+
+// markCost is the size of a mark.
+const markCost = 48
+
+// cost returns what a message costs.
+func cost(m *Message) int {
+	n := messageCost + cap(m.Raw)
+	if h, ok := m.Body.(interface{ Held() int }); ok {
+		n += h.Held()
+	}
+	return n
 }
 
 // find looks for the protocol in what is held, and lets that go when it is found;
@@ -558,7 +607,9 @@ func (g *Dialogue) pair(m *Message) {
 		return
 	}
 	if m.Kind == Request {
-		g.waiting = append(g.waiting, g.begin(m))
+		e := g.begin(m)
+		g.waiting = append(g.waiting, e)
+		g.keepMessage(e, m)
 		g.answerEarly()
 		if len(g.waiting) > MaxWaiting {
 			g.anomaly(flow.MessageLimit, m.Direction, m.Offset, g.sides[m.Direction].start, fmt.Sprintf("more than %d requests wait for a response", MaxWaiting))
@@ -568,6 +619,7 @@ func (g *Dialogue) pair(m *Message) {
 	}
 	if len(g.waiting) == 0 && p.Pairing == InOrder && g.isEarly(m) {
 		g.early = append(g.early, m)
+		g.kept += cost(m)
 		return
 	}
 	g.answer(m)
@@ -590,6 +642,7 @@ func (g *Dialogue) answerEarly() {
 	for len(g.early) > 0 && len(g.waiting) > 0 {
 		m := g.early[0]
 		g.early = g.early[1:]
+		g.kept -= cost(m)
 		if m.Ack != flow.NoAck && g.waiting[0].Request.Offset >= m.Ack {
 			g.emit(g.begin(m))
 		} else {
@@ -601,6 +654,7 @@ func (g *Dialogue) answerEarly() {
 // late lets go of answers whose request never came.
 func (g *Dialogue) late() {
 	for _, m := range g.early {
+		g.kept -= cost(m)
 		g.emit(g.begin(m))
 	}
 	g.early = nil
@@ -623,17 +677,25 @@ func (g *Dialogue) answer(m *Message) {
 		}
 	}
 	switch {
-	case i < 0:
+	case i < 0, m.Kind == Interim && len(g.waiting[i].Interim) >= maxEarly:
 		g.emit(g.begin(m))
 	case m.Kind == Interim:
 		e := g.waiting[i]
 		e.Interim = append(e.Interim, m)
+		g.keepMessage(e, m)
 	default:
 		e := g.waiting[i]
 		g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
 		e.Response = m
 		g.emit(e)
 	}
+}
+
+// keepMessage counts a message of an exchange that waits.
+func (g *Dialogue) keepMessage(e *Exchange, m *Message) {
+	n := cost(m)
+	e.held += n
+	g.kept += n
 }
 
 // begin starts an exchange with m.
@@ -660,6 +722,8 @@ func (g *Dialogue) unanswered(i int) {
 
 // emit hands on an exchange that has all it will get.
 func (g *Dialogue) emit(e *Exchange) {
+	g.kept -= e.held
+	e.held = 0
 	switch {
 	case e.Request != nil && !e.Request.Complete, e.Response != nil && !e.Response.Complete:
 		e.State = Broken

@@ -51,6 +51,9 @@ type DNSMessage struct {
 	Wire []byte // without the length that TCP puts before it
 }
 
+// Held returns how much memory the message has need of.
+func (m *DNSMessage) Held() int { return cap(m.Wire) }
+
 // DNSQuestion is what is asked for.
 type DNSQuestion struct {
 	Name  string // without the final dot; "" is the root

@@ -16,6 +16,8 @@ var FTP = Protocol{
 	New:     func(Waiting) Parser { return &ftpParser{} },
 	Unasked: true, // the greeting
 	Split:   true,
+	Opens:   ftpOpens,
+	Uses:    ftpUses,
 }
 
 // maxFTPLine bounds a line; maxFTPReply a reply of several.
@@ -59,6 +61,9 @@ type FTPReply struct {
 	Code int
 	Text string // of all lines, without the code in the first and the last
 }
+
+// Held returns how much memory the reply has need of.
+func (r *FTPReply) Held() int { return len(r.Text) }
 
 // Summary is the code with the first line.
 func (r *FTPReply) Summary() string {

@@ -50,6 +50,13 @@ type Field struct{ Name, Value string }
 // IsRequest tells requests from responses.
 func (h *HTTPMessage) IsRequest() bool { return h.Status == 0 }
 
+// Held returns how much memory the message has need of. The fields are parts of
+// the head.
+func (h *HTTPMessage) Held() int {
+	const fieldCost = 32
+	return len(h.Head) + fieldCost*(cap(h.Fields)+cap(h.Trailer))
+}
+
 // Get returns the first field of that name, and whether there is one.
 func (h *HTTPMessage) Get(name string) (string, bool) {
 	for i := range h.Fields {

@@ -21,7 +21,7 @@ const MaxContent = 64 << 20
 // maxEncodings bounds how many encodings may be stacked.
 const maxEncodings = 8
 
-// ErrContentTooLarge means that a body is larger than MaxContent.
+// ErrContentTooLarge means that a body is larger than its bound.
 var ErrContentTooLarge = errors.New("the body is too large")
 
 // transferred returns the body of an HTTP message as it was transferred, without the
@@ -48,9 +48,12 @@ func transferred(m *Message) ([]byte, error) {
 	return out, nil
 }
 
-// Content returns the body of an HTTP message with all encodings taken off. When
-// that fails, it returns what it got, and why.
-func Content(m *Message) ([]byte, error) {
+// Content returns the body of an HTTP message with all encodings taken off, up to
+// MaxContent bytes. When that fails, it returns what it got, and why.
+func Content(m *Message) ([]byte, error) { return ContentUpTo(m, MaxContent) }
+
+// ContentUpTo is Content with another bound.
+func ContentUpTo(m *Message, limit int) ([]byte, error) {
 	body, err := transferred(m)
 	if err != nil || len(body) == 0 {
 		return body, err
@@ -61,15 +64,16 @@ func Content(m *Message) ([]byte, error) {
 		return body, fmt.Errorf("%d content encodings", len(encodings))
 	}
 	for _, e := range slices.Backward(encodings) { // the last was put on last
-		if body, err = decodeContent(e, body); err != nil {
+		if body, err = decodeContent(e, body, limit); err != nil {
 			return body, fmt.Errorf("content encoding %s: %w", e, err)
 		}
 	}
 	return body, nil
 }
 
-// decodeContent takes one encoding off (RFC 9110, section 8.4.1).
-func decodeContent(encoding string, data []byte) ([]byte, error) {
+// decodeContent takes one encoding off (RFC 9110, section 8.4.1), and returns
+// limit bytes at most.
+func decodeContent(encoding string, data []byte, limit int) ([]byte, error) {
 	var r io.Reader
 	var err error
 	src := bytes.NewReader(data)
@@ -99,9 +103,9 @@ func decodeContent(encoding string, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := io.ReadAll(io.LimitReader(r, MaxContent+1))
-	if len(out) > MaxContent {
-		return out[:MaxContent], ErrContentTooLarge
+	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if len(out) > limit {
+		return out[:limit], ErrContentTooLarge
 	}
 	return out, err
 }

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"net/netip"
 	"time"
 
 	"netlab/decode/flow"
@@ -26,6 +27,11 @@ type Protocol struct {
 	// Split means that JSON has a record for each message in place of one for
 	// the exchange.
 	Split bool
+	// Opens, if any, returns where an exchange has another conversation come to,
+	// which carries content for this one; Uses reports whether an exchange is
+	// about the content of the latest.
+	Opens func(e *Exchange) []netip.AddrPort
+	Uses  func(e *Exchange) bool
 	// AppendJSON appends an exchange as `"name":value,…` when request and
 	// response side by side are not its form; else it is nil.
 	AppendJSON func(dst []byte, e *Exchange) []byte
@@ -142,7 +148,9 @@ type Message struct {
 // Anything as Message.Next has the protocol found from the bytes that follow.
 const Anything = "?"
 
-// Body is what a protocol says in a message.
+// Body is what a protocol says in a message. One that is larger than a few
+// hundred bytes has a method Held that returns how much memory it has need of,
+// as has a Parser that keeps bytes.
 type Body interface {
 	// Summary is one line for people. It may hold bytes that a terminal must not
 	// see raw: who prints it makes them harmless.
@@ -177,6 +185,10 @@ type Exchange struct {
 	Request, Response *Message
 	// Interim responses, in order.
 	Interim []*Message
+	// Data is the conversation that carried the content, if that was another.
+	Data *flow.Conversation
+
+	held int // while it waits
 }
 
 // Latency is the time from the end of the request to the beginning of the

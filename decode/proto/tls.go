@@ -86,6 +86,17 @@ const (
 	maxTLSRecord = tlsHeaderLen + 1<<14 + 2048
 )
 
+// Held returns how much of the hellos is kept at most.
+func (p *tlsParser) Held() int {
+	n := 0
+	for d, done := range p.done {
+		if !done {
+			n += p.read[d]
+		}
+	}
+	return n
+}
+
 func (p *tlsParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
 	if len(data) == 0 {
 		return 0, nil

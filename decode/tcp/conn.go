@@ -29,9 +29,11 @@ type Limits struct {
 	HoldPackets int
 	HoldBytes   int
 	HoldTime    time.Duration
-	// TotalBytes may wait in all connections: 64 MiB.
+	// TotalBytes may wait in all connections: 32 MiB.
 	TotalBytes int64
-	// RecentBytes that were handed on are kept for comparing, in all: 16 MiB.
+	// Gaps is the room for gaps that are listed; nil has no bound.
+	Gaps *flow.Room
+	// RecentBytes that were handed on are kept for comparing, in all: 8 MiB.
 	RecentBytes int64
 }
 
@@ -60,10 +62,10 @@ func (l Limits) withDefaults() Limits {
 		l.HoldTime = 100 * time.Millisecond
 	}
 	if l.TotalBytes <= 0 {
-		l.TotalBytes = 64 << 20
+		l.TotalBytes = 32 << 20
 	}
 	if l.RecentBytes <= 0 {
-		l.RecentBytes = 16 << 20
+		l.RecentBytes = 8 << 20
 	}
 	return l
 }
@@ -88,8 +90,10 @@ type Receiver interface {
 // Assembler puts the segments of many connections in order.
 type Assembler struct {
 	limits  Limits
-	waiting int64 // bytes in pending pieces of all connections
-	recent  int64 // bytes in recent of all connections
+	waiting int64 // bytes in pending pieces of all connections, with their cost
+	recent  int64 // bytes allocated for recent of all connections
+	spare   [recentSizes][][]byte
+	halfs   []*[2]half // of connections that were settled, for the next
 }
 
 // NewAssembler returns an Assembler.
@@ -106,19 +110,80 @@ func (a *Assembler) Full() bool { return a.waiting > a.limits.TotalBytes }
 type Conn struct {
 	conv  *flow.Conversation
 	out   Receiver
-	halfs [2]half
+	halfs *[2]half // nil once it is settled
+	rest  [2]rest
 }
 
+// rest is what is still known of a direction of a settled connection.
+type rest struct {
+	syn   bool
+	base  uint32 // sequence number of offset 0
+	bound uint32 // and of what is behind the last byte
+}
+
+// maxHalfs bounds the memory of settled connections that is kept for others.
+const maxHalfs = 1024
+
 // Init makes c the connection of conv, which hands on to out.
-func (c *Conn) Init(conv *flow.Conversation, out Receiver) {
+func (a *Assembler) Init(c *Conn, conv *flow.Conversation, out Receiver) {
 	*c = Conn{conv: conv, out: out}
-	c.halfs[0].fin, c.halfs[1].fin = noFin, noFin
+	if n := len(a.halfs); n > 0 {
+		c.halfs, a.halfs = a.halfs[n-1], a.halfs[:n-1]
+	} else {
+		c.halfs = new([2]half)
+	}
+	for i := range c.halfs {
+		c.halfs[i] = half{fin: noFin}
+	}
 	conv.State = flow.Midstream
+}
+
+// Settle finishes a connection that is over, and keeps of it only what tells a
+// straggler from a new connection.
+func (a *Assembler) Settle(c *Conn) {
+	if c.halfs == nil {
+		return
+	}
+	a.finish(c)
+	for i := range c.halfs {
+		h := &c.halfs[i]
+		c.rest[i] = rest{syn: h.syn, base: h.base, bound: h.base + uint32(h.next)}
+		a.recycle(h)
+	}
+	if len(a.halfs) < maxHalfs {
+		a.halfs = append(a.halfs, c.halfs)
+	}
+	c.halfs = nil
+}
+
+// straggler counts a segment of a settled connection.
+func (c *Conn) straggler(d flow.Direction, s *packet.Segment) {
+	r, side := &c.rest[d], &c.conv.Sides[d]
+	side.Packets++
+	side.Syn = side.Syn || s.Flags.Has(packet.SYN)
+	side.Rst = side.Rst || s.Flags.Has(packet.RST)
+	if s.Length == 0 || s.Flags.Has(packet.RST) {
+		return
+	}
+	switch beyond := int32(s.Seq + uint32(s.Length) - r.bound); {
+	case s.Length == 1 && beyond == 0: // a keep-alive probe
+	case beyond > 0:
+		off := c.conv.Sides[d].Bytes + c.conv.Sides[d].GapBytes
+		c.anomaly(flow.DataAfterFin, d, off, s.Packet, s.Time, fmt.Sprintf("%d bytes, long after the end", s.Length))
+	default:
+		side.Retransmitted++
+	}
 }
 
 // Turn makes the client the server. Nothing may have been handed on yet. The
 // Conversation is the caller's to turn.
-func (c *Conn) Turn() { c.halfs[0], c.halfs[1] = c.halfs[1], c.halfs[0] }
+func (c *Conn) Turn() {
+	if c.halfs == nil {
+		c.rest[0], c.rest[1] = c.rest[1], c.rest[0]
+		return
+	}
+	c.halfs[0], c.halfs[1] = c.halfs[1], c.halfs[0]
+}
 
 // youngLead is how far the first data seen may be ahead of a SYN that is seen
 // after it, to be of the same connection: a window's worth, as TCP Fast Open and
@@ -131,8 +196,11 @@ func (c *Conn) Restarts(d flow.Direction, s *packet.Segment) bool {
 	if !s.Flags.Has(packet.SYN) {
 		return false
 	}
-	h, peer := &c.halfs[d], &c.halfs[d.Reverse()]
 	first := s.Seq + 1
+	if c.halfs == nil {
+		return !c.rest[d].syn || c.rest[d].base != first
+	}
+	h, peer := &c.halfs[d], &c.halfs[d.Reverse()]
 	answers := s.Flags.Has(packet.ACK) && peer.phase != unseen && near(s.Ack, peer.base)
 	switch {
 	case h.syn && h.base == first:
@@ -163,6 +231,10 @@ func near(seq, first uint32) bool { return seq-first <= youngLead }
 
 // Segment adds a segment of direction d.
 func (a *Assembler) Segment(c *Conn, d flow.Direction, s *packet.Segment) {
+	if c.halfs == nil {
+		c.straggler(d, s)
+		return
+	}
 	h, side := &c.halfs[d], &c.conv.Sides[d]
 	side.Packets++
 	if s.Flags.Has(packet.SYN) {
@@ -334,7 +406,7 @@ func (c *Conn) skip(a *Assembler, d flow.Direction, end int64, cut bool, packet 
 	g := flow.Gap{Offset: h.next, Length: end - h.next, Cut: cut, Packet: packet, Time: t}
 	h.forget(a)
 	h.next = end
-	c.conv.Sides[d].AddGap(g)
+	c.conv.Sides[d].AddGap(g, a.limits.Gaps)
 	c.out.Gap(d, g)
 }
 
@@ -393,7 +465,6 @@ func (c *Conn) end(a *Assembler, d flow.Direction) {
 		if !h.ended && h.phase == running && h.fin != noFin && h.next >= h.fin {
 			h.ended = true
 			h.forget(a)
-			h.recent = nil
 			c.out.End(d)
 		}
 		d = d.Reverse()
@@ -401,13 +472,20 @@ func (c *Conn) end(a *Assembler, d flow.Direction) {
 }
 
 // Done reports whether both directions came to their end with nothing missing.
-func (c *Conn) Done() bool { return c.halfs[0].ended && c.halfs[1].ended }
+func (c *Conn) Done() bool {
+	return c.halfs == nil || c.halfs[0].ended && c.halfs[1].ended
+}
 
 // Waiting reports whether anything is held back.
-func (c *Conn) Waiting() bool { return c.halfs[0].waiting() || c.halfs[1].waiting() }
+func (c *Conn) Waiting() bool {
+	return c.halfs != nil && (c.halfs[0].waiting() || c.halfs[1].waiting())
+}
 
 // Tick gives up the gaps that were open too long at the time now.
 func (a *Assembler) Tick(c *Conn, now time.Time) {
+	if c.halfs == nil {
+		return
+	}
 	if a.heldEnough(&c.halfs[0], now) || a.heldEnough(&c.halfs[1], now) {
 		c.begin(a)
 	}
@@ -467,6 +545,9 @@ func (c *Conn) giveUp(a *Assembler, d flow.Direction) {
 
 // Release hands on all that waits, giving up every gap before it.
 func (a *Assembler) Release(c *Conn) {
+	if c.halfs == nil {
+		return
+	}
 	c.begin(a)
 	for i := range c.halfs {
 		d, h := flow.Direction(i), &c.halfs[i]
@@ -476,9 +557,8 @@ func (a *Assembler) Release(c *Conn) {
 	}
 }
 
-// Finish hands on all that waits and ends both directions. The connection takes
-// no more segments.
-func (a *Assembler) Finish(c *Conn) {
+// finish hands on all that waits and ends both directions.
+func (a *Assembler) finish(c *Conn) {
 	a.Release(c)
 	for i := range c.halfs {
 		d, h := flow.Direction(i), &c.halfs[i]
@@ -486,7 +566,6 @@ func (a *Assembler) Finish(c *Conn) {
 			c.skip(a, d, h.fin, false, 0, time.Time{})
 		}
 		h.forget(a)
-		h.recent = nil
 		if !h.ended {
 			h.ended = true
 			c.out.End(d)

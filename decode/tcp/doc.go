@@ -15,7 +15,7 @@
 //	R6  bytes cut off by the snapshot length are a Gap
 //	R8  a SYN with another ISN is for the caller to start a new Conn with
 //	R9  all waiting is in capture time
-//	R10 Finish hands on everything
+//	R10 Settle hands on everything
 //
 // Sequence numbers become 64-bit stream offsets at the door, so that nothing
 // behind it knows of their wrap. Data in order is handed on without a copy; what

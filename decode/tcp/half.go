@@ -3,6 +3,7 @@ package tcp
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -65,6 +66,9 @@ type piece struct {
 	hasAck bool
 }
 
+// pieceCost is what a piece costs beside its bytes.
+const pieceCost = 128
+
 func (p *piece) end() int64 { return p.off + int64(len(p.data)) }
 
 // offset unwraps a sequence number: the offset nearest to next that has it.
@@ -98,7 +102,7 @@ func (h *half) store(a *Assembler, c *Conn, d flow.Direction, off int64, s *pack
 			}
 			h.pending = slices.Insert(h.pending, i, p)
 			h.pendingBytes += int(n)
-			a.waiting += n
+			a.waiting += n + pieceCost
 			fresh += n
 			off, data = off+n, data[n:]
 			i++
@@ -114,6 +118,7 @@ func (h *half) store(a *Assembler, c *Conn, d flow.Direction, off int64, s *pack
 		if i == 0 || h.pending[i-1].end() != off {
 			// All of it was cut off: an empty piece marks the place.
 			h.pending = slices.Insert(h.pending, i, piece{off: off, time: s.Time, packet: s.Packet})
+			a.waiting += pieceCost
 			i++
 		}
 		h.pending[i-1].cut = max(h.pending[i-1].cut, missing)
@@ -130,7 +135,7 @@ func (h *half) take(a *Assembler) piece {
 		h.pending = nil
 	}
 	h.pendingBytes -= len(p.data)
-	a.waiting -= int64(len(p.data))
+	a.waiting -= int64(len(p.data)) + pieceCost
 	return p
 }
 
@@ -162,20 +167,66 @@ func (h *half) remember(a *Assembler, data []byte) {
 	if len(h.recent)+len(data) > maxRecent {
 		drop := len(h.recent) - (maxRecent/2 - len(data)/2)
 		h.recent = h.recent[:copy(h.recent, h.recent[drop:])]
-		a.recent -= int64(drop)
 	}
-	if a.recent+int64(len(data)) > a.limits.RecentBytes {
+	if n := len(h.recent) + len(data); n > cap(h.recent) && !a.grow(h, n) {
 		h.forget(a)
 		return
 	}
 	h.recent = append(h.recent, data...)
-	a.recent += int64(len(data))
 }
 
 // forget drops the memory of bytes that were handed on.
 func (h *half) forget(a *Assembler) {
-	a.recent -= int64(len(h.recent))
 	h.recent = h.recent[:0]
+	if cap(h.recent) > minRecent {
+		a.recycle(h)
+	}
+}
+
+// The sizes of what is remembered are powers of two from minRecent to maxRecent;
+// maxSpare of each are kept for the next.
+const (
+	minRecent   = 512
+	recentSizes = 8
+	maxSpare    = 32
+)
+
+// sizeOf returns the index of the smallest size of at least n.
+func sizeOf(n int) int { return bits.Len(uint(max(n, minRecent)-1) / minRecent) }
+
+// grow makes room for n bytes in recent. It reports false when that would be too
+// much in all.
+func (a *Assembler) grow(h *half, n int) bool {
+	size := sizeOf(n)
+	if a.recent+minRecent<<size-int64(cap(h.recent)) > a.limits.RecentBytes {
+		return false
+	}
+	old := h.recent
+	if spare := a.spare[size]; len(spare) > 0 {
+		h.recent, a.spare[size] = spare[len(spare)-1], spare[:len(spare)-1]
+	} else {
+		h.recent = make([]byte, 0, minRecent<<size)
+	}
+	h.recent = append(h.recent, old...)
+	a.recent += int64(cap(h.recent))
+	a.put(old)
+	return true
+}
+
+// recycle takes back the memory of recent.
+func (a *Assembler) recycle(h *half) {
+	a.put(h.recent)
+	h.recent = nil
+}
+
+func (a *Assembler) put(b []byte) {
+	if cap(b) == 0 {
+		return
+	}
+	a.recent -= int64(cap(b))
+	if size := sizeOf(cap(b)); len(a.spare[size]) < maxSpare {
+		a.spare[size] = append(a.spare[size], b[:0])
+	}
 }
 
 // remembered returns what is still known of the n bytes from off on, and the

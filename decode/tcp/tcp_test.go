@@ -58,7 +58,7 @@ type stage struct {
 
 func newStage(isn [2]uint32, limits Limits) *stage {
 	s := &stage{recorder: &recorder{}, a: NewAssembler(limits), isn: isn, now: time.Unix(1e9, 0)}
-	s.c.Init(&s.conv, s)
+	s.a.Init(&s.c, &s.conv, s)
 	return s
 }
 
@@ -228,7 +228,7 @@ func TestReassembly(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/isn_%x", name, isn[0]), func(t *testing.T) {
 				s := newStage(isn, Limits{})
 				test.do(s)
-				s.a.Finish(&s.c)
+				s.a.Settle(&s.c)
 				if got := strings.Join(s.lines, "; "); got != test.want {
 					t.Errorf("got  %s\nwant %s", got, test.want)
 				}
@@ -252,7 +252,7 @@ func TestCutSegmentsAreGaps(t *testing.T) {
 	cut(10, "", 10)
 	cut(30, "late", 10) // 20 to 30 is lost
 	cut(40, "", 5)
-	s.a.Finish(&s.c)
+	s.a.Settle(&s.c)
 	want := `> 0 "head"; > 4 gap 6 cut; > 10 gap 10 cut; > 20 gap 10; > 30 "late"; > 34 gap 6 cut; > 40 gap 5 cut; > end; < end`
 	if got := strings.Join(s.lines, "; "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -314,7 +314,7 @@ func TestCounts(t *testing.T) {
 	s.send(c2s, packet.ACK, 3, "3456xx9012", 0)  // again, with two other values
 	s.send(s2c, packet.ACK|packet.FIN, 0, "", 0) // 5 bytes missing before it
 	s.send(c2s, packet.ACK|packet.RST, 20, "", 0)
-	s.a.Finish(&s.c)
+	s.a.Settle(&s.c)
 	got := s.conv.Sides[c2s]
 	want := flow.Side{Packets: 8, Bytes: 20, Retransmitted: 2, OutOfOrder: 1, Conflicts: 2, Syn: true, Rst: true}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -419,7 +419,7 @@ func FuzzHalf(f *testing.F) {
 				}
 			}
 		}
-		s.a.Finish(&s.c)
+		s.a.Settle(&s.c)
 		var want []byte
 		var gaps []flow.Gap
 		end := size

@@ -1,0 +1,118 @@
+package printer
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// KeepBodies is how much of a message decode.Options.Keep has to hold for the
+// printers that show bodies; what is beyond is said to be missing.
+const KeepBodies = 1 << 20
+
+// maxContent bounds a body without its encodings: a kept one may stand for
+// gigabytes.
+const maxContent = 4 << 20
+
+// maxShown bounds how much of a body a Bodies prints.
+const maxShown = 64 << 10
+
+// Bodies prints exchanges with the content of their messages: of HTTP without its
+// encodings, of raw conversations the bytes.
+type Bodies struct {
+	w     io.Writer
+	style Style
+	start *flow.Conversation
+}
+
+// NewBodies returns a printer to w.
+func NewBodies(w io.Writer, style Style) *Bodies { return &Bodies{w: w, style: style} }
+
+// Start takes note of the first conversation: times count from its beginning.
+func (p *Bodies) Start(c *flow.Conversation) error {
+	if p.start == nil {
+		first := *c
+		p.start = &first
+	}
+	return nil
+}
+
+// Exchange prints an exchange.
+func (p *Bodies) Exchange(e *proto.Exchange) error {
+	var b strings.Builder
+	ms := e.Messages()
+	head := fmt.Sprintf("#%d.%d %s, +%.6f s", e.Conversation.ID, e.Index, e.Protocol.Name, ms[0].Time.Sub(p.start.Start).Seconds())
+	if d, ok := e.Latency(); ok {
+		head += ", " + Duration(d)
+	}
+	if why := e.Why(); why != "" {
+		head += " (" + Clean(why) + ")"
+	}
+	b.WriteString(p.style.paint(dim, head) + "\n")
+	for _, m := range ms {
+		arrow, paint := ">>> ", cyan
+		if m.Direction == flow.ServerToClient {
+			arrow, paint = "<<< ", green
+		}
+		b.WriteString(p.style.paint(paint, arrow+Clean(m.Body.Summary())) + "\n")
+		data, note := content(m)
+		if len(data) > maxShown {
+			note = strings.TrimPrefix(note+fmt.Sprintf("; %s more, which --json has", Count(int64(len(data)-maxShown), "byte")), "; ")
+			data = data[:maxShown]
+		}
+		b.WriteString(visible(data))
+		if note != "" {
+			b.WriteString(p.style.paint(yellow, "--- "+Clean(note)) + "\n")
+		}
+	}
+	b.WriteByte('\n')
+	_, err := io.WriteString(p.w, b.String())
+	return err
+}
+
+// content returns what a message carries beside what its summary says, and what
+// is wrong with it.
+func content(m *proto.Message) (data []byte, note string) {
+	switch b := m.Body.(type) {
+	case *proto.HTTPMessage:
+		data, err := proto.ContentUpTo(m, maxContent)
+		if err != nil {
+			note = err.Error()
+		}
+		return data, note
+	case *proto.Turn:
+		if m.RawMissing > 0 {
+			note = fmt.Sprintf("%s were not kept", Count(m.RawMissing, "byte"))
+		}
+		if b.Bytes <= int64(len(b.Preview)) && textual(m.Raw) {
+			return nil, note // the summary has it all
+		}
+		return m.Raw, note
+	}
+	return nil, ""
+}
+
+// body prints what a message carries: as a string when it is UTF-8, else in
+// base64.
+func (j *JSON) body(m *proto.Message) {
+	data, note := content(m)
+	switch {
+	case len(data) == 0:
+	case utf8.Valid(data):
+		j.name("body")
+		j.buf = proto.AppendString(j.buf, data)
+	default:
+		j.name("body_base64")
+		j.buf = append(j.buf, '"')
+		j.buf = base64.StdEncoding.AppendEncode(j.buf, data)
+		j.buf = append(j.buf, '"')
+	}
+	if note != "" {
+		j.str("body_error", note)
+	}
+}

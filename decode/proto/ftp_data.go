@@ -1,0 +1,115 @@
+package proto
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// ftpTransfers are the commands that use a data connection (RFC 959, section
+// 4.1.3; RFC 3659, section 7).
+var ftpTransfers = map[string]bool{
+	"RETR": true, "STOR": true, "STOU": true, "APPE": true, "LIST": true, "NLST": true, "MLSD": true,
+}
+
+// ftpUses reports whether a command used a data connection.
+func ftpUses(e *Exchange) bool {
+	if e.Request == nil {
+		return false
+	}
+	c, ok := e.Request.Body.(*FTPCommand)
+	return ok && ftpTransfers[strings.ToUpper(c.Command)]
+}
+
+// ftpOpens returns where a data connection is awaited after an exchange: at the
+// server after PASV and EPSV, at the client after PORT and EPRT (RFC 959,
+// section 3.3; RFC 2428). Behind a NAT the address may be told wrong, so the
+// speaker's own is tried too.
+func ftpOpens(e *Exchange) []netip.AddrPort {
+	var at netip.AddrPort
+	listener := e.Conversation.Server.Addr()
+	reply, _ := body[*FTPReply](e.Response)
+	command, _ := body[*FTPCommand](e.Request)
+	switch {
+	case reply == nil:
+		return nil
+	case reply.Code == 227:
+		at = hostPort(reply.Text)
+	case reply.Code == 229:
+		at = extendedPort(reply.Text, listener)
+	case command == nil || reply.Code/100 != 2:
+		return nil
+	case strings.EqualFold(command.Command, "PORT"):
+		listener = e.Conversation.Client.Addr()
+		at = hostPort(command.Argument)
+	case strings.EqualFold(command.Command, "EPRT"):
+		listener = e.Conversation.Client.Addr()
+		at = extendedPort(command.Argument, listener)
+	}
+	switch {
+	case at.Port() == 0:
+		return nil
+	case at.Addr() == listener:
+		return []netip.AddrPort{at}
+	}
+	return []netip.AddrPort{at, netip.AddrPortFrom(listener, at.Port())}
+}
+
+// body returns what a message says, if it is a B.
+func body[B Body](m *Message) (b B, ok bool) {
+	if m != nil {
+		b, ok = m.Body.(B)
+	}
+	return b, ok
+}
+
+// hostPort finds h1,h2,h3,h4,p1,p2 in s; servers differ in what is around it.
+func hostPort(s string) netip.AddrPort {
+	i := strings.IndexFunc(s, func(r rune) bool { return '0' <= r && r <= '9' })
+	if i < 0 {
+		return netip.AddrPort{}
+	}
+	s = s[i:]
+	if j := strings.IndexFunc(s, func(r rune) bool { return r != ',' && (r < '0' || r > '9') }); j >= 0 {
+		s = s[:j]
+	}
+	parts := strings.Split(s, ",")
+	if len(parts) != 6 {
+		return netip.AddrPort{}
+	}
+	var n [6]byte
+	for i, p := range parts {
+		v, err := strconv.ParseUint(p, 10, 8)
+		if err != nil {
+			return netip.AddrPort{}
+		}
+		n[i] = byte(v)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(n[:4])), uint16(n[4])<<8|uint16(n[5]))
+}
+
+// extendedPort finds <d>net<d>address<d>port<d> in s (RFC 2428, sections 2 and
+// 3); an address that is left out is the listener's.
+func extendedPort(s string, listener netip.Addr) netip.AddrPort {
+	i := strings.IndexByte(s, '(') // in a reply
+	s = s[i+1:]
+	if s == "" {
+		return netip.AddrPort{}
+	}
+	parts := strings.Split(s, s[:1])
+	if len(parts) < 5 {
+		return netip.AddrPort{}
+	}
+	if parts[2] != "" {
+		a, err := netip.ParseAddr(parts[2])
+		if err != nil {
+			return netip.AddrPort{}
+		}
+		listener = a.WithZone("")
+	}
+	port, err := strconv.ParseUint(parts[3], 10, 16)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(listener, uint16(port))
+}
