@@ -36,6 +36,7 @@ func captureCommand(std stdio) *cli.Command {
 			&cli.BoolFlag{Name: "promiscuous", Usage: "listen to what is for others too"},
 			&cli.BoolFlag{Name: "json", Usage: "without -w: print JSON Lines"},
 			&cli.BoolFlag{Name: "redact", Usage: "without -w: hide passwords, cookies and tokens"},
+			memoryFlag(),
 		},
 		Action: func(c *cli.Context) error { return std.capture(c.Context, c) },
 	}
@@ -55,6 +56,10 @@ func (std stdio) capture(ctx context.Context, c *cli.Context) error {
 		return usagef("netlab capture: -s wants a number of bytes")
 	case c.IsSet("write") && c.Bool("json"):
 		return usagef("netlab capture: with -w packets are written, and --json has nothing to print; decode the file with --json")
+	}
+	room, err := memory(c)
+	if err != nil {
+		return err
 	}
 	if c.IsSet("duration") {
 		if c.Duration("duration") <= 0 {
@@ -77,7 +82,7 @@ func (std stdio) capture(ctx context.Context, c *cli.Context) error {
 	if c.IsSet("write") {
 		return std.record(c.String("write"), src, h, opts)
 	}
-	return std.watch(c, src, h)
+	return std.watch(c, src, h, room)
 }
 
 // stopping is a live Source that ends when ctx does, with what was seen up to
@@ -131,8 +136,9 @@ func (std stdio) record(name string, src capture.Source, h live.Handle, opts liv
 	return err
 }
 
-// watch decodes the packets of src and prints what happens.
-func (std stdio) watch(c *cli.Context, src capture.Source, h live.Handle) error {
+// watch decodes the packets of src in room bytes of memory, and prints what
+// happens.
+func (std stdio) watch(c *cli.Context, src capture.Source, h live.Handle, room int64) error {
 	var hide printer.Hider
 	if c.Bool("redact") {
 		hide = redact.Finder{}
@@ -147,7 +153,7 @@ func (std stdio) watch(c *cli.Context, src capture.Source, h live.Handle) error 
 		p.Hide = hide
 		sink = p
 	}
-	sum, err := decode.Run(src, sink, decode.Options{})
+	sum, err := decode.Run(src, sink, decode.Options{Memory: room})
 	std.summary(sum.Packets, h, fmt.Sprintf("\n%s", strings.TrimRight(printer.Account(sum), "\n")))
 	return err
 }

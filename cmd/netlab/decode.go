@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"netlab/capture"
 	"netlab/decode"
 	"netlab/decode/printer"
 	"netlab/decode/redact"
@@ -16,25 +19,39 @@ func decodeCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:      "decode",
 		Usage:     "show what was said in a capture file",
-		ArgsUsage: "FILE",
-		Description: "Prints a table of conversations, then one of their exchanges.\n\n" +
+		ArgsUsage: "FILE...",
+		Description: "Prints a table of conversations, then one of their exchanges. Several files are read at once, in the\n" +
+			"order of time, and their packets numbered so.\n\n" +
 			"Example: netlab decode sample:http1-keepalive",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
 			&cli.BoolFlag{Name: "digest", Usage: "with --json: the SHA-256 of each direction's bytes"},
 			&cli.IntFlag{Name: "follow", Usage: "print what both sides of conversation `ID` said", DefaultText: "none"},
+			&cli.BoolFlag{Name: "bodies", Usage: "print what the messages carry too, without its encodings"},
+			&cli.BoolFlag{Name: "follow-file", Usage: "decode a FILE that is still being written, and print what happens until Ctrl-C"},
 			&cli.StringFlag{Name: "where", Usage: "only exchanges for which `EXPR` holds, as 'http.status >= 500 && latency > 250ms'"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
+			memoryFlag(),
 		},
 		Action: func(c *cli.Context) error { return std.decode(c.Context, c) },
 	}
 }
 
 func (std stdio) decode(ctx context.Context, c *cli.Context) error {
-	file, err := oneFile(c)
+	files, words, err := fileArgs(c)
+	switch {
+	case err != nil:
+		return err
+	case len(words) > 0:
+		return usagef("netlab decode: there is no file %q, and packets of a file are not filtered as netlab capture does; --where picks exchanges", words[0])
+	case c.Bool("follow-file") && (len(files) > 1 || !isPath(files[0])):
+		return usagef("netlab decode: --follow-file follows one file that has a name")
+	}
+	room, err := memory(c)
 	if err != nil {
 		return err
 	}
+	file, growing := strings.Join(files, " "), c.Bool("follow-file")
 	var hide printer.Hider
 	if c.Bool("redact") {
 		hide = redact.Finder{}
@@ -46,12 +63,20 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return usagef("netlab decode: --follow shows one conversation as it is, without --json and --where")
 	case c.IsSet("follow") && hide != nil:
 		return usagef("netlab decode: --follow shows all bytes, and --redact can't hide any of them")
+	case c.Bool("bodies") && (hide != nil || c.IsSet("follow")):
+		return usagef("netlab decode: --bodies shows whatever is in them, without --redact and --follow")
 	case c.IsSet("follow"):
 		follow = printer.NewFollow(std.out, std.style(), c.Int("follow"))
 		sink = follow
 	case c.Bool("json"):
 		p := printer.NewJSON(std.out)
-		p.File, p.Hide = file, hide
+		p.File, p.Hide, p.Live, p.Bodies = file, hide, growing, c.Bool("bodies")
+		sink = p
+	case c.Bool("bodies"):
+		sink = printer.NewBodies(std.out, std.style())
+	case growing:
+		p := printer.NewLive(std.out, std.style())
+		p.Hide = hide
 		sink = p
 	default:
 		p := printer.NewText(std.out, std.style())
@@ -65,22 +90,36 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		}
 		sink = where.NewSink(f, sink)
 	}
-	src, closer, err := std.openFile(file)
+	var src capture.Source
+	var closer io.Closer
+	if growing {
+		fmt.Fprintf(std.err, "netlab: following %s; Ctrl-C ends\n", file)
+		src, closer, err = followFile(ctx, file)
+	} else {
+		src, closer, err = std.openFiles(files)
+	}
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
-	sum, err := decode.Run(until(ctx, src), sink, decode.Options{Digest: c.Bool("digest")})
+	opts := decode.Options{Digest: c.Bool("digest"), Memory: room}
+	if c.Bool("bodies") {
+		opts.Keep = printer.KeepBodies
+	}
+	sum, err := decode.Run(until(ctx, src), sink, opts)
 	if err != nil {
 		return err
 	}
-	if sum.Truncated && (c.Bool("json") || follow != nil) {
+	if growing {
+		fmt.Fprintf(std.err, "netlab: %s", printer.Account(sum))
+	}
+	if sum.Truncated && (c.Bool("json") || follow != nil || growing) {
 		fmt.Fprintf(std.err, "netlab: %s\n", printer.Clean(sum.Damage))
 	}
 	if follow != nil && !follow.Found {
 		return hinted{fmt.Errorf("decode: %s has no conversation %d", file, c.Int("follow")), "netlab decode " + file}
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !growing {
 		return status(exitCanceled)
 	}
 	return nil

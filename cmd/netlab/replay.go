@@ -149,7 +149,7 @@ func (std stdio) plan(ctx context.Context, file string) (*plan.Plan, error) {
 	}
 	defer closer.Close()
 	r := plan.NewRecorder()
-	sum, err := decode.Run(until(ctx, src), r, decode.Options{Keep: plan.Keep})
+	sum, err := decode.Run(until(ctx, src), r, decode.Options{Keep: plan.Keep, Memory: plan.DefaultLimit})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"math"
+	"os"
+	"runtime/debug"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v2"
+
+	"netlab/decode"
+)
+
+// memoryFlag is for the commands that decode.
+func memoryFlag() cli.Flag {
+	return &cli.StringFlag{Name: "memory", Usage: "keep within about `SIZE` of memory, by giving up what has waited longest", Value: "256MiB"}
+}
+
+// memory returns what --memory says, and has the garbage collector keep to it
+// unless the environment tells it otherwise.
+func memory(c *cli.Context) (int64, error) {
+	n, err := humanize.ParseBytes(c.String("memory"))
+	if err != nil || n < decode.MinMemory || n > math.MaxInt64/2 {
+		return 0, usagef("netlab %s: --memory wants a size of %s or more, as 512MiB; %q is none", c.Command.Name, humanize.IBytes(decode.MinMemory), c.String("memory"))
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(n) / 10 * 9) // the rest is for what Go does not count
+	}
+	return int64(n), nil
+}
