@@ -113,6 +113,7 @@ type Decoder struct {
 	// awaited are the places at which a conversation is to come that carries
 	// content for another.
 	awaited map[netip.AddrPort]*talk
+	spare   []*proto.Dialogue
 	// endings are those that ended, to be looked at when they have been silent
 	// for quiet.
 	endings []ending
@@ -139,8 +140,8 @@ type ending struct {
 func New(sink Sink, opts Options) *Decoder {
 	room := opts.budget()
 	d := &Decoder{opts: opts, sink: sink, room: room, table: flow.NewTable[*talk](opts.Conversations), tcp: tcp.NewAssembler(opts.TCP)}
-	d.waiting.at = func(t *talk) *links { return &t.gaps }
-	d.hoards.at = func(t *talk) *links { return &t.hoarded }
+	d.waiting.at = func(t *talk) (*links, *bool) { return &t.gaps, &t.waits }
+	d.hoards.at = func(t *talk) (*links, *bool) { return &t.hoarded, &t.hoards }
 	d.awaited = make(map[netip.AddrPort]*talk)
 	d.packet.Checksums = !opts.NoChecksums
 	d.sum = Summary{
@@ -390,6 +391,7 @@ func (d *Decoder) datagram(g *packet.Datagram) {
 	t.stream(dir, k)
 	missing := g.Length - len(g.Payload)
 	t.said().Datagram(dir, k, missing)
+	t.rest()
 	if missing > 0 {
 		gap := flow.Gap{Offset: k.Offset + int64(len(g.Payload)), Length: int64(missing), Cut: true, Packet: g.Packet, Time: g.Time}
 		side.AddGap(gap, d.opts.TCP.Gaps)

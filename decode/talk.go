@@ -20,26 +20,57 @@ type talk struct {
 	over     bool            // nothing more is looked at
 	digests  *[2]hash.Hash
 
-	// held is what the dialogue was counted with.
-	held int
-	// awaited is where a conversation is to come that carries content for this
-	// one, child the latest that came.
+	// Of a dialogue that was put away because nothing was held in it.
+	spoken *proto.Protocol
+	count  int
+
+	ties          *ties // nil until there are some
+	held          int   // what the dialogue was counted with
+	gaps          links // in Decoder.waiting, when waits
+	hoarded       links // in Decoder.hoards, when hoards
+	waits, hoards bool
+}
+
+// ties are what belongs to a conversation: where one is to come that carries
+// content for it, and the latest that came.
+type ties struct {
 	awaited []netip.AddrPort
 	child   *flow.Conversation
-	gaps    links // in Decoder.waiting
-	hoarded links // in Decoder.hoards
 }
 
 // said returns the dialogue, to be told of something; nil when it is over.
 func (t *talk) said() *proto.Dialogue {
-	if t.dialogue == nil && !t.over {
-		opts := proto.Options{Keep: t.d.opts.Keep}
-		if t.conv.Parent != nil {
-			opts.Protocol = &proto.Raw // whatever its content looks like
-		}
+	if t.dialogue != nil || t.over {
+		return t.dialogue
+	}
+	d := t.d
+	opts := proto.Options{Keep: d.opts.Keep, Protocol: t.spoken}
+	if t.conv.Parent != nil {
+		opts.Protocol = &proto.Raw // whatever its content looks like
+	}
+	if n := len(d.spare); n > 0 {
+		t.dialogue, d.spare = d.spare[n-1], d.spare[:n-1]
+		t.dialogue.Renew(&t.conv, t, opts, t.count)
+	} else {
 		t.dialogue = proto.NewDialogue(&t.conv, t, opts)
 	}
 	return t.dialogue
+}
+
+// maxSpare bounds the dialogues that are kept for other conversations.
+const maxSpare = 64
+
+// rest puts the dialogue away if nothing is held in it.
+func (t *talk) rest() {
+	count, idle := t.dialogue.Idle()
+	if !idle {
+		return
+	}
+	t.spoken, t.count = t.dialogue.Protocol(), count
+	if len(t.d.spare) < maxSpare {
+		t.d.spare = append(t.d.spare, t.dialogue)
+	}
+	t.dialogue = nil
 }
 
 // hush ends the dialogue.
@@ -126,32 +157,33 @@ func (t *talk) Exchange(e *proto.Exchange) {
 // Anomaly hands an anomaly on.
 func (t *talk) Anomaly(a flow.Anomaly) { t.d.anomaly(a) }
 
-// links are a talk's place in a list.
-type links struct {
-	in         bool
-	prev, next *talk
-}
-
 // relate ties an exchange to the conversation that carried its content.
 func (t *talk) relate(e *proto.Exchange) {
 	if at := e.Protocol.Opens(e); at != nil {
 		t.expect(at)
 	}
-	if t.child != nil && e.Protocol.Uses(e) {
-		e.Data, t.child.Purpose = t.child, e.Request.Body.Summary()
-		t.child = nil
+	if t.ties != nil && t.ties.child != nil && e.Protocol.Uses(e) {
+		e.Data = t.ties.child
+		e.Data.Purpose = e.Request.Body.Summary()
+		t.ties.child = nil
 	}
 }
 
 // expect waits for a conversation at one of some addresses, in place of those
 // before.
 func (t *talk) expect(at []netip.AddrPort) {
-	for _, a := range t.awaited {
+	if t.ties == nil {
+		if at == nil {
+			return
+		}
+		t.ties = &ties{}
+	}
+	for _, a := range t.ties.awaited {
 		if t.d.awaited[a] == t {
 			delete(t.d.awaited, a)
 		}
 	}
-	t.awaited = at
+	t.ties.awaited = at
 	for _, a := range at {
 		t.d.awaited[a] = t
 	}
@@ -167,41 +199,49 @@ func (t *talk) adopt() {
 		return
 	}
 	parent.expect(nil)
-	parent.child = &t.conv
+	parent.ties.child = &t.conv
 	t.conv.Parent = &parent.conv
 	t.conv.Protocol = parent.conv.Protocol + "-data"
 }
 
-// list is a list of talks through links of their own, which at returns.
+// links are a talk's place in a list.
+type links struct{ prev, next *talk }
+
+// list is a list of talks through links of their own, which at returns, with
+// whether they are in it.
 type list struct {
 	head, tail *talk
-	at         func(*talk) *links
+	at         func(*talk) (*links, *bool)
 }
 
 // set has t in the list, at its end, or not.
 func (l *list) set(t *talk, in bool) {
-	k := l.at(t)
-	switch {
-	case k.in == in:
-	case in:
-		*k = links{in: true, prev: l.tail}
+	k, is := l.at(t)
+	if *is == in {
+		return
+	}
+	if *is = in; in {
+		*k = links{prev: l.tail}
 		if l.tail == nil {
 			l.head = t
 		} else {
-			l.at(l.tail).next = t
+			last, _ := l.at(l.tail)
+			last.next = t
 		}
 		l.tail = t
-	default:
-		if k.prev == nil {
-			l.head = k.next
-		} else {
-			l.at(k.prev).next = k.next
-		}
-		if k.next == nil {
-			l.tail = k.prev
-		} else {
-			l.at(k.next).prev = k.prev
-		}
-		*k = links{}
+		return
 	}
+	if k.prev == nil {
+		l.head = k.next
+	} else {
+		before, _ := l.at(k.prev)
+		before.next = k.next
+	}
+	if k.next == nil {
+		l.tail = k.prev
+	} else {
+		behind, _ := l.at(k.next)
+		behind.prev = k.prev
+	}
+	*k = links{}
 }

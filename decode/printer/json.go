@@ -189,7 +189,14 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 		request = "request"
 	}
 	j.side(request, e.Request)
-	j.side("response", e.Response)
+	response := e.Response
+	if response != nil {
+		if h, ok := response.Body.(*proto.HTTPMessage); ok && h.IsSimple() {
+			j.side("simple_response", response) // it has no status
+			response = nil
+		}
+	}
+	j.side("response", response)
 	return j.end()
 }
 

@@ -120,6 +120,33 @@ func NewDialogue(conv *flow.Conversation, out Receiver, opts Options) *Dialogue 
 	return g
 }
 
+// Renew makes g the Dialogue of another conversation, which is to count its
+// exchanges from count on.
+func (g *Dialogue) Renew(conv *flow.Conversation, out Receiver, opts Options, count int) {
+	*g = Dialogue{conv: conv, out: out, opts: opts, count: count, sides: [2]side{
+		{marks: g.sides[0].marks[:0], buf: g.sides[0].buf[:0]},
+		{marks: g.sides[1].marks[:0], buf: g.sides[1].buf[:0]},
+	}}
+	if opts.Protocol != nil {
+		g.speak(opts.Protocol)
+	}
+}
+
+// Idle reports whether g holds nothing: one that is new, of the same protocol, is
+// as good for what comes next. It returns how many exchanges there were.
+func (g *Dialogue) Idle() (count int, idle bool) {
+	p := g.protocol
+	if g.conv.Transport != flow.UDP || p == nil || !p.AnyStart && p != &Raw || len(g.waiting)+len(g.early) > 0 {
+		return 0, false
+	}
+	for i := range g.sides {
+		if len(g.sides[i].buf) > 0 || len(g.sides[i].raw) > 0 {
+			return 0, false
+		}
+	}
+	return g.count, true
+}
+
 // Conversation returns who talks.
 func (g *Dialogue) Conversation() *flow.Conversation { return g.conv }
 

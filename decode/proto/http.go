@@ -50,6 +50,13 @@ type Field struct{ Name, Value string }
 // IsRequest tells requests from responses.
 func (h *HTTPMessage) IsRequest() bool { return h.Status == 0 }
 
+// simpleVersion is that of a response without a head.
+const simpleVersion = "HTTP/0.9"
+
+// IsSimple reports whether the message is a Simple-Response, which is only a body
+// (RFC 1945, section 6).
+func (h *HTTPMessage) IsSimple() bool { return h.Version == simpleVersion }
+
 // Held returns how much memory the message has need of. The fields are parts of
 // the head.
 func (h *HTTPMessage) Held() int {
@@ -125,13 +132,15 @@ func (h *HTTPMessage) AppendJSON(dst []byte) []byte {
 		} else {
 			dst = append(dst, "null"...)
 		}
-	} else {
+		dst = append(dst, ',')
+	} else if !h.IsSimple() {
 		dst = append(dst, `"status":`...)
 		dst = strconv.AppendInt(dst, int64(h.Status), 10)
 		dst = append(dst, `,"reason":`...)
 		dst = AppendString(dst, h.Reason)
+		dst = append(dst, ',')
 	}
-	dst = append(dst, `,"version":`...)
+	dst = append(dst, `"version":`...)
 	dst = AppendString(dst, h.Version)
 	dst = append(dst, `,"headers":`...)
 	dst = appendFields(dst, h.Fields)
@@ -252,6 +261,9 @@ func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Messag
 	if verdict == NeedMore {
 		return 0, nil
 	}
+	if d == flow.ServerToClient {
+		p.simple = simpleNone // it speaks HTTP/1
+	}
 	n := endOfHead(data, s.scanned)
 	why := ""
 	switch {
@@ -307,7 +319,7 @@ func (p *httpParser) simpleAnswer(data []byte, end bool) (int, *Message) {
 		return 0, nil
 	}
 	s := &p.sides[d]
-	s.msg, s.kind, s.body = &HTTPMessage{Version: "HTTP/0.9", Status: 200}, Response, httpBody{framing: framedClose}
+	s.msg, s.kind, s.body = &HTTPMessage{Version: simpleVersion, Status: 200}, Response, httpBody{framing: framedClose}
 	return p.body(d, data, end)
 }
 

@@ -424,6 +424,8 @@ func (c *Conn) drain(a *Assembler, d flow.Direction) {
 		h.waitPackets = 0
 		if h.waiting() {
 			h.waitSince = h.pending[0].time
+		} else { // what was sent and does not wait was cut off
+			c.skip(a, d, h.high, true, p.packet, p.time)
 		}
 	}
 }

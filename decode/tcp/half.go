@@ -115,15 +115,25 @@ func (h *half) store(a *Assembler, c *Conn, d flow.Direction, off int64, s *pack
 		i++
 	}
 	if missing := int64(s.Length - len(s.Payload)); missing > 0 {
-		if i == 0 || h.pending[i-1].end() != off {
-			// All of it was cut off: an empty piece marks the place.
-			h.pending = slices.Insert(h.pending, i, piece{off: off, time: s.Time, packet: s.Packet})
-			a.waiting += pieceCost
-			i++
-		}
-		h.pending[i-1].cut = max(h.pending[i-1].cut, missing)
+		h.cutOff(a, i, off, missing, s)
 	}
 	return fresh
+}
+
+// cutOff notes that the snapshot length cut missing bytes off at off, which is in
+// or before the i-th piece, or behind the one before that.
+func (h *half) cutOff(a *Assembler, i int, off, missing int64, s *packet.Segment) {
+	if i < len(h.pending) && h.pending[i].off <= off {
+		i++
+	}
+	if i > 0 && h.pending[i-1].end() >= off {
+		p := &h.pending[i-1] // has perhaps some of them, from another segment
+		p.cut = max(p.cut, off+missing-p.end())
+		return
+	}
+	// An empty piece marks the place.
+	h.pending = slices.Insert(h.pending, i, piece{off: off, cut: missing, time: s.Time, packet: s.Packet})
+	a.waiting += pieceCost
 }
 
 // take removes the first pending piece.

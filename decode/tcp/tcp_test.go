@@ -259,6 +259,28 @@ func TestCutSegmentsAreGaps(t *testing.T) {
 	}
 }
 
+// TestCutOver cuts segments off where bytes of other segments wait already.
+func TestCutOver(t *testing.T) {
+	s := newStage([2]uint32{1, 1}, Limits{})
+	s.open()
+	cut := func(off int64, data string, length int) {
+		g := s.segment(c2s, packet.ACK, off, data, 0)
+		g.Length = length
+		s.a.Segment(&s.c, c2s, g)
+	}
+	cut(10, "0123456789", 10)
+	cut(10, "012", 15) // has five more than what waits
+	cut(14, "", 3)     // inside of it
+	cut(30, "", 5)
+	cut(30, "", 9)
+	cut(32, "xy", 2) // inside of what was cut off
+	s.a.Settle(&s.c)
+	want := `> 0 gap 10; > 10 "0123456789"; > 20 gap 5 cut; > 25 gap 5; > 30 gap 2 cut; > 32 "xy"; > 34 gap 5 cut; > end; < end`
+	if got := strings.Join(s.lines, "; "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestRestarts(t *testing.T) {
 	const ack = packet.ACK
 	type seg struct {
@@ -387,32 +409,40 @@ func TestLongStream(t *testing.T) {
 }
 
 // FuzzHalf sends slices of a known stream in any order, twice, overlapping, with
-// other values, and compares with a model: an array of what arrived first.
+// other values, cut off, and compares with a model: an array of what arrived first.
 func FuzzHalf(f *testing.F) {
 	f.Add(uint32(1000), true, []byte{0, 5, 5, 5})
 	f.Add(uint32(0xfffffff0), true, []byte{5, 200, 0, 5, 3, 9})
 	f.Add(uint32(0xffffffff), false, []byte{9, 4, 2, 7, 0x80, 3})
 	f.Add(uint32(0), false, []byte{1, 1, 0, 1})
+	f.Add(uint32(7), false, []byte{0, 63, 5, 0x40 | 20, 90, 0x40 | 30, 100, 9})
 	f.Fuzz(func(t *testing.T, isn uint32, syn bool, script []byte) {
 		const size = 300
 		var model [size]int // value+1 of what arrived first, 0 for nothing
 		s := newStage([2]uint32{isn, 5}, Limits{HoldPackets: 1 << 20, HoldBytes: 1 << 20, HoldTime: time.Hour})
-		lowest := size
+		lowest, end := size, 0
 		if syn {
 			s.send(c2s, packet.SYN, 0, "", 0)
 			lowest = 0
 		}
 		for i := 0; i+1 < len(script); i += 2 {
 			off, n := int(script[i]), int(script[i+1])%64+1
+			n = min(n, size-off)
 			data := make([]byte, 0, n)
-			for p := off; p < min(off+n, size); p++ {
+			for p := off; p < off+n; p++ {
 				data = append(data, byte(p*7)^script[i+1]>>7) // the top bit makes another value
 			}
-			s.send(c2s, packet.ACK, int64(off), string(data), 0)
+			// The next bit cuts half of it off; not where nothing waits for the rest.
+			if !syn && script[i+1]&0x40 != 0 {
+				data = data[:n/2]
+			}
+			g := s.segment(c2s, packet.ACK, int64(off), string(data), 0)
+			g.Length = n
+			s.a.Segment(&s.c, c2s, g)
 			if len(data) == 1 && syn && s.conv.Sides[c2s].Bytes > 0 && s.c.halfs[c2s].next == int64(off+1) && model[off] != 0 {
 				continue // a keep-alive probe
 			}
-			lowest = min(lowest, off)
+			lowest, end = min(lowest, off), max(end, off+n)
 			for p, v := range data {
 				if model[off+p] == 0 {
 					model[off+p] = int(v) + 1
@@ -422,10 +452,6 @@ func FuzzHalf(f *testing.F) {
 		s.a.Settle(&s.c)
 		var want []byte
 		var gaps []flow.Gap
-		end := size
-		for end > lowest && model[end-1] == 0 {
-			end--
-		}
 		for p := lowest; p < end; p++ {
 			if model[p] != 0 {
 				want = append(want, byte(model[p]-1))
@@ -440,9 +466,13 @@ func FuzzHalf(f *testing.F) {
 		if !bytes.Equal(s.streams[c2s], want) {
 			t.Errorf("got  %x\nwant %x", s.streams[c2s], want)
 		}
-		got := s.gaps[c2s]
-		for i := range got {
-			got[i].Packet, got[i].Time = 0, time.Time{}
+		var got []flow.Gap // joined: what was lost and what was cut off
+		for _, g := range s.gaps[c2s] {
+			if n := len(got); n > 0 && got[n-1].Offset+got[n-1].Length == g.Offset {
+				got[n-1].Length += g.Length
+			} else {
+				got = append(got, flow.Gap{Offset: g.Offset, Length: g.Length})
+			}
 		}
 		if diff := cmp.Diff(gaps, got); diff != "" {
 			t.Error(diff)
