@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -44,18 +45,19 @@ const DefaultMemory = 256 << 20
 const MinMemory = 32 << 20
 
 // conversationCost is about what a conversation takes that is followed, without
-// what is said in it.
-const conversationCost = 1 << 10
+// what is said in it: itself, its entry, and its place in the table.
+const conversationCost = 736
 
 // budget shares the memory out. A quarter is left to the garbage collector, and
-// to whoever reads the packets.
-func (o *Options) budget() (dialogues int64) {
+// to whoever reads the packets. It returns what conversations may take, of which
+// a third may be what is said in them.
+func (o *Options) budget() int64 {
 	if o.Memory <= 0 {
 		o.Memory = DefaultMemory
 	}
 	m := max(o.Memory, MinMemory)
 	if o.Conversations <= 0 {
-		o.Conversations = int(m * 3 / 8 / conversationCost)
+		o.Conversations = math.MaxInt
 	}
 	if o.TCP.TotalBytes <= 0 {
 		o.TCP.TotalBytes = m / 8
@@ -66,7 +68,7 @@ func (o *Options) budget() (dialogues int64) {
 	if o.TCP.Gaps == nil {
 		o.TCP.Gaps = &flow.Room{Limit: int(m / 32 / flow.GapCost)}
 	}
-	return m * 3 / 16
+	return m * 9 / 16
 }
 
 // Summary accounts for everything the pipeline was given.
@@ -358,7 +360,7 @@ func (d *Decoder) weigh(t *talk) {
 
 // makeRoom has the oldest dialogues let go of what they hold.
 func (d *Decoder) makeRoom(now time.Time, packet int64) {
-	for d.held > d.room && d.hoards.head != nil {
+	for d.held > d.room/3 && d.hoards.head != nil {
 		t := d.hoards.head
 		t.dialogue.Abandon(now, packet, "the memory is needed for others")
 		t.dialogue = nil
@@ -404,7 +406,7 @@ func (d *Decoder) datagram(g *packet.Datagram) {
 // begin makes a conversation of which the first packet, of direction dir, has
 // the flow f.
 func (d *Decoder) begin(f *flow.Flow, dir flow.Direction, guessed bool, now time.Time, packet int64) *flow.Entry[*talk] {
-	if d.table.Full() {
+	for d.full() {
 		old := d.table.Oldest().Value
 		if !old.over { // else only stragglers could still come
 			old.Anomaly(flow.Anomaly{Kind: flow.TableLimit, Detail: "its place was needed for another", Conversation: &old.conv, Packet: packet, Time: now})
@@ -430,6 +432,12 @@ func (d *Decoder) begin(f *flow.Flow, dir flow.Direction, guessed bool, now time
 		d.fail(d.starter.Start(&t.conv))
 	}
 	return t.entry
+}
+
+// full reports whether a conversation must go before another is begun.
+func (d *Decoder) full() bool {
+	n := d.table.Len()
+	return d.table.Full() || n > 0 && int64(n)*conversationCost+d.held > d.room
 }
 
 // ended notes that a conversation was closed or broken off.
@@ -477,7 +485,7 @@ func (d *Decoder) finish(t *talk) {
 	}
 	if t.digests != nil {
 		for i, h := range t.digests {
-			t.conv.Sides[i].Digest = h.Sum(nil)
+			t.conv.Sides[i].Digest = (*[sha256.Size]byte)(h.Sum(nil))
 		}
 	}
 	if d.finisher != nil {

@@ -74,7 +74,7 @@ type Side struct {
 	// Syn, Fin and Rst say whether this direction sent such a packet.
 	Syn, Fin, Rst bool
 	// Digest is the SHA-256 over Bytes, when it was asked for.
-	Digest []byte
+	Digest *[32]byte
 }
 
 // MaxGaps bounds Side.Gaps: enough to read, and 28 KiB a direction at most.

@@ -24,6 +24,7 @@ type Table[V any] struct {
 	// Limit bounds the conversations held at a time.
 	Limit   int
 	entries map[Flow]*Entry[V]
+	epoch   time.Time // the first time it was told
 	queues  [queueCount]queue[V]
 }
 
@@ -36,7 +37,7 @@ type Entry[V any] struct {
 	key        Flow // canonical
 	clientIsTo bool // the client is the destination of key
 	queue      queueKind
-	queued     time.Time // when it entered the queue
+	queued     time.Duration // when it entered the queue, since Table.epoch
 	prev, next *Entry[V]
 }
 
@@ -124,7 +125,7 @@ func (t *Table[V]) Expired(now time.Time) *Entry[V] {
 	for k := range t.queues {
 		for {
 			e := t.queues[k].head
-			if e == nil || now.Sub(e.queued) < timeouts[k] {
+			if e == nil || t.since(now)-e.queued < timeouts[k] {
 				break
 			}
 			if e.Due(now) {
@@ -147,7 +148,7 @@ func (t *Table[V]) Oldest() *Entry[V] {
 		oldest = e
 	} else {
 		for k := range t.queues {
-			if e := t.queues[k].head; e != nil && (oldest == nil || e.queued.Before(oldest.queued)) {
+			if e := t.queues[k].head; e != nil && (oldest == nil || e.queued < oldest.queued) {
 				oldest = e
 			}
 		}
@@ -158,9 +159,19 @@ func (t *Table[V]) Oldest() *Entry[V] {
 	return oldest
 }
 
+// since returns the time since the epoch, which it sets when it has none. Times
+// that are some 70 years from it, which only lies are, are as good as that.
+func (t *Table[V]) since(now time.Time) time.Duration {
+	const most = 1 << 61
+	if t.epoch.IsZero() {
+		t.epoch = now
+	}
+	return min(max(now.Sub(t.epoch), -most), most)
+}
+
 func (t *Table[V]) push(e *Entry[V], now time.Time) {
 	q := &t.queues[e.queue]
-	e.queued, e.prev, e.next = now, q.tail, nil
+	e.queued, e.prev, e.next = t.since(now), q.tail, nil
 	if q.tail == nil {
 		q.head = e
 	} else {

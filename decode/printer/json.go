@@ -118,7 +118,7 @@ func (j *JSON) Finish(c *flow.Conversation) error {
 		if s.Digest != nil {
 			j.name("sha256")
 			j.buf = append(j.buf, '"')
-			j.buf = hex.AppendEncode(j.buf, s.Digest)
+			j.buf = hex.AppendEncode(j.buf, s.Digest[:])
 			j.buf = append(j.buf, '"')
 		}
 		j.name("gaps")

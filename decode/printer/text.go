@@ -16,8 +16,8 @@ import (
 )
 
 // PageRows bounds the conversations, and the exchanges, that a Text gathers
-// before it prints its tables and begins anew: some 40 MB of rows.
-const PageRows = 50_000
+// before it prints its tables and begins anew: some 8 MB of rows.
+const PageRows = 10_000
 
 // Text prints a table of conversations and one of their exchanges, and the sums.
 type Text struct {
