@@ -240,18 +240,20 @@ func TestReassembly(t *testing.T) {
 	}
 }
 
+// cut sends a segment of the client of which data is what was captured.
+func (s *stage) cut(off int64, data string, length int) {
+	g := s.segment(c2s, packet.ACK, off, data, 0)
+	g.Length = length
+	s.a.Segment(&s.c, c2s, g)
+}
+
 func TestCutSegmentsAreGaps(t *testing.T) {
 	s := newStage([2]uint32{1, 1}, Limits{})
 	s.open()
-	cut := func(off int64, data string, length int) {
-		g := s.segment(c2s, packet.ACK, off, data, 0)
-		g.Length = length
-		s.a.Segment(&s.c, c2s, g)
-	}
-	cut(0, "head", 10)
-	cut(10, "", 10)
-	cut(30, "late", 10) // 20 to 30 is lost
-	cut(40, "", 5)
+	s.cut(0, "head", 10)
+	s.cut(10, "", 10)
+	s.cut(30, "late", 10) // 20 to 30 is lost
+	s.cut(40, "", 5)
 	s.a.Settle(&s.c)
 	want := `> 0 "head"; > 4 gap 6 cut; > 10 gap 10 cut; > 20 gap 10; > 30 "late"; > 34 gap 6 cut; > 40 gap 5 cut; > end; < end`
 	if got := strings.Join(s.lines, "; "); got != want {
@@ -263,17 +265,12 @@ func TestCutSegmentsAreGaps(t *testing.T) {
 func TestCutOver(t *testing.T) {
 	s := newStage([2]uint32{1, 1}, Limits{})
 	s.open()
-	cut := func(off int64, data string, length int) {
-		g := s.segment(c2s, packet.ACK, off, data, 0)
-		g.Length = length
-		s.a.Segment(&s.c, c2s, g)
-	}
-	cut(10, "0123456789", 10)
-	cut(10, "012", 15) // has five more than what waits
-	cut(14, "", 3)     // inside of it
-	cut(30, "", 5)
-	cut(30, "", 9)
-	cut(32, "xy", 2) // inside of what was cut off
+	s.cut(10, "0123456789", 10)
+	s.cut(10, "012", 15) // has five more than what waits
+	s.cut(14, "", 3)     // inside of it
+	s.cut(30, "", 5)
+	s.cut(30, "", 9)
+	s.cut(32, "xy", 2) // inside of what was cut off
 	s.a.Settle(&s.c)
 	want := `> 0 gap 10; > 10 "0123456789"; > 20 gap 5 cut; > 25 gap 5; > 30 gap 2 cut; > 32 "xy"; > 34 gap 5 cut; > end; < end`
 	if got := strings.Join(s.lines, "; "); got != want {
@@ -436,9 +433,7 @@ func FuzzHalf(f *testing.F) {
 			if !syn && script[i+1]&0x40 != 0 {
 				data = data[:n/2]
 			}
-			g := s.segment(c2s, packet.ACK, int64(off), string(data), 0)
-			g.Length = n
-			s.a.Segment(&s.c, c2s, g)
+			s.cut(int64(off), string(data), n)
 			if len(data) == 1 && syn && s.conv.Sides[c2s].Bytes > 0 && s.c.halfs[c2s].next == int64(off+1) && model[off] != 0 {
 				continue // a keep-alive probe
 			}
