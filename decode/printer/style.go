@@ -1,9 +1,10 @@
 package printer
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -122,9 +123,9 @@ func (t *table) add(paints []paint, cells ...string) {
 	t.rows = append(t.rows, row{cells, paints})
 }
 
-// String renders the table. When it is too wide, the widest columns are cut, to
+// write renders the table. When it is too wide, the widest columns are cut, to
 // one width and not below least.
-func (t *table) String() string {
+func (t *table) write(w *bufio.Writer) {
 	width := make([]int, len(t.head))
 	for i, h := range t.head {
 		width[i] = utf8.RuneCountInString(h)
@@ -147,33 +148,40 @@ func (t *table) String() string {
 			width[i] = min(w, limit)
 		}
 	}
-	var b strings.Builder
+	var out []byte // a line
 	line := func(cells []string, paints []paint, all paint) {
-		var out strings.Builder
+		out = out[:0]
 		for i, c := range cells {
 			c = fit(c, width[i])
-			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
+			pad := width[i] - utf8.RuneCountInString(c)
 			p := all
 			if i < len(paints) && paints[i] != "" {
 				p = paints[i]
 			}
-			painted := t.style.paint(p, c)
-			if i < len(t.right) && t.right[i] {
-				painted = pad + painted
-			} else if i < len(cells)-1 {
-				painted += pad
-			}
 			if i > 0 {
-				out.WriteString(strings.Repeat(" ", gap))
+				out = spaces(out, gap)
 			}
-			out.WriteString(painted)
+			right := i < len(t.right) && t.right[i]
+			if right {
+				out = spaces(out, pad)
+			}
+			out = append(out, t.style.paint(p, c)...)
+			if !right && i < len(cells)-1 {
+				out = spaces(out, pad)
+			}
 		}
-		b.WriteString(strings.TrimRight(out.String(), " "))
-		b.WriteByte('\n')
+		w.Write(bytes.TrimRight(out, " "))
+		w.WriteByte('\n')
 	}
 	line(t.head, nil, bold)
 	for _, r := range t.rows {
 		line(r.cells, r.paints, "")
 	}
-	return b.String()
+}
+
+func spaces(dst []byte, n int) []byte {
+	for range n {
+		dst = append(dst, ' ')
+	}
+	return dst
 }

@@ -1,6 +1,7 @@
 package printer
 
 import (
+	"bufio"
 	"fmt"
 	"math"
 	"math/rand"
@@ -169,7 +170,7 @@ func TestTable(t *testing.T) {
 `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if d := cmp.Diff(c.want, "\n"+menu(c.style).String()); d != "" {
+			if d := cmp.Diff(c.want, "\n"+rendered(menu(c.style))); d != "" {
 				t.Errorf("-want +got\n%s", d)
 			}
 		})
@@ -181,7 +182,7 @@ func TestTableColor(t *testing.T) {
 	m.add([]paint{dim, red}, "1", "x")
 	m.add([]paint{"", yellow}, "22", "")
 	want := " \x1b[1mA\x1b[0m  \x1b[1mB\x1b[0m\n \x1b[2m1\x1b[0m  \x1b[31mx\x1b[0m\n22\n"
-	if got := m.String(); got != want {
+	if got := rendered(m); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -208,13 +209,13 @@ func TestTableRandom(t *testing.T) {
 			}
 			m.add([]paint{red, "", dim}, cells...)
 		}
-		whole := m.String()
+		whole := rendered(m)
 		full := 0
 		for line := range strings.Lines(whole) {
 			full = max(full, utf8.RuneCountInString(line)-1)
 		}
 		m.style.Width = 1 + r.Intn(120)
-		cut := m.String()
+		cut := rendered(m)
 		for line := range strings.Lines(cut) {
 			if n := utf8.RuneCountInString(line) - 1; n > max(m.style.Width, 14*columns-2) {
 				t.Fatalf("table %d: %d columns in %d:\n%s", i, n, m.style.Width, cut)
@@ -228,7 +229,7 @@ func TestTableRandom(t *testing.T) {
 			t.Fatalf("table %d, %d wide, was cut to %d:\n%s", i, full, m.style.Width, cut)
 		}
 		m.style.Color = true
-		painted := m.String()
+		painted := rendered(m)
 		if got := sgr.ReplaceAllString(painted, ""); got != cut || len(painted) == len(cut) {
 			t.Fatalf("table %d: in colour\n%s\nwithout\n%s", i, got, cut)
 		}
@@ -257,4 +258,12 @@ func TestRemark(t *testing.T) {
 			}
 		})
 	}
+}
+
+func rendered(t *table) string {
+	var b strings.Builder
+	w := bufio.NewWriter(&b)
+	t.write(w)
+	w.Flush()
+	return b.String()
 }

@@ -1,6 +1,7 @@
 package printer
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
 	"io"
@@ -183,14 +184,17 @@ func (t *Text) page() error {
 	for _, r := range t.rows {
 		rows.add([]paint{dim, dim, r.paint, r.paint}, strconv.Itoa(r.conversation), t.clock(r.at), r.request, r.response, r.latency)
 	}
-	out := convs.String() + "\n"
+	w := bufio.NewWriter(t.w)
+	convs.write(w)
+	w.WriteByte('\n')
 	if len(rows.rows) > 0 {
-		out += rows.String() + "\n"
+		rows.write(w)
+		w.WriteByte('\n')
 	}
 	clear(t.convs)
+	clear(t.rows)
 	t.rows = t.rows[:0]
-	_, err := io.WriteString(t.w, out)
-	return err
+	return w.Flush()
 }
 
 // clock writes a time as seconds since the first conversation began.
