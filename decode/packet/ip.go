@@ -27,7 +27,6 @@ var protocols = map[byte]string{
 	protoICMP:   "icmp",
 	2:           "igmp",
 	50:          "esp",
-	protoAH:     "ah",
 	protoICMPv6: "icmpv6",
 	88:          "eigrp",
 	89:          "ospf",
@@ -167,6 +166,18 @@ func (d *Decoder) transport(proto byte, b []byte, length int) Kind {
 		return d.ip(b, length)
 	case protoGRE:
 		return d.gre(b, length)
+	case protoAH: // in IPv4; RFC 4302, section 2.2
+		if len(b) < 8 {
+			return d.short(shortIPv4, length, 8)
+		}
+		n := int(b[1])*4 + 8
+		if n > length {
+			return d.undecoded(badIPv4, 0)
+		}
+		if n > len(b) {
+			return d.short(shortIPv4, length, n)
+		}
+		return d.nest(func() Kind { return d.transport(b[0], b[n:], length-n) })
 	case protoMPLS:
 		return d.mpls(b, length)
 	case protoEtherIP: // RFC 3378: its version, then the frame

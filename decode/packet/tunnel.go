@@ -312,11 +312,24 @@ func teredo(b []byte, length int, port bool) int {
 		return -1
 	}
 	p := b[n:]
-	if p[0]>>4 != 6 || 40+int(be.Uint16(p[4:])) != length-n {
+	end := 40 + int(be.Uint16(p[4:]))
+	if p[0]>>4 != 6 || end > length-n || end < length-n && (len(b) < length || !areTrailers(p[end:])) {
 		return -1
 	}
 	if port || be.Uint32(p[8:]) == prefix || be.Uint32(p[24:]) == prefix {
 		return n
 	}
 	return -1
+}
+
+// areTrailers reports whether b is trailers of Teredo: types below 7, each with
+// the length of what follows (RFC 6081, section 4).
+func areTrailers(b []byte) bool {
+	for len(b) > 0 {
+		if len(b) < 2 || b[0] == 0 || b[0] > 6 || int(b[1]) > len(b)-2 {
+			return false
+		}
+		b = b[2+int(b[1]):]
+	}
+	return true
 }

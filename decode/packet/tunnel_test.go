@@ -155,6 +155,8 @@ func tunnelled() map[string]layout {
 		add("teredo"+name+"_any_port", 17, ports(1000, 40000, before+teredo), `tcp [2001:0:c000:201:ffff::1]:1000 > [fd00::2]:80 "hello"`)
 		add("teredo"+name+"_any_port_back", 17, ports(1000, 40000, before+back), `tcp [fd00::1]:1000 > [2001:0:c000:201:ffff::1]:80 "hello"`)
 	}
+	add("teredo_trailers", 17, ports(1000, 3544, ip6(25, 6)+tcp20+hello+"01 04 01020304 03 00"), tcp6)
+	add("teredo_trailers_any_port", 17, ports(1000, 40000, teredo+"01 04 01020304"), `tcp [2001:0:c000:201:ffff::1]:1000 > [fd00::2]:80 "hello"`)
 	add("teredo_bubble", 17, ports(1000, 3544, ip6(0, 59)), "other: no next header")
 	return rows
 }
@@ -262,6 +264,9 @@ func TestNoTunnel(t *testing.T) {
 		"teredo_short":                {3544, first(39, ip6(25, 6))},
 		"teredo_of_ipv4":              {3544, ip},
 		"teredo_length_above":         {3544, ip6(26, 6) + tcp20 + hello},
+		"teredo_trailer_lies":         {3544, ip6(25, 6) + tcp20 + hello + "0105 01020304"},
+		"teredo_trailer_unknown":      {3544, ip6(25, 6) + tcp20 + hello + "0704 01020304"},
+		"teredo_trailer_short":        {3544, ip6(25, 6) + tcp20 + hello + "01"},
 		"teredo_length_below":         {3544, ip6(24, 6) + tcp20 + hello},
 		"teredo_authentication_lies":  {3544, "0001 ffff" + strings.Repeat("00", 9) + ip6(25, 6) + tcp20 + hello},
 		"teredo_authentication_short": {3544, "0001 0000 0000000000000000"},
