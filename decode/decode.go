@@ -437,7 +437,7 @@ func (d *Decoder) begin(f *flow.Flow, dir flow.Direction, guessed bool, now time
 // full reports whether a conversation must go before another is begun.
 func (d *Decoder) full() bool {
 	n := d.table.Len()
-	return d.table.Full() || n > 0 && int64(n)*conversationCost+d.held > d.room
+	return d.table.Full() || n > 0 && int64(n)*conversationCost+d.tcp.Held()+d.held > d.room
 }
 
 // ended notes that a conversation was closed or broken off.

@@ -94,12 +94,21 @@ type Assembler struct {
 	recent  int64 // bytes allocated for recent of all connections
 	spare   [recentSizes][][]byte
 	halfs   []*[2]half // of connections that were settled, for the next
+	live    int64      // connections that are not settled
 }
 
 // NewAssembler returns an Assembler.
 func NewAssembler(limits Limits) *Assembler {
 	return &Assembler{limits: limits.withDefaults()}
 }
+
+// connCost is about what a connection takes that is not settled, without what
+// waits in it.
+const connCost = 320
+
+// Held returns about how many bytes of memory the connections have need of that
+// are not settled, without what Limits bounds.
+func (a *Assembler) Held() int64 { return a.live * connCost }
 
 // Full reports whether more waits than may in all: the caller then lets the
 // connection that waits longest go on with Release.
@@ -127,6 +136,7 @@ const maxHalfs = 1024
 // Init makes c the connection of conv, which hands on to out.
 func (a *Assembler) Init(c *Conn, conv *flow.Conversation, out Receiver) {
 	*c = Conn{conv: conv, out: out}
+	a.live++
 	if n := len(a.halfs); n > 0 {
 		c.halfs, a.halfs = a.halfs[n-1], a.halfs[:n-1]
 	} else {
@@ -154,6 +164,7 @@ func (a *Assembler) Settle(c *Conn) {
 		a.halfs = append(a.halfs, c.halfs)
 	}
 	c.halfs = nil
+	a.live--
 }
 
 // straggler counts a segment of a settled connection.

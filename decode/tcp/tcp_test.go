@@ -278,6 +278,20 @@ func TestCutOver(t *testing.T) {
 	}
 }
 
+func TestHeldUntilSettled(t *testing.T) {
+	s := newStage([2]uint32{1, 1}, Limits{})
+	s.open()
+	if s.a.Held() != connCost {
+		t.Errorf("a connection holds %d bytes", s.a.Held())
+	}
+	for range 2 {
+		s.a.Settle(&s.c)
+		if s.a.Held() != 0 {
+			t.Errorf("a settled one holds %d bytes", s.a.Held())
+		}
+	}
+}
+
 func TestRestarts(t *testing.T) {
 	const ack = packet.ACK
 	type seg struct {
