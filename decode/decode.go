@@ -119,6 +119,7 @@ type Decoder struct {
 	// endings are those that ended, to be looked at when they have been silent
 	// for quiet.
 	endings []ending
+	expired time.Time // when those that timed out were last looked for
 
 	starter   Starter
 	finisher  Finisher
@@ -336,7 +337,9 @@ func (d *Decoder) segment(s *packet.Segment) {
 	if !t.over && t.tcp.Done() {
 		t.hush()
 	}
-	d.weigh(t)
+	if s.Length > 0 { // else nothing was said
+		d.weigh(t)
+	}
 	for d.tcp.Full() && d.waiting.head != nil {
 		t := d.waiting.head
 		t.Anomaly(flow.Anomaly{Kind: flow.PendingLimit, Detail: "too much waits in all connections", Conversation: &t.conv, Packet: s.Packet, Time: s.Time})
@@ -449,8 +452,16 @@ func (d *Decoder) ended(t *talk) {
 	}
 }
 
+// expireEvery is how often to look, by the capture's clock: the timeouts are
+// seconds and more.
+const expireEvery = 10 * time.Millisecond
+
 // expire finishes what has been silent for long.
 func (d *Decoder) expire(now time.Time) {
+	if since := now.Sub(d.expired); since >= 0 && since < expireEvery {
+		return
+	}
+	d.expired = now
 	for len(d.endings) > 0 && now.Sub(d.endings[0].since) >= quiet {
 		t := d.endings[0].talk
 		d.endings[0] = ending{}
