@@ -61,11 +61,36 @@ func segment(buf []byte, i int, back bool, flags packet.Flags, seq, ack uint32, 
 	return buf
 }
 
-// none is a sink that only counts what comes.
-type none struct{ exchanges, finished int }
+// none is a sink that only counts what comes, and holds it to its order: what is
+// given up must not come again, nor what follows be out of its place.
+type none struct {
+	t                   *testing.T
+	exchanges, finished int
+	last                map[int][2]int64 // of a conversation: index and offset of its latest request
+}
 
-func (n *none) Exchange(*proto.Exchange) error  { n.exchanges++; return nil }
-func (n *none) Finish(*flow.Conversation) error { n.finished++; return nil }
+func (n *none) Exchange(e *proto.Exchange) error {
+	n.exchanges++
+	if e.Request == nil {
+		return nil
+	}
+	if n.last == nil {
+		n.last = make(map[int][2]int64)
+	}
+	at := [2]int64{int64(e.Index), e.Request.Offset}
+	if last, ok := n.last[e.Conversation.ID]; ok && (at[0] <= last[0] || at[1] <= last[1]) {
+		n.t.Errorf("conversation %d: index and offset %d after %d", e.Conversation.ID, at, last)
+	}
+	n.last[e.Conversation.ID] = at
+	return nil
+}
+
+func (n *none) Finish(c *flow.Conversation) error {
+	n.finished++
+	delete(n.last, c.ID)
+	return nil
+}
+
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -127,7 +152,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			before := heap()
-			sink := &none{}
+			sink := &none{t: t}
 			d := decode.New(sink, decode.Options{Memory: memory})
 			src := &made{n: test.n, make: func(i int) []byte { buf = test.make(i); return buf }}
 			if _, err := capture.Copy(d, src); err != nil {
@@ -186,7 +211,7 @@ func TestHugeMessages(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			before := heap()
-			d := decode.New(&none{}, decode.Options{Memory: memory})
+			d := decode.New(&none{t: t}, decode.Options{Memory: memory})
 			if _, err := capture.Copy(d, &made{n: test.n, make: func(i int) []byte { buf = test.make(i); return buf }}); err != nil {
 				t.Fatal(err)
 			}
@@ -209,6 +234,36 @@ func TestHugeMessages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDialoguesAreShared wants conversations over UDP, which share the memory of
+// their dialogues, to know nothing of each other.
+func TestDialoguesAreShared(t *testing.T) {
+	b, err := craft.Recipe(strings.NewReader(`
+udp a 10.1.0.1:5000 > 10.1.0.2:53
+udp b 10.1.0.3:5000 > 10.1.0.2:7777
+a > dns 7 query a.example A
+a < dns 7 answer "a.example. 1 IN A 192.0.2.1"
+b > "one"
+b < "1"
+a > dns 8 query b.example A
+b > "two"
+a < dns 8 answer "b.example. 1 IN A 192.0.2.2"
+a > dns 9 query c.example A
+b < "2"
+a < dns 9 answer "c.example. 1 IN A 192.0.2.3"
+b < "3"`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, _ := run(t, b, decode.Options{})
+	want(t, l.only("exchange"), `
+exchange 0.0 complete [A a.example] [NOERROR A 192.0.2.1]
+exchange 1.0 complete [3 bytes "one"] [1 byte "1"]
+exchange 0.1 complete [A b.example] [NOERROR A 192.0.2.2]
+exchange 1.1 complete [3 bytes "two"] [1 byte "2"]
+exchange 0.2 complete [A c.example] [NOERROR A 192.0.2.3]
+exchange 1.2 complete [1 byte "3"]`)
 }
 
 // TestStragglers sends what comes late for a connection that was settled, and

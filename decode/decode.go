@@ -365,7 +365,7 @@ func (d *Decoder) weigh(t *talk) {
 func (d *Decoder) makeRoom(now time.Time, packet int64) {
 	for d.held > d.room/3 && d.hoards.head != nil {
 		t := d.hoards.head
-		t.dialogue.Abandon(now, packet, "the memory is needed for others")
+		t.spoken, t.count = t.dialogue.Abandon(now, packet, "the memory is needed for others")
 		t.dialogue = nil
 		d.weigh(t)
 	}

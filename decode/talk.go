@@ -20,7 +20,8 @@ type talk struct {
 	over     bool            // nothing more is looked at
 	digests  *[2]hash.Hash
 
-	// Of a dialogue that was put away because nothing was held in it.
+	// Of a dialogue that was put away, because nothing was held in it or too much
+	// in all.
 	spoken *proto.Protocol
 	count  int
 
@@ -50,10 +51,10 @@ func (t *talk) said() *proto.Dialogue {
 	}
 	if n := len(d.spare); n > 0 {
 		t.dialogue, d.spare = d.spare[n-1], d.spare[:n-1]
-		t.dialogue.Renew(&t.conv, t, opts, t.count)
 	} else {
-		t.dialogue = proto.NewDialogue(&t.conv, t, opts)
+		t.dialogue = new(proto.Dialogue)
 	}
+	t.dialogue.Renew(&t.conv, t, opts, t.count)
 	return t.dialogue
 }
 

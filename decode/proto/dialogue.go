@@ -113,10 +113,8 @@ func (o *opening) add(h held) {
 
 // NewDialogue returns a Dialogue of conv that hands on to out.
 func NewDialogue(conv *flow.Conversation, out Receiver, opts Options) *Dialogue {
-	g := &Dialogue{conv: conv, out: out, opts: opts}
-	if opts.Protocol != nil {
-		g.speak(opts.Protocol)
-	}
+	g := new(Dialogue)
+	g.Renew(conv, out, opts, 0)
 	return g
 }
 
@@ -247,20 +245,14 @@ func (g *Dialogue) Close() {
 	}
 }
 
-// Abandon lets go of all that waits, as Close does, to make room. What comes
-// after is looked at as if nothing had been before.
-func (g *Dialogue) Abandon(at time.Time, packet int64, why string) {
+// Abandon lets go of all that waits, as Close does, to make room, and says so. A
+// Dialogue that goes on is a new one, of the protocol that is returned, which
+// counts its exchanges from count on.
+func (g *Dialogue) Abandon(at time.Time, packet int64, why string) (spoken *Protocol, count int) {
 	d := flow.ClientToServer
 	g.anomaly(flow.MemoryLimit, d, g.sides[d].offset, mark{time: at, packet: packet}, why)
 	g.Close()
-	fresh := Dialogue{conv: g.conv, out: g.out, opts: g.opts, count: g.count, finals: g.finals}
-	for d, s := range g.sides {
-		fresh.sides[d] = side{offset: s.offset, last: s.last, gapStart: s.gapStart, gapEnd: s.offset}
-	}
-	*g = fresh
-	if g.opts.Protocol != nil {
-		g.speak(g.opts.Protocol)
-	}
+	return g.protocol, g.count
 }
 
 // Costs of what a Dialogue keeps, about, in bytes.
@@ -489,7 +481,11 @@ func (g *Dialogue) keep(s *side, data []byte) {
 }
 
 func (g *Dialogue) gap(d flow.Direction, gap flow.Gap) {
-	g.sides[d].gapStart, g.sides[d].gapEnd = gap.Offset, gap.Offset+gap.Length
+	s := &g.sides[d]
+	s.gapStart, s.gapEnd = gap.Offset, gap.Offset+gap.Length
+	if len(s.buf) == 0 {
+		s.offset = gap.Offset
+	}
 	g.lose(d, gap)
 	g.other(d.Reverse())
 }
