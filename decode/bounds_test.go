@@ -298,6 +298,27 @@ finish 2 open 10.1.0.1:40000 > 10.1.0.2:80 raw 2/1 packets 0/0 bytes`)
 	}
 }
 
+// TestForgedReset goes on, long after a RST that the victims never saw: what they
+// say then is looked at as before.
+func TestForgedReset(t *testing.T) {
+	b := craft.New(craft.Options{})
+	c := b.TCP(client, server)
+	c.Open()
+	c.Send(craft.Client, []byte("GET /a HTTP/1.1\r\n\r\n"))
+	c.Send(craft.Server, []byte("HTTP/1.1 204 No Content\r\n\r\n"))
+	c.Segment(craft.Server, 27, craft.Flags{RST: true}, nil)
+	b.Wait(3 * time.Second)
+	other := b.TCP(netip.MustParseAddrPort("10.1.0.9:9"), server)
+	other.Open() // lets the time pass
+	c.Send(craft.Client, []byte("GET /b HTTP/1.1\r\n\r\n"))
+	c.Send(craft.Server, []byte("HTTP/1.1 204 No Content\r\n\r\n"))
+	l, _ := run(t, b, decode.Options{})
+	want(t, l.only("exchange", "finish 0"), `
+exchange 0.0 complete [GET /a] [204 No Content]
+exchange 0.1 complete [GET /b] [204 No Content]
+finish 0 reset 10.1.0.1:40000 > 10.1.0.2:80 http 4/4 packets 38/54 bytes`)
+}
+
 // TestICMP ties errors to the conversation that they are about, and makes none
 // of them.
 func TestICMP(t *testing.T) {

@@ -365,8 +365,8 @@ func (d *Decoder) weigh(t *talk) {
 func (d *Decoder) makeRoom(now time.Time, packet int64) {
 	for d.held > d.room/3 && d.hoards.head != nil {
 		t := d.hoards.head
-		t.spoken, t.count = t.dialogue.Abandon(now, packet, "the memory is needed for others")
-		t.dialogue = nil
+		t.dialogue.Abandon(now, packet, "the memory is needed for others")
+		t.putAway()
 		d.weigh(t)
 	}
 }
@@ -396,7 +396,9 @@ func (d *Decoder) datagram(g *packet.Datagram) {
 	t.stream(dir, k)
 	missing := g.Length - len(g.Payload)
 	t.said().Datagram(dir, k, missing)
-	t.rest()
+	if t.dialogue.Idle() {
+		t.putAway()
+	}
 	if missing > 0 {
 		gap := flow.Gap{Offset: k.Offset + int64(len(g.Payload)), Length: int64(missing), Cut: true, Packet: g.Packet, Time: g.Time}
 		side.AddGap(gap, d.opts.TCP.Gaps)
@@ -472,11 +474,12 @@ func (d *Decoder) expire(now time.Time) {
 		}
 		if t.conv.State == flow.Closed || t.conv.Sides[0].Bytes+t.conv.Sides[1].Bytes == 0 {
 			d.tcp.Settle(&t.tcp)
+			t.hush()
 		} else {
 			d.tcp.Release(&t.tcp)
+			t.pause()
 		}
 		d.track(t)
-		t.hush()
 	}
 	for e := d.table.Expired(now); e != nil; e = d.table.Expired(now) {
 		d.finish(e.Value)

@@ -20,8 +20,7 @@ type talk struct {
 	over     bool            // nothing more is looked at
 	digests  *[2]hash.Hash
 
-	// Of a dialogue that was put away, because nothing was held in it or too much
-	// in all.
+	// Of the dialogue that was put away.
 	spoken *proto.Protocol
 	count  int
 
@@ -61,27 +60,30 @@ func (t *talk) said() *proto.Dialogue {
 // maxSpare bounds the dialogues that are kept for other conversations.
 const maxSpare = 64
 
-// rest puts the dialogue away if nothing is held in it.
-func (t *talk) rest() {
-	count, idle := t.dialogue.Idle()
-	if !idle {
-		return
-	}
-	t.spoken, t.count = t.dialogue.Protocol(), count
+// putAway lets go of the dialogue, in which nothing waits. If more is said, another
+// goes on where this one stopped.
+func (t *talk) putAway() {
+	t.spoken, t.count = t.dialogue.Protocol(), t.dialogue.Count()
 	if len(t.d.spare) < maxSpare {
+		*t.dialogue = proto.Dialogue{} // its buffers go
 		t.d.spare = append(t.d.spare, t.dialogue)
 	}
 	t.dialogue = nil
 }
 
-// hush ends the dialogue.
-func (t *talk) hush() {
+// pause hands on what waits in the dialogue, and lets go of it.
+func (t *talk) pause() {
 	if t.dialogue != nil {
 		t.dialogue.Close()
-		t.dialogue = nil
+		t.putAway()
 	}
-	t.over = true
 	t.d.weigh(t)
+}
+
+// hush ends the dialogue for good.
+func (t *talk) hush() {
+	t.pause()
+	t.over = true
 }
 
 // turn makes the client the server.

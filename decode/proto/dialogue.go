@@ -40,6 +40,7 @@ type Dialogue struct {
 	opts     Options
 	protocol *Protocol // nil until found
 	parser   Parser
+	keeper   keeper // the parser, if it keeps much
 	sides    [2]side
 	opening  opening // what came before the protocol was found
 	ended    [2]bool
@@ -118,32 +119,32 @@ func NewDialogue(conv *flow.Conversation, out Receiver, opts Options) *Dialogue 
 	return g
 }
 
-// Renew makes g the Dialogue of another conversation, which is to count its
+// Renew makes g the Dialogue of a conversation anew, which is to count its
 // exchanges from count on.
 func (g *Dialogue) Renew(conv *flow.Conversation, out Receiver, opts Options, count int) {
-	*g = Dialogue{conv: conv, out: out, opts: opts, count: count, sides: [2]side{
-		{marks: g.sides[0].marks[:0], buf: g.sides[0].buf[:0]},
-		{marks: g.sides[1].marks[:0], buf: g.sides[1].buf[:0]},
-	}}
+	*g = Dialogue{conv: conv, out: out, opts: opts, count: count}
 	if opts.Protocol != nil {
 		g.speak(opts.Protocol)
 	}
 }
 
 // Idle reports whether g holds nothing: one that is new, of the same protocol, is
-// as good for what comes next. It returns how many exchanges there were.
-func (g *Dialogue) Idle() (count int, idle bool) {
+// as good for what comes next.
+func (g *Dialogue) Idle() bool {
 	p := g.protocol
 	if g.conv.Transport != flow.UDP || p == nil || !p.AnyStart && p != &Raw || len(g.waiting)+len(g.early) > 0 {
-		return 0, false
+		return false
 	}
 	for i := range g.sides {
 		if len(g.sides[i].buf) > 0 || len(g.sides[i].raw) > 0 {
-			return 0, false
+			return false
 		}
 	}
-	return g.count, true
+	return true
 }
+
+// Count returns how many exchanges were begun.
+func (g *Dialogue) Count() int { return g.count }
 
 // Conversation returns who talks.
 func (g *Dialogue) Conversation() *flow.Conversation { return g.conv }
@@ -158,6 +159,7 @@ func (g *Dialogue) Answers() (finals, interims int) { return g.finals, g.interim
 // speak makes p the protocol from here on.
 func (g *Dialogue) speak(p *Protocol) {
 	g.protocol, g.parser = p, p.New(g)
+	g.keeper, _ = g.parser.(keeper)
 	if g.conv.Protocol == "" || g.conv.Protocol == Raw.Name {
 		g.conv.Protocol = p.Name
 	}
@@ -245,14 +247,11 @@ func (g *Dialogue) Close() {
 	}
 }
 
-// Abandon lets go of all that waits, as Close does, to make room, and says so. A
-// Dialogue that goes on is a new one, of the protocol that is returned, which
-// counts its exchanges from count on.
-func (g *Dialogue) Abandon(at time.Time, packet int64, why string) (spoken *Protocol, count int) {
+// Abandon lets go of all that waits, as Close does, to make room, and says so.
+func (g *Dialogue) Abandon(at time.Time, packet int64, why string) {
 	d := flow.ClientToServer
 	g.anomaly(flow.MemoryLimit, d, g.sides[d].offset, mark{time: at, packet: packet}, why)
 	g.Close()
-	return g.protocol, g.count
 }
 
 // Costs of what a Dialogue keeps, about, in bytes.
@@ -269,11 +268,15 @@ func (g *Dialogue) Held() int {
 		s := &g.sides[i]
 		n += cap(s.buf) + cap(s.raw) + cap(s.marks)*markCost
 	}
-	if h, ok := g.parser.(interface{ Held() int }); ok {
-		n += h.Held()
+	if g.keeper != nil {
+		n += g.keeper.Held()
 	}
 	return n
 }
+
+// keeper is a Parser or a Body that keeps more than a few hundred bytes: Held
+// returns how many.
+type keeper interface{ Held() int }
 
 // markCost is the size of a mark.
 const markCost = 48
@@ -281,8 +284,8 @@ const markCost = 48
 // cost returns what a message costs.
 func cost(m *Message) int {
 	n := messageCost + cap(m.Raw)
-	if h, ok := m.Body.(interface{ Held() int }); ok {
-		n += h.Held()
+	if k, ok := m.Body.(keeper); ok {
+		n += k.Held()
 	}
 	return n
 }
@@ -610,7 +613,7 @@ func (g *Dialogue) switchTo(name string) {
 	for len(g.waiting) > 0 {
 		g.unanswered(0)
 	}
-	g.protocol, g.parser = nil, nil
+	g.protocol, g.parser, g.keeper = nil, nil, nil
 	if p := Lookup(name); p != nil {
 		g.speak(p)
 	}
