@@ -242,10 +242,9 @@ func (s *Summary) reason(k packet.Kind, r packet.Reason, n int64) {
 func (d *Decoder) icmp(e *packet.ICMPError, p *capture.Packet) {
 	if entry, dir := d.table.Lookup(&e.Flow); entry != nil {
 		c := &entry.Value.conv
-		side := &c.Sides[dir]
 		d.anomaly(flow.Anomaly{
 			Kind: flow.ICMPError, Detail: e.String() + ", says " + e.From.String(),
-			Conversation: c, Direction: dir, Offset: side.Bytes + side.GapBytes, Packet: p.Number, Time: p.Time,
+			Conversation: c, Direction: dir, Offset: c.Sides[dir].End(), Packet: p.Number, Time: p.Time,
 		})
 	}
 }
@@ -301,10 +300,9 @@ func (d *Decoder) segment(s *packet.Segment) {
 	if s.BadChecksum {
 		d.sum.BadChecksums++
 	}
-	e, dir := d.table.Lookup(&s.Flow)
-	if e != nil && (e.Due(s.Time) || e.Value.tcp.Restarts(dir, s)) {
-		d.table.Remove(e)
-		d.finish(e.Value)
+	e, dir := d.lookup(&s.Flow, s.Time)
+	if e != nil && e.Value.tcp.Restarts(dir, s) {
+		d.retire(e)
 		e = nil
 	}
 	if e == nil {
@@ -376,12 +374,7 @@ func (d *Decoder) datagram(g *packet.Datagram) {
 	if g.BadChecksum {
 		d.sum.BadChecksums++
 	}
-	e, dir := d.table.Lookup(&g.Flow)
-	if e != nil && e.Due(g.Time) {
-		d.table.Remove(e)
-		d.finish(e.Value)
-		e = nil
-	}
+	e, dir := d.lookup(&g.Flow, g.Time)
 	if e == nil {
 		// Whoever speaks first asks, unless it is an answer.
 		dir, _ = proto.SideOf(flow.UDP, g.Payload)
@@ -391,7 +384,7 @@ func (d *Decoder) datagram(g *packet.Datagram) {
 	e.Last, t.conv.End = g.Time, g.Time
 	side := &t.conv.Sides[dir]
 	side.Packets++
-	k := flow.Chunk{Data: g.Payload, Offset: side.Bytes + side.GapBytes, Time: g.Time, Packet: g.Packet, Ack: t.conv.Sides[dir.Reverse()].Bytes}
+	k := flow.Chunk{Data: g.Payload, Offset: side.End(), Time: g.Time, Packet: g.Packet, Ack: t.conv.Sides[dir.Reverse()].Bytes}
 	side.Bytes += int64(len(g.Payload))
 	t.stream(dir, k)
 	missing := g.Length - len(g.Payload)
@@ -406,6 +399,23 @@ func (d *Decoder) datagram(g *packet.Datagram) {
 	}
 	d.weigh(t)
 	d.makeRoom(g.Time, g.Packet)
+}
+
+// lookup returns the conversation of a flow and its direction; nil when there is
+// none, or when it was silent for so long that what comes begins another.
+func (d *Decoder) lookup(f *flow.Flow, now time.Time) (*flow.Entry[*talk], flow.Direction) {
+	e, dir := d.table.Lookup(f)
+	if e != nil && e.Due(now) {
+		d.retire(e)
+		e = nil
+	}
+	return e, dir
+}
+
+// retire finishes a conversation to which nothing more belongs.
+func (d *Decoder) retire(e *flow.Entry[*talk]) {
+	d.table.Remove(e)
+	d.finish(e.Value)
 }
 
 // begin makes a conversation of which the first packet, of direction dir, has

@@ -77,6 +77,9 @@ type Side struct {
 	Digest *[32]byte
 }
 
+// End returns the offset behind the last byte that was seen or given up.
+func (s *Side) End() int64 { return s.Bytes + s.GapBytes }
+
 // MaxGaps bounds Side.Gaps: enough to read, and 28 KiB a direction at most.
 const MaxGaps = 512
 

@@ -79,7 +79,7 @@ func (d *Decoder) fragment(f fragmentPart) Kind {
 	}
 	fs := &d.frags
 	fs.recycle()
-	d.Expire(d.packet.Time)
+	d.expire(d.packet.Time)
 	key := fragmentKey{flow: d.flow, id: f.id}
 	key.flow.SetPorts(0, 0, 0)
 	if f.v4 {
@@ -118,8 +118,8 @@ func (d *Decoder) fragment(f fragmentPart) Kind {
 	return d.nest(func() Kind { return d.extensions(p.next, b, p.end) })
 }
 
-// Expire gives up the datagrams that have waited too long.
-func (d *Decoder) Expire(now time.Time) {
+// expire gives up the datagrams that have waited too long.
+func (d *Decoder) expire(now time.Time) {
 	for p := d.frags.head; p != nil && now.Sub(p.since) >= fragmentTimeout; p = d.frags.head {
 		d.give(p)
 	}

@@ -344,15 +344,15 @@ func TestFragmentTimeout(t *testing.T) {
 	at(&d, 1, 0, 0)
 	at(&d, 2, 0, 30*time.Second)
 	at(&d, 1, 0, 59*time.Second)
-	d.Expire(start.Add(59 * time.Second))
+	d.expire(start.Add(59 * time.Second))
 	if d.Lost != 0 {
 		t.Errorf("%d lost too early", d.Lost)
 	}
-	d.Expire(start.Add(60 * time.Second))
+	d.expire(start.Add(60 * time.Second))
 	if d.Lost != 2 {
 		t.Errorf("%d lost at 60 seconds, want the two of the first datagram", d.Lost)
 	}
-	d.Expire(start.Add(90 * time.Second))
+	d.expire(start.Add(90 * time.Second))
 	if d.Lost != 3 {
 		t.Errorf("%d lost at 90 seconds, want all", d.Lost)
 	}

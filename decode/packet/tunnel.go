@@ -127,14 +127,14 @@ func (d *Decoder) udpTunnel(src, dst uint16, b []byte, length int) (Kind, bool) 
 	case dst == portGeneve:
 		n, next = geneve(b)
 	case dst == portGTPU, src == portGTPU:
-		n = gtp(b)
+		n = beforeIP(gtp(b), b, length)
 	case dst == portL2TP, src == portL2TP:
 		n, next = l2tp(b), (*Decoder).ppp
 		if n > len(b) || !isPPP(b[n:]) {
 			n = 0
 		}
 	case dst == portAYIYA, src == portAYIYA:
-		n = ayiya(b)
+		n = beforeIP(ayiya(b), b, length)
 	default:
 		n = teredo(b, length, src == portTeredo || dst == portTeredo)
 		if n < 0 {
@@ -145,12 +145,16 @@ func (d *Decoder) udpTunnel(src, dst uint16, b []byte, length int) (Kind, bool) 
 	if n <= 0 || n > len(b) {
 		return 0, false
 	}
-	if dst == portGTPU || src == portGTPU || dst == portAYIYA || src == portAYIYA {
-		if !isIP(b[n:], length-n) {
-			return 0, false
-		}
-	}
 	return d.nest(func() Kind { return next(d, b[n:], length-n) }), true
+}
+
+// beforeIP returns the length n of a header again, 0 when no IP packet is behind
+// it.
+func beforeIP(n int, b []byte, length int) int {
+	if n > len(b) || !isIP(b[n:], length-n) {
+		return 0
+	}
+	return n
 }
 
 // vxlan returns the length of a VXLAN header (RFC 7348, section 5) and what is

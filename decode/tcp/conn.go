@@ -179,8 +179,7 @@ func (c *Conn) straggler(d flow.Direction, s *packet.Segment) {
 	switch beyond := int32(s.Seq + uint32(s.Length) - r.bound); {
 	case s.Length == 1 && beyond == 0: // a keep-alive probe
 	case beyond > 0:
-		off := c.conv.Sides[d].Bytes + c.conv.Sides[d].GapBytes
-		c.anomaly(flow.DataAfterFin, d, off, s.Packet, s.Time, fmt.Sprintf("%d bytes, long after the end", s.Length))
+		c.anomaly(flow.DataAfterFin, d, side.End(), s.Packet, s.Time, fmt.Sprintf("%d bytes, long after the end", s.Length))
 	default:
 		side.Retransmitted++
 	}
