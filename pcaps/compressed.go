@@ -74,20 +74,14 @@ type faithful struct {
 }
 
 func (f *faithful) Read(p []byte) (int, error) {
-	for range maxEmptyReads {
-		n, err := f.r.Read(p)
-		if errors.Is(err, capture.ErrIdle) {
-			err = errGrowing
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			f.err = err
-		}
-		if n > 0 || err != nil || len(p) == 0 {
-			return n, err
-		}
+	n, err := readSome(f.r, p)
+	if errors.Is(err, capture.ErrIdle) {
+		err = errGrowing
 	}
-	f.err = io.ErrNoProgress
-	return 0, f.err
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.err = err
+	}
+	return n, err
 }
 
 // unpacker reports as damage what is wrong with the compressed data.

@@ -81,13 +81,17 @@ func (w *window) fill(n int) {
 		w.w = copy(grown, w.buf[w.r:w.w])
 		w.r, w.buf = 0, grown
 	}
+	m, err := readSome(w.src, w.buf[w.w:])
+	w.w, w.err = w.w+m, err
+}
+
+// readSome reads once, and again while nothing comes; nothing for ever is
+// io.ErrNoProgress.
+func readSome(r io.Reader, p []byte) (int, error) {
 	for range maxEmptyReads {
-		m, err := w.src.Read(w.buf[w.w:])
-		w.w += m
-		w.err = err
-		if m > 0 || err != nil {
-			return
+		if n, err := r.Read(p); n > 0 || err != nil || len(p) == 0 {
+			return n, err
 		}
 	}
-	w.err = io.ErrNoProgress
+	return 0, io.ErrNoProgress
 }

@@ -58,7 +58,7 @@ func (t *tail) same() error {
 }
 
 // followFile opens a capture file that is still being written, and waits for its
-// header. The Source ends when ctx does.
+// header, or for ctx to end.
 func followFile(ctx context.Context, name string) (capture.Source, io.Closer, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -69,7 +69,7 @@ func followFile(ctx context.Context, name string) (capture.Source, io.Closer, er
 		f.Close()
 		return nil, nil, fileError(name, fmt.Errorf("follow %s: %w", name, err))
 	}
-	return until(ctx, r), f, nil
+	return r, f, nil
 }
 
 func followHeader(ctx context.Context, f *os.File) (capture.Source, error) {

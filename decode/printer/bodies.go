@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"netlab/decode/flow"
@@ -27,7 +28,7 @@ const maxShown = 64 << 10
 type Bodies struct {
 	w     io.Writer
 	style Style
-	start *flow.Conversation
+	start time.Time
 }
 
 // NewBodies returns a printer to w.
@@ -35,9 +36,8 @@ func NewBodies(w io.Writer, style Style) *Bodies { return &Bodies{w: w, style: s
 
 // Start takes note of the first conversation: times count from its beginning.
 func (p *Bodies) Start(c *flow.Conversation) error {
-	if p.start == nil {
-		first := *c
-		p.start = &first
+	if p.start.IsZero() {
+		p.start = c.Start
 	}
 	return nil
 }
@@ -46,7 +46,7 @@ func (p *Bodies) Start(c *flow.Conversation) error {
 func (p *Bodies) Exchange(e *proto.Exchange) error {
 	var b strings.Builder
 	ms := e.Messages()
-	head := fmt.Sprintf("#%d.%d %s, +%.6f s", e.Conversation.ID, e.Index, e.Protocol.Name, ms[0].Time.Sub(p.start.Start).Seconds())
+	head := fmt.Sprintf("#%d.%d %s, +%.6f s", e.Conversation.ID, e.Index, e.Protocol.Name, ms[0].Time.Sub(p.start).Seconds())
 	if d, ok := e.Latency(); ok {
 		head += ", " + Duration(d)
 	}
@@ -55,11 +55,8 @@ func (p *Bodies) Exchange(e *proto.Exchange) error {
 	}
 	b.WriteString(p.style.paint(dim, head) + "\n")
 	for _, m := range ms {
-		arrow, paint := ">>> ", cyan
-		if m.Direction == flow.ServerToClient {
-			arrow, paint = "<<< ", green
-		}
-		b.WriteString(p.style.paint(paint, arrow+Clean(m.Body.Summary())) + "\n")
+		arrow, paint := arrow(m.Direction)
+		b.WriteString(p.style.paint(paint, arrow+" "+Clean(m.Body.Summary())) + "\n")
 		data, note := content(m)
 		if len(data) > maxShown {
 			note = strings.TrimPrefix(note+fmt.Sprintf("; %s more, which --json has", Count(int64(len(data)-maxShown), "byte")), "; ")

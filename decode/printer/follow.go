@@ -47,13 +47,19 @@ func (f *Follow) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) er
 	if c.ID != f.id {
 		return nil
 	}
-	arrow, p := ">>> "+c.Client.String()+" to "+c.Server.String(), cyan
-	if d == flow.ServerToClient {
-		arrow, p = "<<< "+c.Server.String()+" to "+c.Client.String(), green
-	}
-	head := fmt.Sprintf("%s, %s, +%s s, packet %d", arrow, Count(int64(len(k.Data)), "byte"), fmt.Sprintf("%.6f", k.Time.Sub(f.start).Seconds()), k.Packet)
+	arrow, p := arrow(d)
+	from := c.Flow(d)
+	head := fmt.Sprintf("%s %s to %s, %s, +%.6f s, packet %d", arrow, from.Src(), from.Dst(), Count(int64(len(k.Data)), "byte"), k.Time.Sub(f.start).Seconds(), k.Packet)
 	_, err := io.WriteString(f.w, f.style.paint(p, head)+"\n"+visible(k.Data))
 	return err
+}
+
+// arrow shows who speaks, and in which colour.
+func arrow(d flow.Direction) (string, paint) {
+	if d == flow.ServerToClient {
+		return "<<<", green
+	}
+	return ">>>", cyan
 }
 
 // Gap prints that bytes are missing.
