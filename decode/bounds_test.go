@@ -98,8 +98,26 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestMemoryStaysBounded decodes what is made to fill the memory, and looks at
-// how much is in use before the end lets all of it go.
+// within decodes src in so much memory, and holds the pipeline to it before the
+// end lets all of it go.
+func within(t *testing.T, memory int64, sink decode.Sink, src capture.Source) *decode.Summary {
+	t.Helper()
+	before := heap()
+	d := decode.New(sink, decode.Options{Memory: memory})
+	if _, err := capture.Copy(d, src); err != nil {
+		t.Fatal(err)
+	}
+	if used := heap() - before; used > memory {
+		t.Errorf("%d MiB are in use, more than %d", used>>20, memory>>20)
+	}
+	sum, err := d.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
+// TestMemoryStaysBounded decodes what is made to fill the memory.
 func TestMemoryStaysBounded(t *testing.T) {
 	const memory = 32 << 20
 	var buf []byte
@@ -151,20 +169,8 @@ func TestMemoryStaysBounded(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			before := heap()
 			sink := &none{t: t}
-			d := decode.New(sink, decode.Options{Memory: memory})
-			src := &made{n: test.n, make: func(i int) []byte { buf = test.make(i); return buf }}
-			if _, err := capture.Copy(d, src); err != nil {
-				t.Fatal(err)
-			}
-			if used := heap() - before; used > memory {
-				t.Errorf("%d MiB are in use, more than %d", used>>20, memory>>20)
-			}
-			sum, err := d.Close()
-			if err != nil {
-				t.Fatal(err)
-			}
+			sum := within(t, memory, sink, &made{n: test.n, make: func(i int) []byte { buf = test.make(i); return buf }})
 			if sum.Anomalies[test.odd] == 0 {
 				t.Errorf("nothing tells of %s: %v", test.odd, sum.Anomalies)
 			}
@@ -210,18 +216,7 @@ func TestHugeMessages(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			before := heap()
-			d := decode.New(&none{t: t}, decode.Options{Memory: memory})
-			if _, err := capture.Copy(d, &made{n: test.n, make: func(i int) []byte { buf = test.make(i); return buf }}); err != nil {
-				t.Fatal(err)
-			}
-			if used := heap() - before; used > memory {
-				t.Errorf("%d MiB are in use, more than %d", used>>20, memory>>20)
-			}
-			sum, err := d.Close()
-			if err != nil {
-				t.Fatal(err)
-			}
+			sum := within(t, memory, &none{t: t}, &made{n: test.n, make: func(i int) []byte { buf = test.make(i); return buf }})
 			got := map[string]int64{}
 			for s, n := range sum.Exchanges {
 				got[s.String()] = n

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"netlab/capture"
 	"netlab/decode"
 	"netlab/pcaps"
 	"netlab/pcaps/craft"
@@ -59,8 +60,14 @@ func planOf(t testing.TB, recipe string) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return record(t, b.Source())
+}
+
+// record returns the plan of what src holds.
+func record(t testing.TB, src capture.Source) *plan.Plan {
+	t.Helper()
 	r := plan.NewRecorder()
-	if _, err := decode.Run(b.Source(), r, decode.Options{Keep: plan.Keep}); err != nil {
+	if _, err := decode.Run(src, r, decode.Options{Keep: plan.Keep}); err != nil {
 		t.Fatal(err)
 	}
 	return r.Plan()
@@ -76,11 +83,7 @@ func planOfSample(t testing.TB, name string) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := plan.NewRecorder()
-	if _, err := decode.Run(f, r, decode.Options{Keep: plan.Keep}); err != nil {
-		t.Fatal(err)
-	}
-	p := r.Plan()
+	p := record(t, f)
 	p.Only(p.Servers()[0])
 	return p
 }

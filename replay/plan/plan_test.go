@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"netlab/capture"
 	"netlab/decode"
 	"netlab/pcaps"
 	"netlab/pcaps/craft"
@@ -20,8 +21,14 @@ func makePlan(t *testing.T, recipe string) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return record(t, b.Source())
+}
+
+// record returns the plan of what src holds.
+func record(t *testing.T, src capture.Source) *plan.Plan {
+	t.Helper()
 	r := plan.NewRecorder()
-	if _, err := decode.Run(b.Source(), r, decode.Options{Keep: plan.Keep}); err != nil {
+	if _, err := decode.Run(src, r, decode.Options{Keep: plan.Keep}); err != nil {
 		t.Fatal(err)
 	}
 	return r.Plan()
@@ -353,11 +360,7 @@ a > hex 1603010005 0100000100`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := plan.NewRecorder()
-	if _, err := decode.Run(f, r, decode.Options{Keep: plan.Keep}); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.Plan().Conns[0].Skip; !strings.Contains(got, "FTP") {
+	if got := record(t, f).Conns[0].Skip; !strings.Contains(got, "FTP") {
 		t.Errorf("FTP: %q", got)
 	}
 }
