@@ -83,6 +83,8 @@ type opening struct {
 	bytes  int
 	first  [2][]byte // as a Probe is shown them
 	behind [2]bool   // a gap is behind first
+	// serverFirst is Opening.ServerFirst.
+	serverFirst bool
 }
 
 // held is an event that waits for the protocol to be found.
@@ -106,6 +108,7 @@ func (o *opening) add(h held) {
 			}
 		}
 	} else if room := MaxOpening - o.bytes; room > 0 && !o.behind[h.d] {
+		o.serverFirst = o.serverFirst || h.d == flow.ServerToClient && len(h.chunk.Data) > 0 && len(o.first[flow.ClientToServer]) == 0
 		o.first[h.d] = append(o.first[h.d], h.chunk.Data[:min(room, len(h.chunk.Data))]...)
 	}
 	o.bytes += len(h.chunk.Data)
@@ -301,7 +304,7 @@ func (g *Dialogue) find() {
 		}
 		p := &Raw
 		if len(o.first[0])+len(o.first[1]) > 0 {
-			p = Find(Opening{Transport: flow.TCP, First: o.first, Ended: ended})
+			p = Find(Opening{Transport: flow.TCP, First: o.first, Ended: ended, ServerFirst: o.serverFirst})
 		} else if !(ended[0] && ended[1]) {
 			return
 		}

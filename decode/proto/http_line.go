@@ -34,10 +34,10 @@ func probeHTTP(o Opening) Verdict {
 				return NoMatch
 			}
 			// A request line without a version could be anybody's: it needs an
-			// answer by HTTP, or to be all there is.
+			// answer by HTTP, or to be all there is before an answer.
 			if d == 0 && !bytes.Contains(first[:bytes.IndexByte(first, '\n')], []byte("HTTP/")) && !bytes.HasPrefix(o.First[1], []byte("HTTP/")) {
 				switch answer := o.First[1]; {
-				case len(answer) > 0 && couldBeStatus(answer) == NoMatch && isSimple(first):
+				case len(answer) > 0 && couldBeStatus(answer) == NoMatch && isSimple(first) && !o.ServerFirst:
 					return Match
 				case len(answer) == 0 && !o.Ended[1]:
 					verdict = NeedMore

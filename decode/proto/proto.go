@@ -44,6 +44,8 @@ type Opening struct {
 	First [2][]byte
 	// Ended says of each direction that no more will come.
 	Ended [2]bool
+	// ServerFirst says that the server spoke before the client did.
+	ServerFirst bool
 }
 
 // Verdict is a Probe's answer.

@@ -36,6 +36,7 @@ func TestFind(t *testing.T) {
 		"request_without_version":      {flow.TCP, "GET /\r\n", "", open, nil},
 		"the_same_answered_by_http":    {flow.TCP, "GET /\r\n", "HTTP/1.0", open, &HTTP},
 		"the_same_answered_otherwise":  {flow.TCP, "GET /\r\n", "<html>", open, &HTTP},
+		"the_same_with_more":           {flow.TCP, "GET /\r\nH", "<html>", open, &Raw},
 		"the_same_in_redis":            {flow.TCP, "GET key\r\n", "$-1\r\n", open, &Raw},
 		"the_same_and_no_more":         {flow.TCP, "GET /\r\n", "", true, &Raw},
 		"a_method_nobody_knows":        {flow.TCP, "BREW /\r\n", "<html>", open, &Raw},
