@@ -5,7 +5,8 @@
 // capture file (pcaps) are each a Source; a capture file being written and the
 // decoder are each fed from one. The package knows nothing of what a packet
 // says. It promises that nothing is copied on the way: a Packet lent by Next is
-// the Source's own until the next call, and whoever keeps its bytes copies them.
+// the Source's own until the next call, and whoever keeps its bytes copies them,
+// or has a Lender read into buffers to keep.
 package capture
 
 import (
@@ -20,7 +21,8 @@ type Packet struct {
 	Number int64
 	// Time is when the packet was seen, in UTC.
 	Time time.Time
-	// Data holds the captured bytes, valid until the Source's next Next.
+	// Data holds the captured bytes, valid until the Source's next Next, or for
+	// longer if the Source is a Lender and was told to.
 	Data []byte
 	// Length is the packet's size on the wire in bytes; it is larger than
 	// len(Data) when the snapshot length cut the packet.
@@ -91,8 +93,31 @@ type Flusher interface {
 	Flush() error
 }
 
-// Limit is a Source that ends after n packets of src.
-func Limit(src Source, n int64) Source { return &limited{src: src, left: n} }
+// Lender is a Source whose packets can stay longer than until its next Next, for
+// others to work on them while it goes on.
+type Lender interface {
+	// Lend has the Source read into buffers of the caller. Whenever it needs more
+	// room, Next calls swap with the buffer that holds the Data of all packets since
+	// the last swap, which is the caller's from then on, and goes on in the one that
+	// swap returns. Buffers can be of any length: one that is too small is replaced by
+	// one of the Source's own, which then comes back in its place.
+	//
+	// So Data is valid until swap returns the buffer it lies in once more; the Packet
+	// itself, as ever, until the next Next. The buffer in use at the end is not swapped.
+	Lend(swap func(used []byte) []byte)
+}
+
+// Limit is a Source that ends after n packets of src. It is a Lender if src is.
+func Limit(src Source, n int64) Source {
+	l := &limited{src: src, left: n}
+	if lender, ok := src.(Lender); ok {
+		return struct {
+			*limited
+			Lender
+		}{l, lender}
+	}
+	return l
+}
 
 type limited struct {
 	src  Source

@@ -15,7 +15,7 @@ import (
 
 // FuzzReader wants whatever is read to be in bounds, a Writer to be able to write
 // it such that the same packets are read again, and a Filter to copy it: all of it
-// as it was, half of it with the same packets.
+// as it was, half of it with the same packets. What is lent is the same too.
 func FuzzReader(f *testing.F) {
 	for _, file := range files(f) {
 		f.Add(file)
@@ -50,6 +50,7 @@ func FuzzReader(f *testing.F) {
 		case !errors.Is(err, capture.ErrDamaged):
 			t.Errorf("ends with %v", err)
 		}
+		compareLent(t, file, packets, err)
 		ifaces := r.Interfaces()
 		total := 0
 		for i, p := range packets {

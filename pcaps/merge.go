@@ -24,13 +24,13 @@ import (
 func Merge(sources ...capture.Source) capture.Source {
 	m := &merge{total: len(sources)}
 	for i, src := range slices.Backward(sources) {
-		m.asking = append(m.asking, &lender{src: src, index: i})
+		m.asking = append(m.asking, &feeder{src: src, index: i})
 	}
 	return m
 }
 
-// lender is one of the sources of a merge, with the packet that it has lent.
-type lender struct {
+// feeder is one of the sources of a merge, with the packet that it has lent.
+type feeder struct {
 	src    capture.Source
 	index  int
 	packet *capture.Packet
@@ -38,8 +38,8 @@ type lender struct {
 
 type merge struct {
 	total  int
-	asking []*lender // those that have to be asked before anything can follow, the last first
-	ready  lenders   // those that have lent a packet
+	asking []*feeder // those that have to be asked before anything can follow, the last first
+	ready  feeders   // those that have lent a packet
 	packet capture.Packet
 	damage error
 	err    error // sticky
@@ -47,12 +47,12 @@ type merge struct {
 
 func (m *merge) Next() (*capture.Packet, error) {
 	for len(m.asking) > 0 && m.err == nil {
-		l := m.asking[len(m.asking)-1]
-		p, err := l.src.Next()
+		f := m.asking[len(m.asking)-1]
+		p, err := f.src.Next()
 		switch {
 		case err == nil:
-			l.packet = p
-			heap.Push(&m.ready, l)
+			f.packet = p
+			heap.Push(&m.ready, f)
 		case errors.Is(err, capture.ErrIdle):
 			return m.idle(p), err
 		case errors.Is(err, io.EOF):
@@ -74,12 +74,12 @@ func (m *merge) Next() (*capture.Packet, error) {
 	if m.err != nil {
 		return nil, m.err
 	}
-	l := heap.Pop(&m.ready).(*lender)
-	m.asking = append(m.asking, l)
+	f := heap.Pop(&m.ready).(*feeder)
+	m.asking = append(m.asking, f)
 	number := m.packet.Number + 1
-	m.packet = *l.packet
+	m.packet = *f.packet
 	m.packet.Number = number
-	m.packet.Interface = m.packet.Interface*m.total + l.index
+	m.packet.Interface = m.packet.Interface*m.total + f.index
 	return &m.packet, nil
 }
 
@@ -92,23 +92,23 @@ func (m *merge) idle(p *capture.Packet) *capture.Packet {
 	return &capture.Packet{Time: now}
 }
 
-// lenders is a heap: the earliest packet is first.
-type lenders []*lender
+// feeders is a heap: the earliest packet is first.
+type feeders []*feeder
 
-func (h lenders) Len() int      { return len(h) }
-func (h lenders) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h lenders) Less(i, j int) bool {
+func (h feeders) Len() int      { return len(h) }
+func (h feeders) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h feeders) Less(i, j int) bool {
 	if c := h[i].packet.Time.Compare(h[j].packet.Time); c != 0 {
 		return c < 0
 	}
 	return h[i].index < h[j].index
 }
 
-func (h *lenders) Push(x any) { *h = append(*h, x.(*lender)) }
+func (h *feeders) Push(x any) { *h = append(*h, x.(*feeder)) }
 
-func (h *lenders) Pop() any {
+func (h *feeders) Pop() any {
 	last := len(*h) - 1
-	l := (*h)[last]
+	f := (*h)[last]
 	*h = (*h)[:last]
-	return l
+	return f
 }

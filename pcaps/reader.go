@@ -36,7 +36,8 @@ type Interface struct {
 	SnapLen uint32 // as declared; 0 is no limit
 }
 
-// Reader reads a capture file, packet by packet. It is a capture.Source.
+// Reader reads a capture file, packet by packet. It is a capture.Source, and a
+// capture.Lender.
 type Reader struct {
 	// OnBlock, where it is set, sees each block of a pcapng file that holds no
 	// packet, in its place between the packets: section and interface headers
@@ -147,13 +148,17 @@ func (r *Reader) Interfaces() []Interface { return r.ifaces }
 func (r *Reader) Offset() int64 { return r.win.pos }
 
 // Block returns the block that the last packet came in, for its options, valid as
-// long as the packet. That of a pcap file is empty.
+// long as the packet's Data. That of a pcap file is empty.
 func (r *Reader) Block() Block {
 	if r.format != PcapNG || len(r.record) < 12 {
 		return Block{Order: r.order}
 	}
 	return Block{Type: r.order.Uint32(r.record), Body: r.record[8 : len(r.record)-4], Order: r.order, whole: r.record}
 }
+
+// Lend has the packets read into buffers of the caller, as capture.Lender says.
+// Blocks lie there with their packets and stay valid as long.
+func (r *Reader) Lend(swap func(used []byte) []byte) { r.win.lend(swap) }
 
 // Next returns the next packet; its Data is valid until the call after. At the
 // end of a whole file the error is io.EOF; a file that was cut or is corrupt

@@ -27,6 +27,9 @@ type window struct {
 	r, w int   // buf[r:w] holds what was read and not yet taken
 	pos  int64 // offset in the file of buf[r]
 	err  error // what src said last
+
+	swap func(used []byte) []byte // takes buf for another; nil keeps it
+	tail []byte                   // carries what was not taken over to that
 }
 
 func newWindow(src io.Reader) *window {
@@ -34,7 +37,7 @@ func newWindow(src io.Reader) *window {
 }
 
 // peek returns the next n bytes without taking them. They are valid until the
-// next peek. At the end of the file it returns what is left with io.EOF (when
+// next peek; those taken, until swap returns their buffer again. At the end of the file it returns what is left with io.EOF (when
 // nothing is) or io.ErrUnexpectedEOF.
 func (w *window) peek(n int) ([]byte, error) {
 	for w.w-w.r < n {
@@ -68,13 +71,28 @@ func (w *window) skip(n int) {
 	w.pos += int64(n)
 }
 
+// lend has what comes from now on read into buffers that swap returns; see
+// capture.Lender.
+func (w *window) lend(swap func(used []byte) []byte) {
+	w.swap = swap
+	w.buf = w.buf[:w.w] // nothing more goes into this one
+}
+
 // fill reads once, towards having n bytes. The buffer doubles only when it is
 // full of bytes that arrived, so a record that lies about its length costs no
 // more than twice what is really in the file.
 func (w *window) fill(n int) {
-	if w.r > 0 && len(w.buf)-w.r < n || w.r == w.w {
-		w.w = copy(w.buf, w.buf[w.r:w.w])
-		w.r = 0
+	switch tooSmall := len(w.buf)-w.r < n; {
+	case w.r > 0 && tooSmall && w.swap != nil:
+		// The tail is saved first: with swap, buf is no longer ours.
+		w.tail = append(w.tail[:0], w.buf[w.r:w.w]...)
+		w.buf = w.swap(w.buf)
+		if len(w.buf) <= len(w.tail) {
+			w.buf = make([]byte, max(windowSize, 2*len(w.tail)))
+		}
+		w.r, w.w = 0, copy(w.buf, w.tail)
+	case w.r > 0 && (tooSmall || w.r == w.w && w.swap == nil):
+		w.r, w.w = 0, copy(w.buf, w.buf[w.r:w.w])
 	}
 	if w.w == len(w.buf) {
 		grown := make([]byte, 2*len(w.buf))

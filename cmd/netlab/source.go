@@ -62,9 +62,16 @@ func oneFile(c *cli.Context) (string, error) {
 	return "", hinted{usagef("netlab %s: one FILE at a time, and %q is another", c.Command.Name, c.Args().Get(1)), "netlab " + c.Command.Name + " --help"}
 }
 
-// until is a Source that ends when ctx does.
+// until is a Source that ends when ctx does. It is a Lender if src is.
 func until(ctx context.Context, src capture.Source) capture.Source {
-	return &cancelable{ctx, src}
+	c := &cancelable{ctx, src}
+	if lender, ok := src.(capture.Lender); ok {
+		return struct {
+			*cancelable
+			capture.Lender
+		}{c, lender}
+	}
+	return c
 }
 
 type cancelable struct {
