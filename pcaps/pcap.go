@@ -1,7 +1,6 @@
 package pcaps
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"time"
@@ -30,8 +29,8 @@ type pcapState struct {
 
 // pcapMagic tells whether head begins a pcap file, and how it is to be read.
 func (r *Reader) pcapMagic(head []byte) bool {
-	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-		switch order.Uint32(head) {
+	for _, order := range []order{littleEndian, bigEndian} {
+		switch order.u32(head) {
 		case magicMicro:
 			r.pcap.recordLen = 16
 		case magicNano:
@@ -53,47 +52,51 @@ func (r *Reader) openPcap() error {
 		return r.cut(err, "the file header")
 	}
 	copy(r.pcap.header[:], h)
-	major, minor := r.order.Uint16(h[4:]), r.order.Uint16(h[6:])
+	major, minor := r.order.u16(h[4:]), r.order.u16(h[6:])
 	r.pcap.swapped = major < 2 || major == 2 && minor < 3
 	r.pcap.perhaps = major == 2 && minor == 3
 	r.ifaces = []Interface{{
 		// The upper half holds the length of a frame check sequence and flags.
-		Link:    capture.LinkType(r.order.Uint32(h[20:]) & 0xffff),
-		SnapLen: r.order.Uint32(h[16:]),
+		Link:    capture.LinkType(r.order.u32(h[20:]) & 0xffff),
+		SnapLen: r.order.u32(h[16:]),
 	}}
 	r.packet.Link = r.ifaces[0].Link
-	r.next = r.nextPcap
 	return nil
 }
 
 func (r *Reader) nextPcap() error {
-	h, err := r.win.peek(r.pcap.recordLen)
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			return err
+	var err error
+	b, size := r.win.ahead(), r.pcap.recordLen
+	if len(b) < size {
+		if b, err = r.win.peek(size); err != nil {
+			if errors.Is(err, io.EOF) {
+				return err
+			}
+			return r.cut(err, "a record header")
 		}
-		return r.cut(err, "a record header")
 	}
-	sec, frac := r.order.Uint32(h), r.order.Uint32(h[4:])
-	n, length := r.order.Uint32(h[8:]), r.order.Uint32(h[12:])
+	h := (*[16]byte)(b)
+	sec, frac := r.order.u32(h[0:]), r.order.u32(h[4:])
+	n, length := r.order.u32(h[8:]), r.order.u32(h[12:])
 	if r.pcap.swapped || r.pcap.perhaps && n > length {
 		n, length = length, n
 	}
 	if n > MaxRecord {
 		return damaged("the record at byte %d declares %d captured bytes, more than the %d that are possible", r.win.pos, n, MaxRecord)
 	}
-	whole, err := r.win.peek(r.pcap.recordLen + int(n))
-	if err != nil {
-		return r.cut(err, "a packet")
+	if size += int(n); len(b) < size {
+		if b, err = r.win.peek(size); err != nil {
+			return r.cut(err, "a packet")
+		}
 	}
-	r.win.skip(len(whole))
-	r.record = whole
+	r.win.skip(size)
+	r.record = b[:size]
 	if !r.pcap.nano {
 		frac *= 1000 // a fraction beyond a second wraps here, and is then still only wrong
 	}
 	r.packet.Time = time.Unix(int64(sec), int64(frac)).UTC()
-	r.packet.Data = whole[r.pcap.recordLen:]
+	r.packet.Data = b[r.pcap.recordLen:size]
 	// A length below what was captured is a lie that some writers tell.
-	r.packet.Length = max(int(length), int(n))
+	r.packet.Length = int(max(length, n))
 	return nil
 }

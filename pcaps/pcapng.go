@@ -2,7 +2,6 @@ package pcaps
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"math/bits"
@@ -49,12 +48,13 @@ type pcapngState struct {
 // clock is how an interface counts time.
 type clock struct {
 	perSecond uint64 // units in a second
+	unit      uint64 // nanoseconds in a unit, where they are whole; else 0
 	shift     uint   // or, when over 63 bits, this many low bits are dropped first
 	divide    uint64 // or this divides first; 0 is not
 	offset    int64  // seconds to add
 }
 
-var microseconds = clock{perSecond: 1e6}
+var microseconds = clock{perSecond: 1e6, unit: 1000}
 
 // resolution reads an if_tsresol: a negative power of ten, or of two with the
 // top bit set.
@@ -70,6 +70,9 @@ func resolution(v byte) clock {
 	for range min(n, 19) { // 10^19 is the largest that 64 bits hold
 		c.perSecond *= 10
 	}
+	if n <= 9 {
+		c.unit = 1e9 / c.perSecond
+	}
 	if n > 19 {
 		c.divide = 1
 		for range min(n-19, 19) {
@@ -81,7 +84,10 @@ func resolution(v byte) clock {
 
 // time turns a 64-bit timestamp into a time. What is out of the range of a
 // 64-bit count of nanoseconds is still a time, only a strange one.
-func (c clock) time(ts uint64) time.Time {
+func (c *clock) time(ts uint64) time.Time {
+	if c.unit > 0 {
+		return time.Unix(int64(ts/c.perSecond)+c.offset, int64(ts%c.perSecond*c.unit)).UTC()
+	}
 	ts >>= c.shift
 	if c.divide > 1 {
 		ts /= c.divide
@@ -93,7 +99,6 @@ func (c clock) time(ts uint64) time.Time {
 }
 
 func (r *Reader) openPcapNG() error {
-	r.next = r.nextPcapNG
 	r.packet.Time = time.Unix(0, 0).UTC() // until a block says one
 	typ, whole, err := r.peekBlock()
 	if err != nil {
@@ -102,63 +107,57 @@ func (r *Reader) openPcapNG() error {
 	return r.section(typ, whole[8:len(whole)-4]) // and again in Next, which shows it to OnBlock
 }
 
-// block takes the next block, which is Reader.record then, and returns its type
-// and body.
-func (r *Reader) block() (uint32, []byte, error) {
-	typ, whole, err := r.peekBlock()
-	if err != nil {
-		return 0, nil, err
-	}
-	r.win.skip(len(whole))
-	r.record = whole
-	return typ, whole[8 : len(whole)-4], nil
-}
-
 // peekBlock returns the type of the next block, and all of it.
 func (r *Reader) peekBlock() (uint32, []byte, error) {
-	h, err := r.win.peek(12)
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			return 0, nil, err
+	var err error
+	b := r.win.ahead()
+	if len(b) < 12 {
+		if b, err = r.win.peek(12); err != nil {
+			if errors.Is(err, io.EOF) {
+				return 0, nil, err
+			}
+			return 0, nil, r.cut(err, "a block header")
 		}
-		return 0, nil, r.cut(err, "a block header")
 	}
-	if binary.BigEndian.Uint32(h) == blockSection {
+	typ := r.order.u32(b)
+	if typ == blockSection {
 		// A section says its byte order itself, in what follows its length.
 		switch {
-		case binary.LittleEndian.Uint32(h[8:]) == byteOrderMagic:
-			r.order = binary.LittleEndian
-		case binary.BigEndian.Uint32(h[8:]) == byteOrderMagic:
-			r.order = binary.BigEndian
+		case littleEndian.u32(b[8:]) == byteOrderMagic:
+			r.order = littleEndian
+		case bigEndian.u32(b[8:]) == byteOrderMagic:
+			r.order = bigEndian
 		default:
 			return 0, nil, damaged("the section at byte %d has no byte-order magic", r.win.pos)
 		}
 	}
-	typ, n := r.order.Uint32(h), r.order.Uint32(h[4:])
+	n := r.order.u32(b[4:])
 	if n < 12 || n%4 != 0 {
 		return 0, nil, damaged("the block at byte %d declares a length of %d", r.win.pos, n)
 	}
 	if n > maxBlock {
 		return 0, nil, damaged("the block at byte %d declares %d bytes, more than the %d that are possible", r.win.pos, n, maxBlock)
 	}
-	b, err := r.win.peek(int(n))
-	if err != nil {
-		return 0, nil, r.cut(err, "a block")
+	if len(b) < int(n) {
+		if b, err = r.win.peek(int(n)); err != nil {
+			return 0, nil, r.cut(err, "a block")
+		}
 	}
-	if again := r.order.Uint32(b[n-4:]); again != n {
+	if again := r.order.u32(b[n-4:]); again != n {
 		return 0, nil, damaged("the block at byte %d declares a length of %d at its start and %d at its end", r.win.pos, n, again)
 	}
-	return typ, b, nil
+	return typ, b[:n], nil
 }
 
 func (r *Reader) nextPcapNG() error {
 	for {
-		at := r.win.pos
-		typ, b, err := r.block()
+		typ, whole, err := r.peekBlock()
 		if err != nil {
 			return err
 		}
-		var got bool
+		r.win.skip(len(whole))
+		r.record = whole
+		b, got := whole[8:len(whole)-4], false
 		switch typ {
 		case blockSection:
 			err = r.section(typ, b)
@@ -173,7 +172,7 @@ func (r *Reader) nextPcapNG() error {
 		}
 		if err != nil {
 			if errors.Is(err, io.ErrShortBuffer) {
-				err = damaged("the block of type %d at byte %d is too short for what it holds", typ, at)
+				err = damaged("the block of type %d at byte %d is too short for what it holds", typ, r.win.pos-int64(len(whole)))
 			}
 			return err
 		}
@@ -193,7 +192,7 @@ func (r *Reader) section(typ uint32, b []byte) error {
 	if typ != blockSection || len(b) < 16 {
 		return damaged("the section header is %d bytes long", len(b))
 	}
-	if major := r.order.Uint16(b[4:]); major != 1 {
+	if major := r.order.u16(b[4:]); major != 1 {
 		return damaged("the section is of pcapng version %d, only 1 is known", major)
 	}
 	r.pcapng.base = len(r.ifaces)
@@ -208,7 +207,7 @@ func (r *Reader) iface(b []byte) error {
 	if len(r.ifaces) >= maxInterfaces {
 		return damaged("it declares more than %d interfaces", maxInterfaces)
 	}
-	i := Interface{Link: capture.LinkType(r.order.Uint16(b)), SnapLen: r.order.Uint32(b[4:])}
+	i := Interface{Link: capture.LinkType(r.order.u16(b)), SnapLen: r.order.u32(b[4:])}
 	c := microseconds
 	var offset int64
 	for code, v := range r.Block().Options() {
@@ -218,7 +217,7 @@ func (r *Reader) iface(b []byte) error {
 		case code == optionTSResol && len(v) >= 1:
 			c = resolution(v[0])
 		case code == optionTSOffset && len(v) >= 8:
-			offset = int64(r.order.Uint64(v))
+			offset = int64(r.order.u64(v))
 		}
 	}
 	c.offset = offset
@@ -228,13 +227,13 @@ func (r *Reader) iface(b []byte) error {
 }
 
 // from makes the packet one of the section's interface i.
-func (r *Reader) from(i uint32) (clock, error) {
+func (r *Reader) from(i uint32) error {
 	if int64(i) >= int64(len(r.pcapng.clocks)) {
-		return clock{}, damaged("a packet is of interface %d, and the section has declared %d", i, len(r.pcapng.clocks))
+		return damaged("a packet is of interface %d, and the section has declared %d", i, len(r.pcapng.clocks))
 	}
 	r.packet.Interface = r.pcapng.base + int(i)
 	r.packet.Link = r.ifaces[r.packet.Interface].Link
-	return r.pcapng.clocks[i], nil
+	return nil
 }
 
 // data makes b[:captured] the packet's bytes.
@@ -246,7 +245,7 @@ func (r *Reader) data(b []byte, captured, length uint32) error {
 		return damaged("a packet declares %d captured bytes, more than the %d that are possible", captured, MaxRecord)
 	}
 	r.packet.Data = b[:captured]
-	r.packet.Length = max(int(length), int(captured))
+	r.packet.Length = int(max(length, captured))
 	return nil
 }
 
@@ -254,24 +253,25 @@ func (r *Reader) enhanced(b []byte) error {
 	if len(b) < 20 {
 		return io.ErrShortBuffer
 	}
-	c, err := r.from(r.order.Uint32(b))
-	if err != nil {
-		return err
-	}
-	r.packet.Time = c.time(uint64(r.order.Uint32(b[4:]))<<32 | uint64(r.order.Uint32(b[8:])))
-	return r.data(b[20:], r.order.Uint32(b[12:]), r.order.Uint32(b[16:]))
+	return r.timed(r.order.u32(b), b)
 }
 
+// obsolete reads a Packet Block, where the interface has 16 bits.
 func (r *Reader) obsolete(b []byte) error {
 	if len(b) < 20 {
 		return io.ErrShortBuffer
 	}
-	c, err := r.from(uint32(r.order.Uint16(b)))
-	if err != nil {
+	return r.timed(uint32(r.order.u16(b)), b)
+}
+
+// timed reads what the two blocks have in common.
+func (r *Reader) timed(iface uint32, b []byte) error {
+	if err := r.from(iface); err != nil {
 		return err
 	}
-	r.packet.Time = c.time(uint64(r.order.Uint32(b[4:]))<<32 | uint64(r.order.Uint32(b[8:])))
-	return r.data(b[20:], r.order.Uint32(b[12:]), r.order.Uint32(b[16:]))
+	ts := uint64(r.order.u32(b[4:]))<<32 | uint64(r.order.u32(b[8:]))
+	r.packet.Time = r.pcapng.clocks[iface].time(ts)
+	return r.data(b[20:], r.order.u32(b[12:]), r.order.u32(b[16:]))
 }
 
 // simple reads a Simple Packet Block. It has no timestamp: the packet keeps the
@@ -280,10 +280,10 @@ func (r *Reader) simple(b []byte) error {
 	if len(b) < 4 {
 		return io.ErrShortBuffer
 	}
-	if _, err := r.from(0); err != nil {
+	if err := r.from(0); err != nil {
 		return err
 	}
-	length := r.order.Uint32(b)
+	length := r.order.u32(b)
 	captured := min(length, uint32(len(b)-4))
 	if snap := r.ifaces[r.packet.Interface].SnapLen; snap > 0 {
 		captured = min(captured, snap)

@@ -1,7 +1,6 @@
 package pcaps
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -45,14 +44,13 @@ type Reader struct {
 	// knows. The Block is valid during the call. An error ends the reading.
 	OnBlock func(Block) error
 
-	win    *window
+	win    window
 	name   string // for errors; may be empty
 	format Format
 	// compression is its name, or empty.
 	compression string
-	order       binary.ByteOrder
+	order       order
 	ifaces      []Interface
-	next        func() error // reads a record into packet
 	packet      capture.Packet
 	record      []byte // what was read last, as it stands in the file
 	err         error  // sticky
@@ -125,7 +123,7 @@ func (r *Reader) sniff(head []byte) func() error {
 		return nil
 	}
 	switch {
-	case binary.BigEndian.Uint32(head) == blockSection:
+	case bigEndian.u32(head) == blockSection:
 		r.format = PcapNG
 		return r.openPcapNG
 	case r.pcapMagic(head):
@@ -151,9 +149,9 @@ func (r *Reader) Offset() int64 { return r.win.pos }
 // long as the packet's Data. That of a pcap file is empty.
 func (r *Reader) Block() Block {
 	if r.format != PcapNG || len(r.record) < 12 {
-		return Block{Order: r.order}
+		return Block{Order: r.order.byteOrder()}
 	}
-	return Block{Type: r.order.Uint32(r.record), Body: r.record[8 : len(r.record)-4], Order: r.order, whole: r.record}
+	return Block{Type: r.order.u32(r.record), Body: r.record[8 : len(r.record)-4], Order: r.order.byteOrder(), whole: r.record}
 }
 
 // Lend has the packets read into buffers of the caller, as capture.Lender says.
@@ -171,7 +169,7 @@ func (r *Reader) Next() (*capture.Packet, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	if err := r.next(); err != nil {
+	if err := r.read(); err != nil {
 		if errors.Is(err, capture.ErrIdle) {
 			r.packet.Data, r.packet.Length = nil, 0
 			return &r.packet, err
@@ -184,6 +182,14 @@ func (r *Reader) Next() (*capture.Packet, error) {
 	}
 	r.packet.Number++
 	return &r.packet, nil
+}
+
+// read reads a record into packet.
+func (r *Reader) read() error {
+	if r.format == Pcap {
+		return r.nextPcap()
+	}
+	return r.nextPcapNG()
 }
 
 // what names the file in errors.

@@ -11,7 +11,8 @@ const (
 	// maxEmptyReads is how many reads may return nothing in a row, as in bufio.
 	maxEmptyReads = 100
 	// windowSize is read from the file at once: large enough that the cost of a
-	// system call disappears, small enough to stay in the cache.
+	// system call disappears, small enough to stay in the cache. Half as much and
+	// four times as much measure the same.
 	windowSize = 256 << 10
 
 	// MaxRecord bounds the bytes of one packet in a capture file. The largest
@@ -32,13 +33,18 @@ type window struct {
 	tail []byte                   // carries what was not taken over to that
 }
 
-func newWindow(src io.Reader) *window {
-	return &window{src: src, buf: make([]byte, windowSize)}
+func newWindow(src io.Reader) window {
+	return window{src: src, buf: make([]byte, windowSize)}
 }
 
+// ahead returns the bytes that are there already, valid as those of peek: nearly
+// always a whole record, so that one look is enough.
+func (w *window) ahead() []byte { return w.buf[w.r:w.w] }
+
 // peek returns the next n bytes without taking them. They are valid until the
-// next peek; those taken, until swap returns their buffer again. At the end of the file it returns what is left with io.EOF (when
-// nothing is) or io.ErrUnexpectedEOF.
+// next peek; those taken, until swap returns their buffer again. At the end of the
+// file it returns what is left with io.EOF (when nothing is) or
+// io.ErrUnexpectedEOF.
 func (w *window) peek(n int) ([]byte, error) {
 	for w.w-w.r < n {
 		if w.err != nil {
