@@ -38,7 +38,7 @@ var compressions = []compression{
 }
 
 // decompressed returns what reads src without its compression, and the name of
-// that; src itself, seen through a buffer, when it has none.
+// that, which a readAhead does; src itself, seen through a buffer, when it has none.
 func decompressed(src io.Reader) (io.Reader, string, error) {
 	whole := bufio.NewReaderSize(src, 16<<10)
 	head, err := whole.Peek(4)
@@ -57,7 +57,7 @@ func decompressed(src io.Reader) (io.Reader, string, error) {
 		if err != nil {
 			return nil, "", fmt.Errorf("%w: %s: %v", ErrFormat, c.name, err)
 		}
-		return &unpacker{r: r, from: from, name: c.name}, c.name, nil
+		return newReadAhead(&unpacker{r: r, from: from, name: c.name}), c.name, nil
 	}
 	return whole, "", nil
 }
@@ -101,4 +101,12 @@ func (u *unpacker) Read(p []byte) (int, error) {
 		err = fmt.Errorf("%w: %s: %v", capture.ErrDamaged, u.name, err)
 	}
 	return n, err
+}
+
+// Close lets go of what unpacking needs.
+func (u *unpacker) Close() error {
+	if c, ok := u.r.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }

@@ -4,9 +4,10 @@
 // archive/tar: one record a call and errors that stick. The format is found by
 // content, never by name: pcap (micro- and nanoseconds, either byte order) and
 // pcapng, either of them compressed with gzip, zstd or lz4. A packet is lent, not
-// copied: its bytes are the Reader's own until the next call. Memory is bounded by
-// the largest record met, at most MaxRecord, and by what decompressing remembers;
-// no length read from a file is allocated before that many bytes have arrived.
+// copied: its bytes are the Reader's own until the next call, or with Lend those of
+// the caller. Memory is bounded by the largest record met, at most MaxRecord, by
+// what decompressing remembers, and by how far it gets ahead in its goroutine; no
+// length read from a file is allocated before that many bytes have arrived.
 //
 // What else a pcapng file holds, as names, comments and secrets, passes by
 // Reader.OnBlock and Reader.Block; Filter carries it over into a copy. Merge makes

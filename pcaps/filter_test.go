@@ -15,13 +15,14 @@ import (
 	"netlab/pcaps/samples"
 )
 
-// open returns a Reader of file.
+// open returns a Reader of file, for as long as the test takes.
 func open(t testing.TB, file []byte) *pcaps.Reader {
 	t.Helper()
 	r, err := pcaps.NewReader(bytes.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { r.Close() })
 	return r
 }
 

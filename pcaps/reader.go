@@ -36,7 +36,8 @@ type Interface struct {
 }
 
 // Reader reads a capture file, packet by packet. It is a capture.Source, and a
-// capture.Lender.
+// capture.Lender. A compressed file is unpacked ahead, in a goroutine that ends
+// when all is read or by Close.
 type Reader struct {
 	// OnBlock, where it is set, sees each block of a pcapng file that holds no
 	// packet, in its place between the packets: section and interface headers
@@ -49,6 +50,7 @@ type Reader struct {
 	format Format
 	// compression is its name, or empty.
 	compression string
+	ahead       *readAhead // where it is compressed
 	order       order
 	ifaces      []Interface
 	packet      capture.Packet
@@ -80,12 +82,31 @@ func Open(path string) (*File, error) {
 }
 
 // Close closes the file.
-func (f *File) Close() error { return f.f.Close() }
+func (f *File) Close() error {
+	if f.ahead != nil {
+		f.ahead.stop()
+	}
+	err := f.f.Close() // which ends a Read that waits for more
+	f.Reader.Close()
+	return err
+}
 
 // NewReader reads a capture file from r, which it reads ahead of what it needs. A
 // file that is still being written can be read where r returns capture.ErrIdle in
 // place of io.EOF: before the file's header is whole that is the error here.
+//
+// Whoever does not read to the end closes the Reader, for r may be compressed.
 func NewReader(r io.Reader) (*Reader, error) { return newReader(r, "") }
+
+// Close ends the unpacking of a compressed file, and waits for the Read under way
+// of what the Reader was made of, which is not closed.
+func (r *Reader) Close() error {
+	if r.ahead != nil {
+		r.ahead.stop()
+		r.ahead.wait()
+	}
+	return nil
+}
 
 func newReader(src io.Reader, name string) (*Reader, error) {
 	r := &Reader{name: name}
@@ -94,26 +115,36 @@ func newReader(src io.Reader, name string) (*Reader, error) {
 		return nil, fmt.Errorf("pcaps: read %s: %w", r.what(), err)
 	}
 	r.win, r.compression = newWindow(src), compression
+	r.ahead, _ = src.(*readAhead)
+	if err := r.open(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// open finds out the format, and reads the file's header.
+func (r *Reader) open() error {
 	head, err := r.win.peek(4)
 	if len(head) == 0 && errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("pcaps: %s is empty: %w", r.what(), ErrFormat)
+		return fmt.Errorf("pcaps: %s is empty: %w", r.what(), ErrFormat)
 	}
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, fmt.Errorf("pcaps: read %s: %w", r.what(), err)
+		return fmt.Errorf("pcaps: read %s: %w", r.what(), err)
 	}
 	open := r.sniff(head)
 	if open == nil {
 		start, _ := r.win.peek(24)
 		inside := ""
-		if compression != "" {
-			inside = ", inside " + compression + ","
+		if r.compression != "" {
+			inside = ", inside " + r.compression + ","
 		}
-		return nil, fmt.Errorf("pcaps: %s%s begins with %.24q: %w", r.what(), inside, start, ErrFormat)
+		return fmt.Errorf("pcaps: %s%s begins with %.24q: %w", r.what(), inside, start, ErrFormat)
 	}
 	if err := open(); err != nil {
-		return nil, fmt.Errorf("pcaps: read the header of %s: %w", r.what(), err)
+		return fmt.Errorf("pcaps: read the header of %s: %w", r.what(), err)
 	}
-	return r, nil
+	return nil
 }
 
 // sniff tells the format from the first four bytes, and returns what reads its

@@ -24,20 +24,29 @@ func (s stdio) openFile(name string) (capture.Source, io.Closer, error) {
 		if err != nil {
 			return nil, nil, fileError(name, err)
 		}
-		return r, io.NopCloser(nil), nil
+		return r, abandoned{r}, nil
 	case isSample:
 		data, err := samples.Open(sample)
 		if err != nil {
 			return nil, nil, hinted{err, "netlab samples"}
 		}
 		r, err := pcaps.NewReader(data)
-		return r, io.NopCloser(nil), err
+		return r, r, err
 	}
 	f, err := pcaps.Open(name)
 	if err != nil {
 		return nil, nil, fileError(name, err)
 	}
 	return f, f, nil
+}
+
+// abandoned closes without waiting: standard input may have no more to say, and
+// not end either.
+type abandoned struct{ io.Closer }
+
+func (a abandoned) Close() error {
+	go a.Closer.Close()
+	return nil
 }
 
 // fileError adds what to do about a file that can't be read.

@@ -82,6 +82,7 @@ func followHeader(ctx context.Context, f *os.File) (capture.Source, error) {
 		r, err := pcaps.NewReader(&tail{ctx: ctx, f: f})
 		switch {
 		case err == nil && r.Compression() != "":
+			r.Close()
 			return nil, hinted{fmt.Errorf("it is compressed with %s, and only files that are not can be followed", r.Compression()), "netlab decode " + f.Name()}
 		case err == nil:
 			return r, nil
