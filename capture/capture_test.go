@@ -171,6 +171,32 @@ func TestLimitIdle(t *testing.T) {
 	}
 }
 
+// lender is a script that takes note of being told to lend.
+type lender struct {
+	script
+	told bool
+}
+
+func (l *lender) Lend(func([]byte) []byte) { l.told = true }
+
+// TestLimitLends wants a Limit to lend if, and only if, what it limits does.
+func TestLimitLends(t *testing.T) {
+	src := &lender{script: script{answers: []error{nil, nil, io.EOF}}}
+	limited := capture.Limit(src, 1)
+	if l, ok := limited.(capture.Lender); ok {
+		l.Lend(nil)
+	}
+	if !src.told {
+		t.Error("a Limit of a Lender does not lend")
+	}
+	if n, err := capture.Copy(&sink{}, limited); n != 1 || err != nil {
+		t.Errorf("got %d packets and %v, want 1", n, err)
+	}
+	if _, ok := capture.Limit(&src.script, 1).(capture.Lender); ok {
+		t.Error("a Limit of no Lender is one")
+	}
+}
+
 func TestLinkTypeString(t *testing.T) {
 	for link, want := range map[capture.LinkType]string{
 		0:   "null",

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,5 +44,29 @@ func TestDecodeFiles(t *testing.T) {
 		if got := decode(paths...); got != want {
 			t.Errorf("%s: two files say\n%s\none says\n%s", name, got, want)
 		}
+	}
+}
+
+// TestUntil wants a file to lend its packets through until, until ctx ends.
+func TestUntil(t *testing.T) {
+	f, closer, err := stdio{}.openFiles([]string{"sample:http1-keepalive"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	src := until(ctx, f)
+	if _, ok := src.(capture.Lender); !ok {
+		t.Error("it does not lend")
+	}
+	if _, err := src.Next(); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if _, err := src.Next(); err != io.EOF {
+		t.Errorf("canceled, it ends with %v", err)
+	}
+	if _, ok := until(ctx, pcaps.Merge()).(capture.Lender); ok {
+		t.Error("several files lend")
 	}
 }
