@@ -1,7 +1,9 @@
 package proto
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"netlab/decode/flow"
 )
@@ -52,5 +54,54 @@ func BenchmarkDNS(b *testing.B) {
 	}
 	if out.exchanges != b.N {
 		b.Errorf("%d exchanges in %d runs", out.exchanges, b.N)
+	}
+}
+
+func BenchmarkAppendString(b *testing.B) {
+	for _, bm := range []struct{ name, s string }{
+		{"short", "GET"},
+		{"plain", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"},
+		{"long", strings.Repeat("plain text ", 400)},
+		{"escapes", "<p class=\"note\">line\r\n\tof \"text\" </p>\x00"},
+		{"utf8", "Grüße aus Köln, добрый день, 世界 🎉"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			var dst []byte
+			b.SetBytes(int64(len(bm.s)))
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = AppendString(dst[:0], bm.s)
+			}
+		})
+	}
+}
+
+// BenchmarkAppendTime is of packets that are 10 µs apart.
+func BenchmarkAppendTime(b *testing.B) {
+	var clock Clock
+	for _, bm := range []struct {
+		name   string
+		append func([]byte, time.Time) []byte
+	}{{"alone", AppendTime}, {"clock", clock.AppendTime}} {
+		b.Run(bm.name, func(b *testing.B) {
+			dst := bm.append(nil, epoch)
+			t := epoch
+			b.SetBytes(int64(len(dst)))
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = bm.append(dst[:0], t)
+				t = t.Add(10 * time.Microsecond)
+			}
+		})
+	}
+}
+
+func BenchmarkAppendMillis(b *testing.B) {
+	const d = 12*time.Millisecond + 345678
+	dst := AppendMillis(nil, d)
+	b.SetBytes(int64(len(dst)))
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = AppendMillis(dst[:0], d)
 	}
 }

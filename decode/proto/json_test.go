@@ -1,8 +1,10 @@
 package proto
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +48,7 @@ func harmful(r rune) bool {
 }
 
 func FuzzAppendString(f *testing.F) {
-	for _, s := range []string{"", "plain", "\"\\\n\r\t\x00\x7f<", "\u0080\u2028\u202e\u2069", "ä世🎉", "\xff\xc3\xe4\xb8\xed\xa0\x80"} {
+	for _, s := range []string{"", "plain", "\"\\\n\r\t\x00\x7f<", "\u0080\u2028\u202e\u2069", "ä世🎉", "eight by eight, one <\\\"", "\u202eplain text ä plain text \x80", "\xff\xc3\xe4\xb8\xed\xa0\x80"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -58,6 +60,11 @@ func FuzzAppendString(f *testing.F) {
 		// A range over a string yields U+FFFD for each byte that is no UTF-8.
 		if want := string([]rune(s)); got != want {
 			t.Errorf("%q became %q, want %q", s, got, want)
+		}
+		for name, got := range map[string][]byte{"a string": b, "bytes": AppendString(nil, []byte(s)), "what is there": quote(append([]byte("x\""), s...), 1)[1:]} {
+			if want := oldAppendString(nil, s); !bytes.Equal(got, want) {
+				t.Errorf("%q from %s is %s, want %s", s, name, got, want)
+			}
 		}
 		if !utf8.Valid(b) || strings.ContainsFunc(string(b), harmful) {
 			t.Errorf("%q holds what it should not", b)
@@ -114,4 +121,77 @@ func TestAppendMillis(t *testing.T) {
 			t.Errorf("%s is not JSON", b)
 		}
 	}
+}
+
+// TestAppendStringAsReference has each byte stand at each place of the eight that
+// are looked at together, alone and beside another.
+func TestAppendStringAsReference(t *testing.T) {
+	for n := range 20 {
+		for at := range n {
+			for c := range 256 {
+				for _, before := range []byte("a\x00\"\xff") {
+					s := bytes.Repeat([]byte{'a'}, n)
+					if at > 0 {
+						s[at-1] = before
+					}
+					s[at] = byte(c)
+					if got, want := AppendString(nil, s), oldAppendString(nil, s); !bytes.Equal(got, want) {
+						t.Fatalf("%q is %s, want %s", s, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// sameNumbers holds a time and a duration to the reference.
+func sameNumbers(t *testing.T, clock *Clock, at time.Time, d time.Duration) {
+	t.Helper()
+	want := oldAppendTime(nil, at)
+	for _, got := range [][]byte{AppendTime(nil, at), clock.AppendTime(nil, at), clock.AppendTime(nil, at)} {
+		if !bytes.Equal(got, want) {
+			t.Errorf("%v is %s, want %s", at, got, want)
+		}
+	}
+	if got, want := AppendMillis(nil, d), oldAppendMillis(nil, d); !bytes.Equal(got, want) {
+		t.Errorf("%d ns are %s, want %s", d, got, want)
+	}
+}
+
+// edges are times and durations where something begins or ends.
+var edges = []int64{0, 1, 999, 1e6, 1e9 - 1, 1e9, 999_999_999_999_999, 1e15, 1e15 + 1, 1<<53 - 1, 1 << 53, 1<<53 + 1, math.MaxInt64, math.MinInt64,
+	-62167219201, -62167219200, -62135596800, 253402300799, 253402300800}
+
+func TestNumbersAsReference(t *testing.T) {
+	var clock Clock
+	for _, n := range edges {
+		for _, n := range []int64{n, -n} {
+			sameNumbers(t, &clock, time.Unix(n, 5).UTC(), time.Duration(n))
+			sameNumbers(t, &clock, time.Unix(n, 6).In(time.FixedZone("", 3600)), time.Duration(n))
+		}
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 100_000 {
+		at := time.Unix(r.Int64()>>(28+r.IntN(30)), r.Int64N(1e9)).UTC()
+		if r.IntN(8) == 0 {
+			at = at.In(time.FixedZone("", r.IntN(100_000)-50_000))
+		}
+		sameNumbers(t, &clock, at, time.Duration(r.Uint64())>>r.IntN(64))
+	}
+}
+
+func FuzzNumbers(f *testing.F) {
+	for _, n := range edges {
+		f.Add(n, n, 0)
+		f.Add(n, -n, -5400)
+	}
+	f.Fuzz(func(t *testing.T, second, ns int64, zone int) {
+		at := time.Unix(second, ns).UTC()
+		if zone != 0 {
+			at = at.In(time.FixedZone("", zone%100_000))
+		}
+		var clock Clock
+		clock.AppendTime(nil, at.Add(time.Second))
+		sameNumbers(t, &clock, at, time.Duration(ns))
+	})
 }
