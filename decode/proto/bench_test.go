@@ -105,3 +105,43 @@ func BenchmarkAppendMillis(b *testing.B) {
 		dst = AppendMillis(dst[:0], d)
 	}
 }
+
+// benchDNS are the usual messages.
+var benchDNS = []struct{ name, wire string }{
+	{"query", "\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x04shop\x07example\x00\x00\x01\x00\x01"},
+	{"response", "\x00\x01\x81\x80\x00\x01\x00\x03\x00\x00\x00\x00\x03www\x04shop\x07example\x00\x00\x01\x00\x01" +
+		"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01" +
+		"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x02" +
+		"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x03"},
+	{"txt", "\x00\x01\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x04shop\x07example\x00\x00\x10\x00\x01" +
+		"\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x3c\x00\x22\x21v=spf1 ip4:192.0.2.0/24 mx a -all"},
+}
+
+func BenchmarkDNSJSON(b *testing.B) {
+	for _, bm := range benchDNS {
+		b.Run(bm.name, func(b *testing.B) {
+			m := &DNSMessage{Wire: []byte(bm.wire)}
+			var dst []byte
+			b.SetBytes(int64(len(bm.wire)))
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = m.AppendJSON(dst[:0])
+			}
+		})
+	}
+}
+
+func BenchmarkDNSNext(b *testing.B) {
+	for _, bm := range benchDNS {
+		b.Run(bm.name, func(b *testing.B) {
+			p, wire := &dnsParser{}, []byte(bm.wire)
+			b.SetBytes(int64(len(wire)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, m := p.Next(s2c, wire, true); !m.Complete {
+					b.Fatal(m.Why)
+				}
+			}
+		})
+	}
+}

@@ -81,13 +81,7 @@ func (m *DNSMessage) IsResponse() bool { return m.Flags()&0x8000 != 0 }
 func (m *DNSMessage) Truncated() bool { return m.Flags()&0x0200 != 0 }
 
 // Rcode returns the response code as text.
-func (m *DNSMessage) Rcode() string {
-	code := int(m.Flags() & 15)
-	if s, ok := dns.RcodeToString[code]; ok {
-		return s
-	}
-	return "RCODE" + strconv.Itoa(code)
-}
+func (m *DNSMessage) Rcode() string { return dnsRcodes[m.Flags()&15] }
 
 // Sections returns the questions, answers, authorities and additional records.
 // What is malformed ends the list.
@@ -149,61 +143,127 @@ func dotted(name string) string {
 
 // dnsType names a record type.
 func dnsType(t uint16) string {
+	if int(t) < len(dnsTypes) && dnsTypes[t] != "" {
+		return dnsTypes[t]
+	}
 	if s, ok := dns.TypeToString[t]; ok {
 		return s
 	}
 	return "TYPE" + strconv.Itoa(int(t)) // RFC 3597, section 5
 }
 
-// AppendJSON appends the questions, and for a response code and records.
+// dnsTypes and dnsRcodes are the names that nearly all messages have need of,
+// where a look at a map for each would be felt.
+var (
+	dnsTypes = func() (names [512]string) {
+		for t := range names {
+			names[t] = dns.TypeToString[uint16(t)]
+		}
+		return names
+	}()
+	dnsRcodes = func() (names [16]string) {
+		for code := range names {
+			s, ok := dns.RcodeToString[code]
+			if !ok {
+				s = "RCODE" + strconv.Itoa(code)
+			}
+			names[code] = s
+		}
+		return names
+	}()
+)
+
+// AppendJSON appends the questions, and for a response code and records. It reads
+// the message as Sections does, and writes each part as it comes.
 func (m *DNSMessage) AppendJSON(dst []byte) []byte {
-	questions, records := m.Sections()
-	if m.IsResponse() {
-		dst = append(dst, `"rcode":`...)
-		dst = AppendString(dst, m.Rcode())
-		dst = append(dst, `,"truncated":`...)
+	b := m.Wire
+	response := m.IsResponse()
+	if response {
+		dst = append(dst, `"rcode":"`...)
+		dst = append(dst, m.Rcode()...)
+		dst = append(dst, `","truncated":`...)
 		dst = strconv.AppendBool(dst, m.Truncated())
 		dst = append(dst, ',')
 	}
 	dst = append(dst, `"questions":[`...)
-	for i, q := range questions {
+	var asked dnsAsked
+	off := dnsHeaderLen
+	for i := range int(binary.BigEndian.Uint16(b[4:])) {
+		begin := len(dst)
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, '{')
-		dst = q.appendJSON(dst)
-		dst = append(dst, '}')
+		dst, off = asked.appendName(append(dst, `{"name":`...), b, off)
+		if off < 0 || off+4 > len(b) || i >= maxDNSRecords {
+			dst, off = dst[:begin], len(b)
+			break
+		}
+		if i == 0 {
+			asked = dnsAsked{begin + len(`{"name":`), len(dst)}
+		}
+		dst = append(appendType(dst, binary.BigEndian.Uint16(b[off:])), '}')
+		off += 4
 	}
 	dst = append(dst, ']')
-	for i, name := range [3]string{"answers", "authorities", "additionals"} {
-		if len(records[i]) == 0 && (i > 0 || !m.IsResponse()) {
-			continue
-		}
-		dst = append(dst, ',', '"')
+	for i, name := range [3]string{`,"answers":[`, `,"authorities":[`, `,"additionals":[`} {
+		n := int(binary.BigEndian.Uint16(b[6+2*i:]))
+		begin := len(dst)
 		dst = append(dst, name...)
-		dst = append(dst, `":[`...)
-		for j, r := range records[i] {
-			if j > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(dst, '{')
-			dst = r.appendJSON(dst)
-			dst = append(dst, `,"ttl":`...)
-			dst = strconv.AppendUint(dst, uint64(r.TTL), 10)
-			dst = append(dst, `,"data":`...)
-			dst = AppendString(dst, r.Data)
-			dst = append(dst, '}')
+		empty := len(dst)
+		dst, off = asked.appendRecords(dst, b, off, n)
+		if len(dst) == empty && (i > 0 || !response) {
+			dst = dst[:begin]
+			continue
 		}
 		dst = append(dst, ']')
 	}
 	return dst
 }
 
-func (q *DNSQuestion) appendJSON(dst []byte) []byte {
-	dst = append(dst, `"name":`...)
-	dst = AppendString(dst, q.Name)
-	dst = append(dst, `,"type":`...)
-	return AppendString(dst, dnsType(q.Type))
+// dnsAsked says where dst holds the name of the first question, quoted.
+type dnsAsked struct{ from, to int }
+
+// appendName appends a name as a JSON string. It returns the offset behind it, -1
+// when it is malformed.
+func (a dnsAsked) appendName(dst, b []byte, off int) ([]byte, int) {
+	if a.to > 0 && pointsToFirst(b, off) {
+		return append(dst, dst[a.from:a.to]...), off + 2
+	}
+	start := len(dst)
+	dst, off = walkName(append(dst, '"'), b, off, maxDNSPointers, asText)
+	return quote(dst, start), off
+}
+
+// appendRecords appends n records, or as many as are there, and returns the
+// offset behind them, that of the end when one is malformed.
+func (a dnsAsked) appendRecords(dst, b []byte, off, n int) ([]byte, int) {
+	for i := range n {
+		begin, start := len(dst), off
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst, off = a.appendName(append(dst, `{"name":`...), b, off)
+		r, ok := fixedPart(b, off)
+		if !ok || i >= maxDNSRecords {
+			return dst[:begin], len(b)
+		}
+		dst = appendType(dst, r.typ)
+		dst = append(dst, `,"ttl":`...)
+		dst = strconv.AppendUint(dst, uint64(r.ttl), 10)
+		dst = append(dst, `,"data":`...)
+		data := len(dst)
+		dst = appendData(append(dst, '"'), b, start, r)
+		dst = append(quote(dst, data), '}')
+		off = r.end
+	}
+	return dst, off
+}
+
+// appendType appends a type as the second field.
+func appendType(dst []byte, t uint16) []byte {
+	dst = append(dst, `,"type":"`...)
+	dst = append(dst, dnsType(t)...)
+	return append(dst, '"')
 }
 
 // probeDNS knows a message that is well-formed from its first byte to its last.
@@ -267,7 +327,11 @@ func isDNS(b []byte) bool {
 			if count++; count > maxDNSRecords {
 				return false
 			}
-			off = skipName(b, off)
+			if i > 0 && pointsToFirst(b, off) && binary.BigEndian.Uint16(b[4:]) > 0 {
+				off += 2 // it was looked at
+			} else {
+				off = skipName(b, off)
+			}
 			size := 4
 			if i > 0 {
 				size = 10
@@ -299,87 +363,158 @@ func isNBNS(b []byte) bool {
 	return true
 }
 
+// pointsToFirst reports whether a name is a pointer to the first name of the
+// message, that of the question if there is any: most of the others are.
+func pointsToFirst(b []byte, off int) bool {
+	return off+1 < len(b) && b[off] == 0xc0 && b[off+1] == dnsHeaderLen
+}
+
 // skipName returns the offset behind a name, -1 when it is malformed.
 func skipName(b []byte, off int) int {
-	return walkName(b, off, nil)
+	_, next := walkName(nil, b, off, maxDNSPointers, notAtAll)
+	return next
 }
 
 // readName returns the name at off and the offset behind it, -1 when it is
 // malformed.
 func readName(b []byte, off int) (string, int) {
-	var name []byte
-	next := walkName(b, off, func(label []byte) {
-		if len(name) > 0 {
-			name = append(name, '.')
-		}
-		name = appendLabel(name, label)
-	})
+	var text [maxDNSName]byte
+	name, next := walkName(text[:0], b, off, maxDNSPointers, asText)
 	if next < 0 {
 		return "", -1
 	}
 	return string(name), next
 }
 
-// walkName calls f, if any, for each label of a name, and returns the offset
-// behind it, -1 when it is malformed. Pointers lead backwards only, so that none
-// can loop (RFC 1035, section 4.1.4).
-func walkName(b []byte, off int, f func(label []byte)) int {
+// nameForm is how a name is written.
+type nameForm uint8
+
+const (
+	notAtAll nameForm = iota
+	asText            // without the final dot
+	asDig             // with it, and all escaped that a zone file might take for something else
+)
+
+// walkName appends a name in a form. It returns the offset behind it, -1 when it
+// is malformed. Pointers lead backwards only, so that none can loop (RFC 1035,
+// section 4.1.4).
+func walkName(dst, b []byte, off, maxPointers int, form nameForm) ([]byte, int) {
+	start := len(dst)
 	next, size, pointers := -1, 1, 0
 	for limit := off; off < len(b); {
 		n := int(b[off])
 		switch {
 		case n == 0:
+			if form == asDig && len(dst) == start {
+				dst = append(dst, '.')
+			}
 			if next < 0 {
 				next = off + 1
 			}
-			return next
+			return dst, next
 		case n >= 0xc0:
 			if off+1 >= len(b) {
-				return -1
+				return dst, -1
 			}
 			to := n&0x3f<<8 | int(b[off+1])
-			if pointers++; to >= limit || pointers > maxDNSPointers {
-				return -1
+			if pointers++; to >= limit || pointers > maxPointers {
+				return dst, -1
 			}
 			if next < 0 {
 				next = off + 2
 			}
 			off, limit = to, to
 		case n >= 0x40 || off+1+n > len(b):
-			return -1
+			return dst, -1
 		default:
 			if size += 1 + n; size > maxDNSName {
-				return -1
+				return dst, -1
 			}
-			if f != nil {
-				f(b[off+1 : off+1+n])
+			label := b[off+1 : off+1+n]
+			switch form {
+			case asText:
+				if len(dst) > start {
+					dst = append(dst, '.')
+				}
+				dst = appendLabel(dst, label)
+			case asDig:
+				dst = append(appendDigLabel(dst, label), '.')
 			}
 			off += 1 + n
 		}
 	}
-	return -1
+	return dst, -1
 }
 
 // appendLabel escapes what would be read as structure (RFC 4343, section 2.1),
 // and what is no text. Names of services are meant to be read: they hold spaces
 // and UTF-8 (RFC 6763, section 4.1.1).
 func appendLabel(dst, label []byte) []byte {
-	for len(label) > 0 {
-		c := label[0]
-		r, n := utf8.DecodeRune(label)
+	start := 0
+	for i := 0; i < len(label); {
+		c := label[i]
+		if c >= ' ' && c <= '~' && c != '.' && c != '\\' {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(label[i:])
 		switch {
 		case c == '.' || c == '\\':
-			dst = append(dst, '\\', c)
+			dst = append(append(dst, label[start:i]...), '\\', c)
+			start = i + 1
 		case Harmful(r), r == utf8.RuneError && n == 1:
-			for _, c := range label[:n] {
-				dst = append(dst, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
+			dst = append(dst, label[start:i]...)
+			for _, c := range label[i : i+n] {
+				dst = appendDecimal(dst, c)
 			}
-		default:
-			dst = append(dst, label[:n]...)
+			start = i + n
 		}
-		label = label[n:]
+		i += n
+	}
+	return append(dst, label[start:]...)
+}
+
+// appendDecimal appends a byte that is no text (RFC 1035, section 5.1).
+func appendDecimal(dst []byte, c byte) []byte {
+	return append(dst, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
+}
+
+// appendDigLabel escapes a label as dig does.
+func appendDigLabel(dst, label []byte) []byte {
+	for _, c := range label {
+		switch c {
+		case '.', ' ', '\'', '@', ';', '(', ')', '"', '\\':
+			dst = append(dst, '\\', c)
+		default:
+			if c < ' ' || c > '~' {
+				dst = appendDecimal(dst, c)
+			} else {
+				dst = append(dst, c)
+			}
+		}
 	}
 	return dst
+}
+
+// appendDigString quotes a character string (RFC 1035, section 3.3) as dig does.
+func appendDigString(dst, s []byte) []byte {
+	dst = append(dst, '"')
+	for i := 0; i < len(s); i++ {
+		n := plainLen(s, i)
+		dst = append(dst, s[i:n]...)
+		if i = n; i == len(s) {
+			break
+		}
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ' || c > '~':
+			dst = appendDecimal(dst, c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
 }
 
 func readQuestion(b []byte, off int) (DNSQuestion, int) {
@@ -392,39 +527,121 @@ func readQuestion(b []byte, off int) (DNSQuestion, int) {
 
 func readRecord(b []byte, start int) (DNSRecord, int) {
 	name, off := readName(b, start)
-	if off < 0 || off+10 > len(b) {
+	r, ok := fixedPart(b, off)
+	if !ok {
 		return DNSRecord{}, -1
 	}
-	r := DNSRecord{DNSQuestion{name, binary.BigEndian.Uint16(b[off:]), binary.BigEndian.Uint16(b[off+2:])}, binary.BigEndian.Uint32(b[off+4:]), ""}
-	n := int(binary.BigEndian.Uint16(b[off+8:]))
-	off += 10
-	if off+n > len(b) {
-		return DNSRecord{}, -1
-	}
-	r.Data = recordData(b, start, off, n, r.Type)
-	return r, off + n
+	var text [maxDNSName]byte
+	data := string(appendData(text[:0], b, start, r))
+	return DNSRecord{DNSQuestion{name, r.typ, r.class}, r.ttl, data}, r.end
 }
 
-// recordData is a record's data as text: the usual types here, the rest as dig
-// prints them.
-func recordData(b []byte, start, off, n int, typ uint16) string {
-	switch {
-	case typ == dns.TypeA && n == 4:
-		return netip.AddrFrom4([4]byte(b[off:])).String()
-	case typ == dns.TypeAAAA && n == 16:
-		return netip.AddrFrom16([16]byte(b[off:])).String()
-	case typ == dns.TypeCNAME || typ == dns.TypeNS || typ == dns.TypePTR:
-		if name, _ := readName(b, off); name != "" {
-			return name
+// dnsFixed is what follows the name of a record, and where its data is.
+type dnsFixed struct {
+	typ, class uint16
+	ttl        uint32
+	data, end  int
+}
+
+// fixedPart reads what follows the name of a record, unless that or the data is
+// not there.
+func fixedPart(b []byte, off int) (r dnsFixed, ok bool) {
+	const size = 10
+	if off < 0 || off+size > len(b) {
+		return r, false
+	}
+	p := b[off : off+size]
+	r = dnsFixed{binary.BigEndian.Uint16(p), binary.BigEndian.Uint16(p[2:]), binary.BigEndian.Uint32(p[4:]), off + size, 0}
+	r.end = r.data + int(binary.BigEndian.Uint16(p[8:]))
+	return r, r.end <= len(b)
+}
+
+// appendData appends a record's data as text: the usual types here, the rest as
+// dig prints them. The record's name is at start.
+func appendData(dst, b []byte, start int, r dnsFixed) []byte {
+	begin, data := len(dst), b[r.data:r.end]
+	switch r.typ {
+	case dns.TypeA:
+		if len(data) == 4 {
+			return netip.AddrFrom4([4]byte(data)).AppendTo(dst)
 		}
-	case typ == dns.TypeOPT:
-		return strconv.Itoa(n) + " bytes of options"
+	case dns.TypeAAAA:
+		if len(data) == 16 {
+			return netip.AddrFrom16([16]byte(data)).AppendTo(dst)
+		}
+	case dns.TypeCNAME, dns.TypeNS, dns.TypePTR:
+		// The root is left to dig.
+		if dst, next := walkName(dst, b, r.data, maxDNSPointers, asText); next >= 0 && len(dst) > begin {
+			return dst
+		}
+	case dns.TypeOPT:
+		dst = strconv.AppendInt(dst, int64(len(data)), 10)
+		return append(dst, " bytes of options"...)
+	case dns.TypeMX, dns.TypeSOA, dns.TypeSRV, dns.TypeTXT:
+		if dst, ok := appendDigData(dst, b[:r.end], start, r); ok {
+			return dst
+		}
 	}
-	rr, _, err := dns.UnpackRR(b[:off+n], start)
+	rr, _, err := dns.UnpackRR(b[:r.end], start)
 	if _, unknown := rr.(*dns.RFC3597); err == nil && !unknown {
-		return strings.TrimPrefix(rr.String(), rr.Header().String())
+		return append(dst[:begin], strings.TrimPrefix(rr.String(), rr.Header().String())...)
 	}
-	return fmt.Sprintf("\\# %d %x", n, b[off:off+n]) // RFC 3597, section 5
+	return fmt.Appendf(dst[:begin], "\\# %d %x", len(data), data) // RFC 3597, section 5
+}
+
+// digPointers is how many pointers the dns package follows; one more and the name
+// is malformed for it.
+const digPointers = 126
+
+// appendDigData appends the data of the usual types with names and strings as the
+// dns package does, and reports whether it is all there, and no more; else it is
+// left to that package. The message b ends with the record.
+func appendDigData(dst, b []byte, start int, r dnsFixed) ([]byte, bool) {
+	if _, next := walkName(nil, b, start, digPointers, notAtAll); next < 0 {
+		return dst, false // that package sees no more of b
+	}
+	off := r.data
+	switch r.typ {
+	case dns.TypeTXT:
+		for off < len(b) {
+			from, to := off+1, off+1+int(b[off])
+			if to > len(b) {
+				return dst, false
+			}
+			if off > r.data {
+				dst = append(dst, ' ')
+			}
+			dst, off = appendDigString(dst, b[from:to]), to
+		}
+		return dst, true
+	case dns.TypeSOA:
+		for range 2 {
+			if dst, off = walkName(dst, b, off, digPointers, asDig); off < 0 {
+				return dst, false
+			}
+			dst = append(dst, ' ')
+		}
+		if off+5*4 != len(b) {
+			return dst, false
+		}
+		for ; off < len(b); off += 4 {
+			dst = append(strconv.AppendUint(dst, uint64(binary.BigEndian.Uint32(b[off:])), 10), ' ')
+		}
+		return dst[:len(dst)-1], true
+	}
+	numbers := 1
+	if r.typ == dns.TypeSRV {
+		numbers = 3
+	}
+	if off+2*numbers > len(b) {
+		return dst, false
+	}
+	for range numbers {
+		dst = append(strconv.AppendUint(dst, uint64(binary.BigEndian.Uint16(b[off:])), 10), ' ')
+		off += 2
+	}
+	dst, off = walkName(dst, b, off, digPointers, asDig)
+	return dst, off == len(b)
 }
 
 // dnsParser reads messages; over TCP each has its length before it.
@@ -472,8 +689,13 @@ func (p *dnsParser) Next(d flow.Direction, data []byte, end bool) (int, *Message
 	if len(wire) < dnsHeaderLen {
 		return n, &Message{Direction: d, Kind: Skipped, Malformed: true, Why: fmt.Sprintf("%d bytes are too short for a DNS message", len(wire))}
 	}
-	body := &DNSMessage{Wire: append([]byte(nil), wire...)}
-	m := &Message{Direction: d, ID: uint32(body.ID()), Complete: true, Alone: p.alone, Body: body}
+	var both struct { // they live as long as each other
+		message Message
+		body    DNSMessage
+	}
+	m, body := &both.message, &both.body
+	body.Wire = append([]byte(nil), wire...)
+	m.Direction, m.ID, m.Complete, m.Alone, m.Body = d, uint32(body.ID()), true, p.alone, body
 	if body.IsResponse() {
 		m.Kind = Response
 	}
