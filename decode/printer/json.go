@@ -28,8 +28,9 @@ type JSON struct {
 	// keep. Hide can't hide any of it.
 	Bodies bool
 
-	w   io.Writer
-	buf []byte
+	w     io.Writer
+	buf   []byte
+	clock proto.Clock
 }
 
 // jsonFlush is how much is gathered before it is written.
@@ -71,7 +72,7 @@ func (j *JSON) bool(name string, b bool) {
 
 func (j *JSON) time(name string, t time.Time) {
 	j.name(name)
-	j.buf = proto.AppendTime(j.buf, t)
+	j.buf = j.clock.AppendTime(j.buf, t)
 }
 
 // name appends the name of a field, and the comma before it.
