@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -75,6 +76,16 @@ func (j *JSON) time(name string, t time.Time) {
 	j.buf = j.clock.AppendTime(j.buf, t)
 }
 
+func (j *JSON) endpoint(name string, e netip.AddrPort) {
+	if !e.IsValid() {
+		j.str(name, e.String())
+		return
+	}
+	var text [64]byte
+	j.name(name)
+	j.buf = proto.AppendString(j.buf, e.AppendTo(text[:0]))
+}
+
 // name appends the name of a field, and the comma before it.
 func (j *JSON) name(name string) {
 	if last := j.buf[len(j.buf)-1]; last != '{' {
@@ -96,8 +107,8 @@ func (j *JSON) Finish(c *flow.Conversation) error {
 	j.begin("conversation")
 	j.int("id", int64(c.ID))
 	j.str("transport", c.Transport.String())
-	j.str("client", c.Client.String())
-	j.str("server", c.Server.String())
+	j.endpoint("client", c.Client)
+	j.endpoint("server", c.Server)
 	j.str("protocol", c.Protocol)
 	if c.Parent != nil {
 		j.int("parent", int64(c.Parent.ID))
@@ -171,7 +182,11 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 		j.str("why", remark(why, j.Hide))
 	}
 	if e.Protocol.Pairing == proto.ByID {
-		j.int("id", int64(e.Messages()[0].ID))
+		m := e.Request
+		if m == nil {
+			m = e.Messages()[0]
+		}
+		j.int("id", int64(m.ID))
 	}
 	if d, ok := e.Latency(); ok {
 		j.name("latency_ms")
