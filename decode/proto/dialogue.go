@@ -3,7 +3,9 @@ package proto
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
+	"unsafe"
 
 	"netlab/decode/flow"
 )
@@ -33,39 +35,45 @@ type Options struct {
 	Protocol *Protocol
 }
 
-// Dialogue turns the ordered bytes of a conversation into exchanges.
+// Dialogue turns the ordered bytes of a conversation into exchanges. Many are
+// live at once, each with little to say: what a packet within a body touches
+// stands together.
 type Dialogue struct {
+	protocol *Protocol // nil until found
+	passer   passer    // the parser, if it is one
+	opts     Options
+	held     int     // what Held returns, without keeper
+	keeper   keeper  // the parser, if it keeps much
+	stale    bool    // held is to be counted anew
+	ended    [2]bool // by End and Close
+	sides    [2]side
+
 	conv     *flow.Conversation
 	out      Receiver
-	opts     Options
-	protocol *Protocol // nil until found
 	parser   Parser
-	keeper   keeper // the parser, if it keeps much
-	sides    [2]side
-	opening  opening // what came before the protocol was found
-	ended    [2]bool
 	waiting  []*Exchange
 	early    []*Message // answers to a request that is not all there yet
 	count    int        // exchanges begun
 	finals   int        // final responses seen
 	interims int        // interim ones since the last of them
 	kept     int        // what waiting and early hold
+	opening  opening    // what came before the protocol was found
+	idle     idleParser
 }
 
 // side is what a Dialogue knows of one direction.
 type side struct {
-	buf      []byte // left by the parser
-	marks    []mark // where buf's bytes came from, oldest first
-	offset   int64  // of what the parser is shown next
-	length   int64  // bytes of the message in progress
-	start    mark   // of its first byte
-	last     mark   // of its last byte
-	raw      []byte
-	rawOver  int64
-	gapEnd   int64 // end of the last gap, for pairing
-	gapStart int64
-	ended    bool
-	busy     bool // run is at it
+	last   mark   // of the last byte that the parser took
+	offset int64  // of what the parser is shown next
+	length int64  // bytes of the message in progress
+	buf    []byte // left by the parser
+	raw    []byte // the beginning of the message in progress, when it is kept
+	marks  []mark // where buf's bytes came from, oldest first; none without buf
+	start  mark   // of the first byte of the message in progress
+	// The last gap, for pairing.
+	gapStart, gapEnd int64
+	ended            bool // the parser was told so
+	busy             bool // run is at it
 }
 
 // mark says where the bytes from an offset on came from.
@@ -125,10 +133,51 @@ func NewDialogue(conv *flow.Conversation, out Receiver, opts Options) *Dialogue 
 // Renew makes g the Dialogue of a conversation anew, which is to count its
 // exchanges from count on.
 func (g *Dialogue) Renew(conv *flow.Conversation, out Receiver, opts Options, count int) {
-	*g = Dialogue{conv: conv, out: out, opts: opts, count: count}
+	g.Clear()
+	g.conv, g.out, g.opts, g.count = conv, out, opts, count
 	if opts.Protocol != nil {
 		g.speak(opts.Protocol)
 	}
+}
+
+// Clear lets go of the conversation, and of all memory but a little with which
+// Renew makes g another's.
+func (g *Dialogue) Clear() {
+	old := *g
+	*g = Dialogue{waiting: emptied(old.waiting), early: emptied(old.early), idle: old.idle, stale: true}
+	for i := range g.sides {
+		s := &old.sides[i]
+		g.sides[i] = side{buf: emptied(s.buf), raw: emptied(s.raw), marks: emptied(s.marks)}
+	}
+	if p, ok := old.parser.(resetter); ok {
+		g.idle = idleParser{old.protocol, p}
+	}
+}
+
+// maxIdle bounds the bytes of each buffer that is kept for later: the usual head
+// fits.
+const maxIdle = 4 << 10
+
+// emptied returns the memory of a slice that is done with, unless it is large.
+func emptied[E any](s []E) []E {
+	var e E
+	if uintptr(cap(s))*unsafe.Sizeof(e) > maxIdle {
+		return nil
+	}
+	clear(s)
+	return s[:0]
+}
+
+// idleParser is a parser that a conversation is done with.
+type idleParser struct {
+	protocol *Protocol
+	parser   resetter
+}
+
+// resetter is a Parser that can be made the parser of another conversation.
+type resetter interface {
+	Parser
+	Reset(Waiting)
 }
 
 // Idle reports whether g holds nothing: one that is new, of the same protocol, is
@@ -161,8 +210,16 @@ func (g *Dialogue) Answers() (finals, interims int) { return g.finals, g.interim
 
 // speak makes p the protocol from here on.
 func (g *Dialogue) speak(p *Protocol) {
-	g.protocol, g.parser = p, p.New(g)
+	g.stale = true
+	g.protocol = p
+	if g.idle.protocol == p {
+		g.idle.parser.Reset(g)
+		g.parser, g.idle = g.idle.parser, idleParser{}
+	} else {
+		g.parser = p.New(g)
+	}
 	g.keeper, _ = g.parser.(keeper)
+	g.passer, _ = g.parser.(passer)
 	if g.conv.Protocol == "" || g.conv.Protocol == Raw.Name {
 		g.conv.Protocol = p.Name
 	}
@@ -171,18 +228,48 @@ func (g *Dialogue) speak(p *Protocol) {
 // Chunk adds the next bytes of a direction.
 func (g *Dialogue) Chunk(d flow.Direction, c flow.Chunk) {
 	g.ended[d] = false // if it was, that was a lie
-	if g.protocol == nil {
+	switch {
+	case g.protocol != nil:
+		g.add(d, &c)
+	case g.tells(d, c.Data):
+		g.add(d, &c)
+	default:
 		c.Data = bytes.Clone(c.Data)
-		g.opening.add(held{d: d, chunk: c})
-	} else {
-		g.add(d, c)
+		g.hold(held{d: d, chunk: c})
 	}
-	g.find()
+	if g.protocol == nil {
+		g.find()
+	}
+}
+
+// tells reports whether the very first bytes tell the protocol, which is spoken
+// from here on: there is no need to hold them.
+func (g *Dialogue) tells(d flow.Direction, data []byte) bool {
+	if len(g.opening.events) > 0 || g.ended[d.Reverse()] || len(data) == 0 {
+		return false
+	}
+	o := Opening{Transport: flow.TCP, ServerFirst: d == flow.ServerToClient}
+	o.First[d] = data[:min(len(data), MaxOpening)]
+	if len(data) >= MaxOpening {
+		o.Ended = [2]bool{true, true}
+	}
+	p := Find(o)
+	if p != nil {
+		g.speak(p)
+	}
+	return p != nil
+}
+
+// hold keeps an event for when the protocol is found.
+func (g *Dialogue) hold(h held) {
+	g.stale = true
+	g.opening.add(h)
 }
 
 // Datagram adds one datagram of a direction, which ends where it ends. Cut says
 // how many bytes of it were cut off.
 func (g *Dialogue) Datagram(d flow.Direction, c flow.Chunk, cut int) {
+	g.stale = true
 	if g.protocol == nil {
 		o := Opening{Transport: flow.UDP, Ended: [2]bool{true, true}}
 		o.First[d] = c.Data
@@ -213,7 +300,7 @@ func (g *Dialogue) Datagram(d flow.Direction, c flow.Chunk, cut int) {
 // Gap says that bytes of a direction are missing.
 func (g *Dialogue) Gap(d flow.Direction, gap flow.Gap) {
 	if g.protocol == nil {
-		g.opening.add(held{d: d, gap: gap})
+		g.hold(held{d: d, gap: gap})
 	} else {
 		g.gap(d, gap)
 	}
@@ -228,13 +315,14 @@ func (g *Dialogue) End(d flow.Direction) {
 	case g.protocol != nil:
 		g.end(d)
 	case !known:
-		g.opening.add(held{d: d, end: true})
+		g.hold(held{d: d, end: true})
 	}
 	g.find()
 }
 
 // Close ends both directions, and hands on what still waits.
 func (g *Dialogue) Close() {
+	g.stale = true
 	g.ended = [2]bool{true, true}
 	if g.conv.Transport == flow.TCP { // datagrams have ended each for itself
 		for d := range g.sides {
@@ -264,15 +352,24 @@ const (
 	eventCost    = 128
 )
 
-// Held returns how many bytes of memory the Dialogue has need of, about.
+// Held returns how many bytes of memory the Dialogue has need of, about. It is
+// asked after each packet.
 func (g *Dialogue) Held() int {
+	if g.stale {
+		g.held, g.stale = g.weigh(), false
+	}
+	if g.keeper != nil {
+		return g.held + g.keeper.Held()
+	}
+	return g.held
+}
+
+// weigh counts what the Dialogue holds itself.
+func (g *Dialogue) weigh() int {
 	n := dialogueCost + g.kept + 2*g.opening.bytes + eventCost*len(g.opening.events)
 	for i := range g.sides {
 		s := &g.sides[i]
 		n += cap(s.buf) + cap(s.raw) + cap(s.marks)*markCost
-	}
-	if g.keeper != nil {
-		n += g.keeper.Held()
 	}
 	return n
 }
@@ -323,7 +420,7 @@ func (g *Dialogue) find() {
 			case h.gap.Length > 0:
 				g.gap(h.d, h.gap)
 			default:
-				g.add(h.d, h.chunk)
+				g.add(h.d, &h.chunk)
 			}
 		}
 		for d := range g.sides { // when it is closed
@@ -335,27 +432,46 @@ func (g *Dialogue) find() {
 }
 
 // add shows the parser what is buffered of d with c behind it.
-func (g *Dialogue) add(d flow.Direction, c flow.Chunk) {
+func (g *Dialogue) add(d flow.Direction, c *flow.Chunk) {
 	s := &g.sides[d]
 	s.ended = false
+	if g.passer != nil && len(s.buf) == 0 && g.passer.Pass(d, c.Data) {
+		s.offset = c.Offset
+		g.keep(s, c.Data)
+		s.offset += int64(len(c.Data))
+		s.last = mark{c.Offset, c.Time, c.Packet, c.Ack}
+		if len(g.sides[d.Reverse()].buf) > 0 {
+			g.other(d.Reverse())
+		}
+		return
+	}
 	at := mark{c.Offset, c.Time, c.Packet, c.Ack}
 	if len(s.buf) == 0 {
 		// Nothing was left: the bytes are shown where they lie.
 		s.offset = c.Offset
-		s.marks = append(s.marks[:0], at)
-		left := g.run(d, c.Data, false)
-		s.buf = append(s.buf, left...)
+		left := g.run(d, c.Data, &at, false)
+		if len(left) > 0 {
+			g.stale = true
+			s.buf, s.marks = append(s.buf[:0], left...), append(s.marks[:0], at)
+		}
 	} else {
-		s.marks = append(s.marks, at)
-		s.buf = append(s.buf, c.Data...)
-		left := g.run(d, s.buf, false)
-		s.buf = s.buf[:copy(s.buf, left)]
+		g.stale = true
+		s.buf, s.marks = append(s.buf, c.Data...), append(s.marks, at)
+		s.left(g.run(d, s.buf, nil, false))
 	}
 	if len(s.buf) > MaxBuffered && g.protocol != nil {
 		g.anomaly(flow.MessageLimit, d, s.offset, s.marks[0], fmt.Sprintf("%d bytes without the end of a message head", len(s.buf)))
 		g.lose(d, flow.Gap{})
 	}
 	g.other(d.Reverse())
+}
+
+// left makes the end of what was buffered all that is.
+func (s *side) left(data []byte) {
+	s.buf = s.buf[:copy(s.buf, data)]
+	if len(data) == 0 {
+		s.marks = s.marks[:0]
+	}
 }
 
 // other shows the parser what it left of the other direction, which may make
@@ -365,9 +481,8 @@ func (g *Dialogue) other(d flow.Direction) {
 	if len(s.buf) == 0 || s.busy || g.protocol == nil {
 		return
 	}
-	buf := s.buf
-	left := g.run(d, buf, s.ended)
-	s.buf = buf[:copy(buf, left)]
+	g.stale = true
+	s.left(g.run(d, s.buf, nil, s.ended))
 }
 
 // next asks the parser.
@@ -379,16 +494,28 @@ func (g *Dialogue) next(d flow.Direction, data []byte, end bool) (int, *Message)
 	return n, m
 }
 
+// passer is a Parser that knows, as a rule, what the next bytes are before they
+// come: the rest of a body. Pass takes data when Next would take all of it and
+// there would be no message; else it does nothing. It is asked within messages and
+// between them, when nothing is left of what came before.
+type passer interface {
+	Pass(d flow.Direction, data []byte) bool
+}
+
 // run shows data to the parser until it wants no more of it, and returns what it
-// left. After each step, what was left of the other direction may make sense: it
-// is looked at before the next, however the bytes were cut.
-func (g *Dialogue) run(d flow.Direction, data []byte, end bool) []byte {
+// left. All of data is from at; nil says that it is what is buffered. After each
+// step, what was left of the other direction may make sense: it is looked at
+// before the next, however the bytes were cut.
+func (g *Dialogue) run(d flow.Direction, data []byte, at *mark, end bool) []byte {
 	s := &g.sides[d]
 	s.busy = true
 	for {
-		s.pass()
 		if s.length == 0 {
-			s.start = s.marks[0]
+			if at != nil {
+				s.start = *at
+			} else {
+				s.start = s.marks[0]
+			}
 			s.start.offset = s.offset
 		}
 		n, m := g.next(d, data, end)
@@ -396,7 +523,11 @@ func (g *Dialogue) run(d flow.Direction, data []byte, end bool) []byte {
 			g.keep(s, data[:n])
 			s.offset += int64(n)
 			data = data[n:]
-			s.lastByte()
+			if at != nil {
+				s.last = *at
+			} else {
+				s.pass()
+			}
 		}
 		if m != nil {
 			g.message(m)
@@ -405,7 +536,7 @@ func (g *Dialogue) run(d flow.Direction, data []byte, end bool) []byte {
 			g.other(d.Reverse())
 		}
 		if g.protocol == nil {
-			g.holdRest(d, data)
+			g.holdRest(d, data, at)
 			data = nil
 			break
 		}
@@ -420,38 +551,49 @@ func (g *Dialogue) run(d flow.Direction, data []byte, end bool) []byte {
 // holdRest keeps what an earlier protocol left, of both directions, for the next
 // one to be found from. The other direction's bytes were there before; if run is
 // at them, it will keep them.
-func (g *Dialogue) holdRest(d flow.Direction, data []byte) {
+func (g *Dialogue) holdRest(d flow.Direction, data []byte, at *mark) {
 	if r := &g.sides[d.Reverse()]; !r.busy {
-		g.holdMarked(d.Reverse(), r.buf)
-		r.buf = nil
+		g.holdMarked(d.Reverse(), r.buf, nil)
+		r.left(nil)
+		r.buf = emptied(r.buf)
 	}
-	g.holdMarked(d, data)
+	g.holdMarked(d, data, at)
 }
 
-func (g *Dialogue) holdMarked(d flow.Direction, data []byte) {
+func (g *Dialogue) holdMarked(d flow.Direction, data []byte, at *mark) {
 	s := &g.sides[d]
 	for len(data) > 0 {
-		s.pass()
-		m, n := s.marks[0], int64(len(data))
-		if len(s.marks) > 1 {
-			n = min(n, s.marks[1].offset-s.offset)
+		m, n := at, len(data)
+		if at == nil {
+			m = &s.marks[0]
+			if len(s.marks) > 1 {
+				n = min(n, int(s.marks[1].offset-s.offset))
+			}
 		}
-		g.opening.add(held{d: d, chunk: flow.Chunk{
+		g.hold(held{d: d, chunk: flow.Chunk{
 			Data: bytes.Clone(data[:n]), Offset: s.offset, Time: m.time, Packet: m.packet, Ack: m.ack,
 		}})
-		s.offset += n
+		s.offset += int64(n)
 		data = data[n:]
+		if at == nil {
+			s.pass()
+		}
 	}
 	if s.ended { // the next protocol is told so too
 		s.ended = false
-		g.opening.add(held{d: d, end: true})
+		g.hold(held{d: d, end: true})
 	}
 }
 
-// pass drops the marks of bytes that are done with.
+// pass makes last the mark of the byte before offset, and drops the marks of
+// bytes that are done with, but for one.
 func (s *side) pass() {
 	i := 0
-	for i+1 < len(s.marks) && s.marks[i+1].offset <= s.offset {
+	for i+1 < len(s.marks) && s.marks[i+1].offset < s.offset {
+		i++
+	}
+	s.last = s.marks[i]
+	if i+1 < len(s.marks) && s.marks[i+1].offset == s.offset {
 		i++
 	}
 	switch {
@@ -460,30 +602,15 @@ func (s *side) pass() {
 	case i > 0:
 		s.marks = s.marks[i:]
 	}
-	if len(s.marks) == 0 {
-		s.marks = append(s.marks, s.last)
-	}
-}
-
-// lastByte makes last the mark of the byte before offset.
-func (s *side) lastByte() {
-	for i := range s.marks {
-		if s.marks[i].offset >= s.offset {
-			return
-		}
-		s.last = s.marks[i]
-	}
 }
 
 // keep counts the bytes that a message takes, and copies them when asked to.
 func (g *Dialogue) keep(s *side, data []byte) {
 	s.length += int64(len(data))
-	room := g.opts.Keep - int64(len(s.raw))
-	if n := min(room, int64(len(data))); n > 0 {
+	if n := min(g.opts.Keep-int64(len(s.raw)), int64(len(data))); n > 0 {
+		g.stale = true
 		s.raw = append(s.raw, data[:n]...)
-		data = data[n:]
 	}
-	s.rawOver += int64(len(data))
 }
 
 func (g *Dialogue) gap(d flow.Direction, gap flow.Gap) {
@@ -498,13 +625,14 @@ func (g *Dialogue) gap(d flow.Direction, gap flow.Gap) {
 
 // lose tells the parser that what it left is followed by a gap.
 func (g *Dialogue) lose(d flow.Direction, gap flow.Gap) {
+	g.stale = true
 	s := &g.sides[d]
 	took, m := g.parser.Gap(d, s.buf, gap.Length)
 	if len(s.buf) > 0 {
 		g.keep(s, s.buf)
 		s.offset += int64(len(s.buf))
-		s.lastByte()
-		s.buf = s.buf[:0]
+		s.pass()
+		s.left(nil)
 	}
 	if took > 0 {
 		if s.length == 0 {
@@ -512,14 +640,13 @@ func (g *Dialogue) lose(d flow.Direction, gap flow.Gap) {
 			s.last = s.start
 		}
 		s.length += took
-		s.rawOver += took
 	}
 	s.offset += gap.Length
 	switch {
 	case m != nil:
 		g.message(m)
 	case took == 0: // what was left belongs to no message
-		s.raw, s.rawOver, s.length = nil, 0, 0
+		s.raw, s.length = emptied(s.raw), 0
 	}
 }
 
@@ -538,18 +665,16 @@ func (g *Dialogue) unseen(offset int64, gap flow.Gap) mark {
 }
 
 func (g *Dialogue) end(d flow.Direction) {
+	g.stale = true
 	s := &g.sides[d]
 	s.ended = true
-	if len(s.marks) == 0 {
-		s.marks = append(s.marks, s.last)
-	}
-	buf := s.buf
-	left := g.run(d, buf, true)
-	if len(left) > 0 {
-		// The parser keeps it for when the other direction has spoken.
-		s.buf = buf[:copy(buf, left)]
+	if len(s.buf) > 0 {
+		// The parser may leave some for when the other direction has spoken.
+		s.left(g.run(d, s.buf, nil, true))
 	} else {
-		s.buf = nil
+		at := s.last
+		g.run(d, nil, &at, true)
+		s.buf = emptied(s.buf)
 	}
 	g.other(d.Reverse())
 }
@@ -596,14 +721,15 @@ func (g *Dialogue) message(m *Message) {
 		g.anomaly(flow.MalformedMessage, m.Direction, s.start.offset, s.start, m.Why)
 	}
 	if m.Kind == Skipped {
-		s.raw, s.rawOver, s.length = nil, 0, 0
+		s.raw, s.length = emptied(s.raw), 0
 		return
 	}
+	g.stale = true
 	m.Time, m.Packet, m.Ack = s.start.time, s.start.packet, s.start.ack
 	m.End, m.LastPacket = s.last.time, s.last.packet
 	m.Offset, m.Length = s.start.offset, s.length
-	m.Raw, m.RawMissing = s.raw, s.rawOver
-	s.raw, s.rawOver, s.length = nil, 0, 0
+	m.Raw, m.RawMissing = s.raw, s.length-int64(len(s.raw))
+	s.raw, s.length = nil, 0
 	g.pair(m)
 	if m.Next != "" {
 		g.switchTo(m.Next)
@@ -616,7 +742,7 @@ func (g *Dialogue) switchTo(name string) {
 	for len(g.waiting) > 0 {
 		g.unanswered(0)
 	}
-	g.protocol, g.parser, g.keeper = nil, nil, nil
+	g.protocol, g.parser, g.keeper, g.passer = nil, nil, nil, nil
 	if p := Lookup(name); p != nil {
 		g.speak(p)
 	}
@@ -714,7 +840,7 @@ func (g *Dialogue) answer(m *Message) {
 		g.keepMessage(e, m)
 	default:
 		e := g.waiting[i]
-		g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+		g.waiting = slices.Delete(g.waiting, i, i+1)
 		e.Response = m
 		g.emit(e)
 	}
@@ -745,7 +871,7 @@ func (g *Dialogue) begin(m *Message) *Exchange {
 // unanswered gives up waiting for a response to the i-th request.
 func (g *Dialogue) unanswered(i int) {
 	e := g.waiting[i]
-	g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+	g.waiting = slices.Delete(g.waiting, i, i+1)
 	g.emit(e)
 }
 

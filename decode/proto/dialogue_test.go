@@ -3,6 +3,9 @@ package proto
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -255,6 +258,37 @@ func TestAlone(t *testing.T) {
 	g.Close()
 	if len(s.exchanges) != 2 || s.exchanges[0].State != Complete || s.exchanges[0].Response != nil || s.exchanges[1].State != Complete {
 		t.Errorf("exchanges: %+v", s.exchanges)
+	}
+}
+
+// TestRenew has one Dialogue for all transcripts, in any order, of which some
+// break off: nothing of one shows in the next.
+func TestRenew(t *testing.T) {
+	all := transcripts(t, "*")
+	names := slices.Sorted(maps.Keys(all))
+	r := rand.New(rand.NewPCG(1, 2))
+	g := new(Dialogue)
+	for range 2000 {
+		name := names[r.IntN(len(names))]
+		tr := all[name]
+		if tr.size() > 20<<10 {
+			continue
+		}
+		opts, longest := Options{Keep: r.Int64N(2) * keepAll}, 1+r.IntN(200)
+		want := tr.play(t, opts, randomly(1, longest)).text.String()
+		got := tr.playIn(t, g, opts, randomly(1, longest)).text.String()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%s (-new +renewed):\n%s", name, diff)
+		}
+		if r.IntN(2) == 0 {
+			g.Renew(&flow.Conversation{Transport: flow.TCP}, &silent{}, opts, 0)
+			var offsets [2]int64
+			for _, l := range tr.lines[:r.IntN(len(tr.lines)+1)] {
+				data := l.data[:r.IntN(len(l.data)+1)]
+				g.Chunk(l.d, flow.Chunk{Data: data, Offset: offsets[l.d], Ack: flow.NoAck})
+				offsets[l.d] += int64(len(data))
+			}
+		}
 	}
 }
 

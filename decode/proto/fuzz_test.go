@@ -94,7 +94,8 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 			transport = flow.UDP
 		}
 		tr := fromFuzz(transport, p, b)
-		want := tr.play(t, Options{Keep: keepAll}, whole).text.String()
+		g := new(Dialogue)
+		want := tr.playIn(t, g, Options{Keep: keepAll}, whole).text.String()
 		if udp {
 			return
 		}
@@ -103,7 +104,7 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 			cuts["bytewise"] = bytewise
 		}
 		for name, cut := range cuts {
-			if got := tr.play(t, Options{Keep: keepAll}, cut).text.String(); got != want {
+			if got := tr.playIn(t, g, Options{Keep: keepAll}, cut).text.String(); got != want {
 				t.Errorf("cut %s (-whole +cut):\n%s", name, cmp.Diff(want, got))
 			}
 		}

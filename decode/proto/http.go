@@ -174,8 +174,8 @@ func appendFields(dst []byte, fields []Field) []byte {
 
 // httpParser reads both directions of a connection.
 type httpParser struct {
-	waiting Waiting
 	sides   [2]httpSide
+	waiting Waiting
 	// tunnel is a request that may turn the connection into something else: what
 	// the client sends behind it is not looked at until its answer is there.
 	tunnel *HTTPMessage
@@ -194,15 +194,18 @@ const (
 
 // httpSide is one direction.
 type httpSide struct {
+	body    httpBody
 	msg     *HTTPMessage // whose body is being read; nil between messages
 	kind    Kind
-	body    httpBody
 	next    string // what comes after msg, as Message.Next
 	problem string // what is malformed in msg
 	scanned int    // how much of the buffer holds no end of a head
 	lost    bool   // the place in the stream is lost: look for a message's beginning
 	ended   bool
 }
+
+// Reset makes it the parser of another conversation.
+func (p *httpParser) Reset(w Waiting) { *p = httpParser{waiting: w} }
 
 // Next reads what is next of a direction.
 func (p *httpParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
@@ -319,7 +322,7 @@ func (p *httpParser) simpleAnswer(data []byte, end bool) (int, *Message) {
 		return 0, nil
 	}
 	s := &p.sides[d]
-	s.msg, s.kind, s.body = &HTTPMessage{Version: simpleVersion, Status: 200}, Response, httpBody{framing: framedClose}
+	s.msg, s.kind, s.body = &HTTPMessage{Version: simpleVersion, Status: 200}, Response, untilClose()
 	return p.body(d, data, end)
 }
 
@@ -410,12 +413,12 @@ func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide) {
 	case hasField(h, "Transfer-Encoding"):
 		s.body.framing = framedChunks
 		if lastElement(h, "Transfer-Encoding") != "chunked" {
-			s.body.framing = framedClose
+			s.body = untilClose()
 		}
 	case length >= 0:
 		s.body.framing, s.body.left = framedLength, length
 	default:
-		s.body.framing = framedClose
+		s.body = untilClose()
 	}
 	if s.problem == "" {
 		s.problem = problem
@@ -463,6 +466,11 @@ func contentLength(h *HTTPMessage) (int64, string) {
 		problem = "both Content-Length and Transfer-Encoding"
 	}
 	return length, problem
+}
+
+// Pass takes what is within a body, and not its end.
+func (p *httpParser) Pass(d flow.Direction, data []byte) bool {
+	return p.sides[d].body.pass(int64(len(data)))
 }
 
 // body reads on in a body.

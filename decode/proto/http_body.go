@@ -3,6 +3,7 @@ package proto
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -23,15 +24,18 @@ const maxTrailer = 64 << 10
 
 // httpBody follows the body of a message without keeping it.
 type httpBody struct {
-	framing framing
 	left    int64 // bytes until the end of the body, or of the chunk
 	bytes   int64 // of content so far, with those missing
 	missing int64 // of these, never seen
+	framing framing
 	chunk   chunkState
 	line    int    // how much of the buffer is known to hold no end of line
 	trailer []byte // fields behind the last chunk
 	content func([]byte)
 }
+
+// untilClose is a body that ends with the connection.
+func untilClose() httpBody { return httpBody{framing: framedClose, left: math.MaxInt64} }
 
 // chunkState is the place in a chunked body (RFC 9112, section 7.1).
 type chunkState uint8
@@ -66,11 +70,7 @@ func (b *httpBody) wanting() string {
 // take goes on in the body and returns how many bytes it is done with, and what
 // is malformed.
 func (b *httpBody) take(data []byte) (int, string) {
-	switch b.framing {
-	case framedLength:
-		return b.data(data), ""
-	case framedClose:
-		b.left = int64(len(data))
+	if b.framing != framedChunks {
 		return b.data(data), ""
 	}
 	n := 0
@@ -81,6 +81,16 @@ func (b *httpBody) take(data []byte) (int, string) {
 			return n, problem
 		}
 	}
+}
+
+// pass takes n bytes when they are content, with more behind them.
+func (b *httpBody) pass(n int64) bool {
+	if n >= b.left {
+		return false
+	}
+	b.left -= n
+	b.bytes += n
+	return true
 }
 
 // data takes content, up to left bytes of it.

@@ -35,10 +35,11 @@ func transferred(m *Message) ([]byte, error) {
 		return nil, nil
 	}
 	var out []byte
-	b := httpBody{framing: framedClose, content: func(p []byte) { out = append(out, p...) }}
+	b := untilClose()
 	if h.Chunked {
-		b.framing = framedChunks
+		b = httpBody{framing: framedChunks}
 	}
+	b.content = func(p []byte) { out = append(out, p...) }
 	if _, problem := b.take(m.Raw[len(h.Head):]); problem != "" {
 		return out, errors.New(problem)
 	}

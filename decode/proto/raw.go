@@ -78,6 +78,9 @@ type rawParser struct {
 	dir  flow.Direction
 }
 
+// Reset makes it the parser of another conversation.
+func (p *rawParser) Reset(w Waiting) { *p = rawParser{udp: w.Conversation().Transport == flow.UDP} }
+
 func (p *rawParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
 	if p.turn != nil && p.dir != d && (len(data) > 0 || p.udp) {
 		return 0, p.done()
@@ -97,6 +100,15 @@ func (p *rawParser) Next(d flow.Direction, data []byte, end bool) (int, *Message
 		return len(data), p.done()
 	}
 	return len(data), nil
+}
+
+// Pass takes what goes on with a turn whose beginning is known.
+func (p *rawParser) Pass(d flow.Direction, data []byte) bool {
+	if p.turn == nil || p.dir != d || len(p.turn.Preview) < previewLen {
+		return false
+	}
+	p.turn.Bytes += int64(len(data))
+	return true
 }
 
 func (p *rawParser) Gap(d flow.Direction, _ []byte, n int64) (int64, *Message) {

@@ -226,11 +226,17 @@ func timeOf(packet int64) time.Time { return epoch.Add(time.Duration(packet) * t
 // Dialogue and Message promise.
 func (tr *transcript) play(t testing.TB, opts Options, cut cutter) *recorder {
 	t.Helper()
+	return tr.playIn(t, new(Dialogue), opts, cut)
+}
+
+// playIn is play with a Dialogue that was, perhaps, another's.
+func (tr *transcript) playIn(t testing.TB, g *Dialogue, opts Options, cut cutter) *recorder {
+	t.Helper()
 	if tr.protocol != nil {
 		opts.Protocol = tr.protocol
 	}
 	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Transport: tr.transport, Client: tr.ends[0], Server: tr.ends[1]}, keep: opts.Keep}
-	g := NewDialogue(r.conv, r, opts)
+	g.Renew(r.conv, r, opts, 0)
 	scratch := make([]byte, 0, 4096)
 	for i := range tr.lines {
 		l := &tr.lines[i]
@@ -445,6 +451,9 @@ func (r *recorder) Anomaly(a flow.Anomaly) {
 
 // inBounds checks what the Dialogue holds after a chunk of n bytes.
 func (r *recorder) inBounds(g *Dialogue, n int) {
+	if got, want := g.Held(), g.weigh(); g.keeper == nil && got != want {
+		r.t.Fatalf("%d bytes are said to be held, and are %d", got, want)
+	}
 	for d := range g.sides {
 		if got := len(g.sides[d].buf); got > MaxBuffered+n {
 			r.t.Fatalf("%d bytes are buffered", got)
