@@ -81,10 +81,8 @@ func (h *HTTPMessage) Values(name string, f func(string)) {
 		if !strings.EqualFold(h.Fields[i].Name, name) {
 			continue
 		}
-		for v := range strings.SplitSeq(h.Fields[i].Value, ",") {
-			if v = strings.ToLower(strings.Trim(v, " \t")); v != "" {
-				f(v)
-			}
+		for v := range elements(h.Fields[i].Value) {
+			f(v)
 		}
 	}
 }
@@ -195,12 +193,11 @@ const (
 // httpSide is one direction.
 type httpSide struct {
 	body    httpBody
-	msg     *HTTPMessage // whose body is being read; nil between messages
-	kind    Kind
-	next    string // what comes after msg, as Message.Next
-	problem string // what is malformed in msg
-	scanned int    // how much of the buffer holds no end of a head
-	lost    bool   // the place in the stream is lost: look for a message's beginning
+	msg     *Message     // whose body is being read; nil between messages
+	head    *HTTPMessage // its Body
+	problem string       // what is malformed in it
+	scanned int          // how much of the buffer holds no end of a head
+	lost    bool         // the place in the stream is lost: look for a message's beginning
 	ended   bool
 }
 
@@ -252,7 +249,10 @@ func leadingLines(data []byte) int {
 // head reads a start line and the fields behind it.
 func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Message) {
 	s := &p.sides[d]
-	verdict := startLine(d, data, false)
+	verdict := Match
+	if s.scanned == 0 { // else it was looked at
+		verdict = startLine(d, data, false)
+	}
 	if verdict == NoMatch || verdict == NeedMore && end {
 		if d == flow.ServerToClient && p.simple != simpleNone {
 			return p.simpleAnswer(data, end)
@@ -290,10 +290,10 @@ func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Messag
 		return 0, p.done(flow.ClientToServer, "the server switched to another protocol inside the body")
 	}
 	s.scanned, s.lost = 0, why != ""
-	p.begin(d, data[:n])
+	h := p.begin(d, data[:n])
 	switch {
 	case d == flow.ServerToClient:
-	case p.simple == simpleAnswered, isSimple(data[:n]):
+	case p.simple == simpleAnswered, h.Version == "" && isSimple(data[:n]):
 		p.simple = simpleBody
 	default:
 		p.simple = simpleNone
@@ -322,15 +322,36 @@ func (p *httpParser) simpleAnswer(data []byte, end bool) (int, *Message) {
 		return 0, nil
 	}
 	s := &p.sides[d]
-	s.msg, s.kind, s.body = &HTTPMessage{Version: simpleVersion, Status: 200}, Response, untilClose()
+	h := s.message(d)
+	h.Version, h.Status = simpleVersion, 200
+	s.body = untilClose()
 	return p.body(d, data, end)
 }
 
+// httpRecord is what a message has need of, in one piece.
+type httpRecord struct {
+	message Message
+	head    HTTPMessage
+	fields  [8]Field // most heads have no more
+}
+
+// message begins a message.
+func (s *httpSide) message(d flow.Direction) *HTTPMessage {
+	r := new(httpRecord)
+	r.message.Direction, r.message.Body = d, &r.head
+	if d == flow.ServerToClient {
+		r.message.Kind = Response
+	}
+	r.head.Fields = r.fields[:0]
+	s.msg, s.head, s.problem, s.body = &r.message, &r.head, "", httpBody{}
+	return s.head
+}
+
 // begin parses a head and finds how its body is framed.
-func (p *httpParser) begin(d flow.Direction, head []byte) {
+func (p *httpParser) begin(d flow.Direction, head []byte) *HTTPMessage {
 	s := &p.sides[d]
-	h := &HTTPMessage{Head: string(head)}
-	s.msg, s.kind, s.next, s.problem = h, Request, "", ""
+	h := s.message(d)
+	h.Head = string(head)
 	line, rest := cutLine(h.Head)
 	if d == flow.ClientToServer {
 		var rest string
@@ -342,47 +363,45 @@ func (p *httpParser) begin(d flow.Direction, head []byte) {
 			s.problem = fmt.Sprintf("the target ends at a space, behind which is %q", rest)
 		}
 	} else {
-		s.kind = Response
 		h.Version, h.Status, h.Reason = statusLine(line)
 	}
 	var bad string
-	h.Fields, bad = parseFields(rest)
+	h.Fields, bad = parseFields(h.Fields, rest)
 	if s.problem == "" {
 		s.problem = bad
 	}
+	f := notice(h.Fields)
 	if d == flow.ClientToServer {
-		p.requestBody(h, s)
+		bad = p.requestBody(h, s, &f)
 	} else {
-		p.responseBody(h, s)
-	}
-	h.Chunked = s.body.framing == framedChunks
-}
-
-// requestBody finds the framing of a request's body (RFC 9112, section 6.3).
-func (p *httpParser) requestBody(h *HTTPMessage, s *httpSide) {
-	s.body = httpBody{}
-	length, problem := contentLength(h)
-	switch {
-	case hasField(h, "Transfer-Encoding"):
-		s.body.framing = framedChunks
-		if last := lastElement(h, "Transfer-Encoding"); last != "chunked" {
-			problem = fmt.Sprintf("a request with transfer coding %q has no end", last)
-			s.body.framing = framedLength
-		}
-	case length > 0:
-		s.body.framing, s.body.left = framedLength, length
+		bad = p.responseBody(h, s, &f)
 	}
 	if s.problem == "" {
-		s.problem = problem
+		s.problem = bad
 	}
-	if h.Method == "CONNECT" || hasField(h, "Upgrade") && h.Has("Connection", "upgrade") {
+	h.Chunked = s.body.framing == framedChunks
+	return h
+}
+
+// requestBody finds the framing of a request's body (RFC 9112, section 6.3), and
+// what is wrong with it.
+func (p *httpParser) requestBody(h *HTTPMessage, s *httpSide, f *framingFields) string {
+	if h.Method == "CONNECT" || f.upgrades && f.switches {
 		p.tunnel = h
 	}
+	switch {
+	case f.coded && f.coding != "chunked":
+		return fmt.Sprintf("a request with transfer coding %q has no end", f.coding)
+	case f.coded:
+		s.body.framing = framedChunks
+	case f.length > 0:
+		s.body.left = f.length
+	}
+	return f.problem
 }
 
 // responseBody does so for a response, which depends on the request.
-func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide) {
-	s.body = httpBody{}
+func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide, f *framingFields) string {
 	request := p.tunnel
 	if m := p.waiting.Request(); m != nil {
 		request = m.Body.(*HTTPMessage)
@@ -392,37 +411,30 @@ func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide) {
 		method = request.Method
 	}
 	if h.Status >= 100 && h.Status < 200 && h.Status != 101 {
-		s.kind = Interim
-		return
+		s.msg.Kind = Interim
+		return ""
 	}
 	if p.tunnel != nil && p.tunnel == request {
 		p.tunnel = nil
 		if h.Status == 101 || method == "CONNECT" && h.Status/100 == 2 {
-			s.next = Anything
-			if up, ok := h.Get("Upgrade"); ok && h.Status == 101 && Lookup(strings.ToLower(up)) != nil {
-				s.next = strings.ToLower(up)
+			s.msg.Next = Anything
+			if to := Lookup(strings.ToLower(f.upgrade)); to != nil && h.Status == 101 {
+				s.msg.Next = to.Name
 			}
-			return
+			return ""
 		}
 	}
-	if h.Status == 101 || h.Status == 204 || h.Status == 304 || method == "HEAD" {
-		return
-	}
-	length, problem := contentLength(h)
 	switch {
-	case hasField(h, "Transfer-Encoding"):
+	case h.Status == 101 || h.Status == 204 || h.Status == 304 || method == "HEAD":
+		return ""
+	case f.coded && f.coding == "chunked":
 		s.body.framing = framedChunks
-		if lastElement(h, "Transfer-Encoding") != "chunked" {
-			s.body = untilClose()
-		}
-	case length >= 0:
-		s.body.framing, s.body.left = framedLength, length
-	default:
+	case f.coded, f.length < 0:
 		s.body = untilClose()
+	default:
+		s.body.left = f.length
 	}
-	if s.problem == "" {
-		s.problem = problem
-	}
+	return f.problem
 }
 
 // switches reports whether a response's head accepts the request that may turn
@@ -431,41 +443,9 @@ func (p *httpParser) switches(head []byte) bool {
 	if p.tunnel == nil {
 		return false
 	}
-	line, _ := cutLine(string(head[:bytes.IndexByte(head, '\n')+1]))
+	line, _ := cutLine(view(head))
 	_, status, _ := statusLine(line)
 	return status == 101 || p.tunnel.Method == "CONNECT" && status/100 == 2
-}
-
-func hasField(h *HTTPMessage, name string) bool {
-	_, ok := h.Get(name)
-	return ok
-}
-
-func lastElement(h *HTTPMessage, name string) string {
-	last := ""
-	h.Values(name, func(v string) { last = v })
-	return last
-}
-
-// contentLength returns the declared length, -1 when there is none, and what is
-// wrong with it. When lengths disagree, the first counts.
-func contentLength(h *HTTPMessage) (int64, string) {
-	length, problem := int64(-1), ""
-	h.Values("Content-Length", func(v string) {
-		n, err := strconv.ParseUint(v, 10, 63)
-		switch {
-		case err != nil || v[0] == '+':
-			problem = fmt.Sprintf("malformed Content-Length %q", v)
-		case length < 0:
-			length = int64(n)
-		case length != int64(n):
-			problem = fmt.Sprintf("Content-Length is both %d and %d", length, n)
-		}
-	})
-	if length >= 0 && hasField(h, "Transfer-Encoding") && problem == "" {
-		problem = "both Content-Length and Transfer-Encoding"
-	}
-	return length, problem
 }
 
 // Pass takes what is within a body, and not its end.
@@ -494,12 +474,12 @@ func (p *httpParser) body(d flow.Direction, data []byte, end bool) (int, *Messag
 // done ends the message of a direction.
 func (p *httpParser) done(d flow.Direction, why string) *Message {
 	s := &p.sides[d]
-	h := s.msg
+	m, h := s.msg, s.head
 	h.BodyBytes, h.BodyMissing = s.body.bytes, s.body.missing
 	if s.body.trailer != nil {
-		h.Trailer, _ = parseFields(string(s.body.trailer))
+		h.Trailer, _ = parseFields(nil, string(s.body.trailer))
 	}
-	m := &Message{Direction: d, Kind: s.kind, Body: h, Next: s.next, Complete: why == "" && s.body.missing == 0, Why: why}
+	m.Complete, m.Why = why == "" && s.body.missing == 0, why
 	if why == "" && s.body.missing > 0 {
 		m.Why = fmt.Sprintf("%d bytes of the body were not captured", s.body.missing)
 	}
@@ -509,7 +489,7 @@ func (p *httpParser) done(d flow.Direction, why string) *Message {
 			m.Why = s.problem
 		}
 	}
-	s.msg, s.body, s.next, s.problem = nil, httpBody{}, "", ""
+	s.msg, s.head, s.body, s.problem = nil, nil, httpBody{}, ""
 	return m
 }
 
@@ -542,7 +522,7 @@ func (p *httpParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Messag
 		return 0, nil
 	}
 	p.begin(d, data)
-	s.next, s.problem = "", "" // the last line is cut
+	s.msg.Next, s.problem = "", "" // the last line is cut
 	return 0, p.done(d, "a gap in the recording, inside the head")
 }
 

@@ -145,7 +145,7 @@ func (b *httpBody) chunked(data []byte) (int, string) {
 		return 0, "a line of a chunked body is too long"
 	}
 	b.line = 0
-	line := trimEOL(string(data[:i]))
+	line := trimEOL(view(data[:i]))
 	switch b.chunk {
 	case chunkSize:
 		size, ok := parseChunkSize(line)
@@ -177,7 +177,7 @@ func (b *httpBody) chunked(data []byte) (int, string) {
 // parseChunkSize reads the size before a chunk; an extension may follow.
 func parseChunkSize(line string) (int64, bool) {
 	digits, _, _ := strings.Cut(line, ";")
-	digits = strings.Trim(digits, " \t")
+	digits = trimSpace(digits)
 	if digits == "" || len(digits) > 15 { // 15 digits fit in 63 bits with room to add
 		return 0, false
 	}

@@ -2,7 +2,11 @@ package proto
 
 import (
 	"bytes"
+	"fmt"
+	"iter"
+	"strconv"
 	"strings"
+	"unsafe"
 
 	"netlab/decode/flow"
 )
@@ -52,29 +56,36 @@ func probeHTTP(o Opening) Verdict {
 	return verdict
 }
 
+// view is data as text, without a copy: for a look at it, as long as data does not
+// change.
+func view(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
+
 // startLine tells whether data begins with a request line or, from a server, a
 // status line. A strict answer needs the version in a request line, which is
 // also a match without one when its method is a usual one.
 func startLine(d flow.Direction, data []byte, strict bool) Verdict {
-	i := bytes.IndexByte(data[:min(len(data), maxStartLine+1)], '\n')
+	could := couldBeRequest
 	if d == flow.ServerToClient {
-		if i < 0 {
-			return couldBeStatus(data)
-		}
-		if couldBeStatus(data[:i]) != NoMatch {
-			if v, _, _ := statusLine(trimEOL(string(data[:i]))); v != "" {
-				return Match
-			}
-		}
-		return NoMatch
+		could = couldBeStatus
 	}
+	i := bytes.IndexByte(data[:min(len(data), maxStartLine+1)], '\n')
 	if i < 0 {
-		return couldBeRequest(data)
+		return could(data)
 	}
-	if couldBeRequest(data[:i]) == NoMatch {
+	if could(data[:i]) == NoMatch {
 		return NoMatch
 	}
-	if method, target, _, version := requestLine(trimEOL(string(data[:i]))); version != "" || !strict && knownMethods[method] && target != "" && !strings.Contains(target, " ") {
+	line := trimEOL(view(data[:i]))
+	if d == flow.ServerToClient {
+		if v, _, _ := statusLine(line); v != "" {
+			return Match
+		}
+		return NoMatch
+	}
+	if n := len(line) - len(" HTTP/1.1"); n > 0 && line[n] == ' ' && isVersion(line[n+1:]) {
+		return Match // as a rule
+	}
+	if method, target, _, version := requestLine(line); version != "" || !strict && knownMethods[method] && target != "" && !strings.Contains(target, " ") {
 		return Match
 	}
 	return NoMatch
@@ -119,7 +130,7 @@ func couldBeStatus(data []byte) Verdict {
 // -1: at the beginning, or behind the end of a body, at the capital letters
 // before the target.
 func requestIn(line []byte) int {
-	text := strings.TrimRight(trimEOL(string(line)), " \t")
+	text := strings.TrimRight(trimEOL(view(line)), " \t")
 	i := strings.LastIndexByte(text, ' ')
 	if i <= 0 || !isVersion(text[i+1:]) {
 		return -1
@@ -175,7 +186,7 @@ func requestLine(line string) (method, target, rest, version string) {
 	if !ok {
 		return line, "", "", ""
 	}
-	target = strings.Trim(target, " \t")
+	target = trimSpace(target)
 	i := strings.LastIndexByte(target, ' ')
 	if !isVersion(target[i+1:]) {
 		return method, target, "", ""
@@ -193,7 +204,7 @@ func isSimple(data []byte) bool {
 	if i < 0 || leadingLines(data[i+1:]) != len(data)-i-1 {
 		return false
 	}
-	method, target, _, version := requestLine(trimEOL(string(data[:i])))
+	method, target, _, version := requestLine(trimEOL(view(data[:i])))
 	return method == "GET" && version == "" && !strings.Contains(target, " ") &&
 		(strings.HasPrefix(target, "/") || strings.HasPrefix(target, "http://"))
 }
@@ -237,14 +248,13 @@ func endOfHead(data []byte, from int) int {
 	}
 }
 
-// parseFields splits header fields, as parts of s, and says what is wrong with
-// them. A folded line belongs to the value before it (RFC 9112, section 5.2).
-func parseFields(s string) (fields []Field, problem string) {
-	n := strings.Count(s, "\n")
-	if n <= 1 && trimEOL(s) == "" {
-		return nil, ""
+// parseFields appends the header fields of s, as parts of it, and says what is
+// wrong with them. A folded line belongs to the value before it (RFC 9112, section
+// 5.2).
+func parseFields(fields []Field, s string) (_ []Field, problem string) {
+	if n := strings.Count(s, "\n"); n > cap(fields) && n > 1 {
+		fields = make([]Field, 0, n)
 	}
-	fields = make([]Field, 0, n)
 	value := 0 // where the last field's value begins in s
 	for pos := 0; pos < len(s); {
 		line, rest := cutLine(s[pos:])
@@ -257,16 +267,106 @@ func parseFields(s string) (fields []Field, problem string) {
 			fields[len(fields)-1].Value = strings.TrimSpace(s[value : start+len(line)])
 			continue
 		}
-		name, v, ok := strings.Cut(line, ":")
-		if !ok {
+		colon := strings.IndexByte(line, ':')
+		name, v := line, ""
+		switch {
+		case colon < 0:
 			problem = "a header line without a colon"
-			name, v = line, ""
-		} else if name == "" || strings.TrimRight(name, " \t") != name {
+		case colon == 0, line[colon-1] == ' ', line[colon-1] == '\t':
 			problem = "white space or nothing before the colon of a header line"
-			name = strings.TrimRight(name, " \t")
+			name, v = strings.TrimRight(line[:colon], " \t"), line[colon+1:]
+		default:
+			name, v = line[:colon], line[colon+1:]
 		}
 		value = start + len(line) - len(v)
-		fields = append(fields, Field{name, strings.Trim(v, " \t")})
+		fields = append(fields, Field{name, trimSpace(v)})
 	}
 	return fields, problem
+}
+
+// trimSpace is s without spaces and tabs around it.
+func trimSpace(s string) string {
+	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for len(s) > 0 && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// framingFields are what the fields of a head say about the body behind it and
+// about what comes after.
+type framingFields struct {
+	length   int64  // as declared, -1 when it is not; when lengths disagree, the first
+	problem  string // what is wrong with that
+	coded    bool   // there is a Transfer-Encoding
+	coding   string // the last of it, in lower case
+	upgrades bool   // there is an Upgrade
+	upgrade  string // the first
+	switches bool   // Connection has the element upgrade
+}
+
+// notice finds the fields that matter, of which most heads have one or two.
+func notice(fields []Field) framingFields {
+	f := framingFields{length: -1}
+	for i := range fields {
+		name, value := fields[i].Name, fields[i].Value
+		switch len(name) {
+		case len("Upgrade"):
+			if !f.upgrades && strings.EqualFold(name, "Upgrade") {
+				f.upgrades, f.upgrade = true, value
+			}
+		case len("Connection"):
+			if strings.EqualFold(name, "Connection") {
+				for v := range elements(value) {
+					f.switches = f.switches || v == "upgrade"
+				}
+			}
+		case len("Content-Length"):
+			if strings.EqualFold(name, "Content-Length") {
+				for v := range elements(value) {
+					f.declare(v)
+				}
+			}
+		case len("Transfer-Encoding"):
+			if strings.EqualFold(name, "Transfer-Encoding") {
+				f.coded = true
+				for v := range elements(value) {
+					f.coding = v
+				}
+			}
+		}
+	}
+	if f.length >= 0 && f.coded && f.problem == "" {
+		f.problem = "both Content-Length and Transfer-Encoding"
+	}
+	return f
+}
+
+// declare takes note of a Content-Length.
+func (f *framingFields) declare(v string) {
+	n, err := strconv.ParseUint(v, 10, 63)
+	switch {
+	case err != nil || v[0] == '+':
+		f.problem = fmt.Sprintf("malformed Content-Length %q", v)
+	case f.length < 0:
+		f.length = int64(n)
+	case f.length != int64(n):
+		f.problem = fmt.Sprintf("Content-Length is both %d and %d", f.length, n)
+	}
+}
+
+// elements are those of a comma-separated value (RFC 9110, section 5.6.1), in
+// lower case.
+func elements(value string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for more := true; more; {
+			var v string
+			v, value, more = strings.Cut(value, ",")
+			if v = trimSpace(v); v != "" && !yield(strings.ToLower(v)) {
+				return
+			}
+		}
+	}
 }
