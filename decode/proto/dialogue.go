@@ -20,7 +20,8 @@ const MaxWaiting = 4096
 
 // Receiver takes what a Dialogue finds.
 type Receiver interface {
-	// Exchange gets each exchange once, when nothing more can belong to it.
+	// Exchange gets each exchange once, when nothing more can belong to it. It is
+	// the Receiver's own, unless there is Options.Spare.
 	Exchange(*Exchange)
 	// Anomaly gets what is odd.
 	Anomaly(flow.Anomaly)
@@ -33,6 +34,8 @@ type Options struct {
 	Keep int64
 	// Protocol is what the conversation speaks; nil finds it from the bytes.
 	Protocol *Protocol
+	// Spare, if any, has what is handed on used again, once it is handed on.
+	Spare *Spare
 }
 
 // Dialogue turns the ordered bytes of a conversation into exchanges. Many are
@@ -51,6 +54,7 @@ type Dialogue struct {
 	conv     *flow.Conversation
 	out      Receiver
 	parser   Parser
+	shelf    *shelf // of the protocol in opts.Spare, if any
 	waiting  []*Exchange
 	early    []*Message // answers to a request that is not all there yet
 	count    int        // exchanges begun
@@ -211,7 +215,7 @@ func (g *Dialogue) Answers() (finals, interims int) { return g.finals, g.interim
 // speak makes p the protocol from here on.
 func (g *Dialogue) speak(p *Protocol) {
 	g.stale = true
-	g.protocol = p
+	g.protocol, g.shelf = p, g.opts.Spare.shelf(p)
 	if g.idle.protocol == p {
 		g.idle.parser.Reset(g)
 		g.parser, g.idle = g.idle.parser, idleParser{}
@@ -728,11 +732,13 @@ func (g *Dialogue) message(m *Message) {
 	m.Time, m.Packet, m.Ack = s.start.time, s.start.packet, s.start.ack
 	m.End, m.LastPacket = s.last.time, s.last.packet
 	m.Offset, m.Length = s.start.offset, s.length
-	m.Raw, m.RawMissing = s.raw, s.length-int64(len(s.raw))
-	s.raw, s.length = nil, 0
-	g.pair(m)
-	if m.Next != "" {
-		g.switchTo(m.Next)
+	// One that is used again brings memory for the next.
+	m.Raw, m.RawMissing, s.raw = s.raw, s.length-int64(len(s.raw)), m.Raw[:0]
+	s.length = 0
+	next := m.Next
+	g.pair(m) // it may be another's now
+	if next != "" {
+		g.switchTo(next)
 	}
 }
 
@@ -765,9 +771,10 @@ func (g *Dialogue) pair(m *Message) {
 		e := g.begin(m)
 		g.waiting = append(g.waiting, e)
 		g.keepMessage(e, m)
+		d, offset := m.Direction, m.Offset
 		g.answerEarly()
 		if len(g.waiting) > MaxWaiting {
-			g.anomaly(flow.MessageLimit, m.Direction, m.Offset, g.sides[m.Direction].start, fmt.Sprintf("more than %d requests wait for a response", MaxWaiting))
+			g.anomaly(flow.MessageLimit, d, offset, g.sides[d].start, fmt.Sprintf("more than %d requests wait for a response", MaxWaiting))
 			g.unanswered(0)
 		}
 		return
@@ -855,13 +862,14 @@ func (g *Dialogue) keepMessage(e *Exchange, m *Message) {
 
 // begin starts an exchange with m.
 func (g *Dialogue) begin(m *Message) *Exchange {
-	e := &Exchange{Conversation: g.conv, Protocol: g.protocol, Index: g.count}
+	e := g.opts.Spare.exchange()
+	e.Conversation, e.Protocol, e.Index = g.conv, g.protocol, g.count
 	g.count++
 	switch m.Kind {
 	case Request:
 		e.Request = m
 	case Interim:
-		e.Interim = []*Message{m}
+		e.Interim = append(e.Interim, m)
 	default:
 		e.Response = m
 	}
@@ -888,6 +896,9 @@ func (g *Dialogue) emit(e *Exchange) {
 		e.State = Unanswered
 	}
 	g.out.Exchange(e)
+	if g.opts.Spare != nil {
+		g.opts.Spare.put(e, g.shelf)
+	}
 }
 
 func (g *Dialogue) anomaly(kind string, d flow.Direction, offset int64, at mark, detail string) {

@@ -336,8 +336,8 @@ func TestExchange(t *testing.T) {
 				t.Errorf("latency %s %t, total %s %t", latency, ok1, total, ok2)
 			}
 			if tt.messages != nil {
-				if diff := cmp.Diff(tt.messages, tt.e.Messages()); diff != "" {
-					t.Errorf("messages (-want +got):\n%s", diff)
+				if got := tt.e.Messages(); !slices.Equal(got, tt.messages) {
+					t.Errorf("messages %v, want %v", got, tt.messages)
 				}
 			}
 			if got := tt.e.Why(); got != tt.why {

@@ -96,6 +96,10 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 		tr := fromFuzz(transport, p, b)
 		g := new(Dialogue)
 		want := tr.playIn(t, g, Options{Keep: keepAll}, whole).text.String()
+		spare := Options{Keep: keepAll, Spare: new(Spare)}
+		if got := tr.playIn(t, g, spare, whole).text.String(); got != want {
+			t.Errorf("with a Spare (-own +spare):\n%s", cmp.Diff(want, got))
+		}
 		if udp {
 			return
 		}
@@ -104,7 +108,7 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 			cuts["bytewise"] = bytewise
 		}
 		for name, cut := range cuts {
-			if got := tr.playIn(t, g, Options{Keep: keepAll}, cut).text.String(); got != want {
+			if got := tr.playIn(t, g, spare, cut).text.String(); got != want {
 				t.Errorf("cut %s (-whole +cut):\n%s", name, cmp.Diff(want, got))
 			}
 		}

@@ -16,6 +16,7 @@ var HTTP = Protocol{
 	Name:     "http",
 	Probe:    probeHTTP,
 	New:      func(w Waiting) Parser { return &httpParser{waiting: w} },
+	Reuses:   true,
 	AnyStart: true,
 }
 
@@ -174,10 +175,22 @@ func appendFields(dst []byte, fields []Field) []byte {
 type httpParser struct {
 	sides   [2]httpSide
 	waiting Waiting
-	// tunnel is a request that may turn the connection into something else: what
-	// the client sends behind it is not looked at until its answer is there.
-	tunnel *HTTPMessage
-	simple simple
+	tunnel  tunnel
+	simple  simple
+}
+
+// tunnel is about a request that may turn the connection into something else: what
+// the client sends behind it is not looked at until its answer is there.
+type tunnel struct {
+	asked  bool
+	method string
+	// request may have been handed on: it is compared, and not looked at.
+	request *HTTPMessage
+}
+
+// accepted reports whether a status does so.
+func (t *tunnel) accepted(status int) bool {
+	return t.asked && (status == 101 || t.method == "CONNECT" && status/100 == 2)
 }
 
 // simple says how far an exchange of HTTP/0.9 has come.
@@ -211,7 +224,7 @@ func (p *httpParser) Next(d flow.Direction, data []byte, end bool) (int, *Messag
 	if s.msg != nil {
 		return p.body(d, data, end)
 	}
-	if d == flow.ClientToServer && p.tunnel != nil && !p.sides[flow.ServerToClient].ended {
+	if d == flow.ClientToServer && p.tunnel.asked && !p.sides[flow.ServerToClient].ended {
 		return 0, nil
 	}
 	if len(data) == 0 {
@@ -322,7 +335,7 @@ func (p *httpParser) simpleAnswer(data []byte, end bool) (int, *Message) {
 		return 0, nil
 	}
 	s := &p.sides[d]
-	h := s.message(d)
+	h := p.message(d)
 	h.Version, h.Status = simpleVersion, 200
 	s.body = untilClose()
 	return p.body(d, data, end)
@@ -336,22 +349,33 @@ type httpRecord struct {
 }
 
 // message begins a message.
-func (s *httpSide) message(d flow.Direction) *HTTPMessage {
-	r := new(httpRecord)
-	r.message.Direction, r.message.Body = d, &r.head
-	if d == flow.ServerToClient {
-		r.message.Kind = Response
+func (p *httpParser) message(d flow.Direction) *HTTPMessage {
+	m := spare(p.waiting)
+	if m == nil {
+		r := new(httpRecord)
+		r.head.Fields = r.fields[:0]
+		m, r.message.Body = &r.message, &r.head
 	}
-	r.head.Fields = r.fields[:0]
-	s.msg, s.head, s.problem, s.body = &r.message, &r.head, "", httpBody{}
-	return s.head
+	h := m.Body.(*HTTPMessage)
+	if h == p.tunnel.request {
+		p.tunnel.request = nil // that is long gone
+	}
+	*h = HTTPMessage{Fields: h.Fields[:0]}
+	m.Direction = d
+	if d == flow.ServerToClient {
+		m.Kind = Response
+	}
+	s := &p.sides[d]
+	s.msg, s.head, s.problem, s.body = m, h, "", httpBody{}
+	return h
 }
 
 // begin parses a head and finds how its body is framed.
 func (p *httpParser) begin(d flow.Direction, head []byte) *HTTPMessage {
 	s := &p.sides[d]
-	h := s.message(d)
-	h.Head = string(head)
+	h := p.message(d)
+	s.msg.text = append(s.msg.text, head...)
+	h.Head = view(s.msg.text)
 	line, rest := cutLine(h.Head)
 	if d == flow.ClientToServer {
 		var rest string
@@ -387,7 +411,7 @@ func (p *httpParser) begin(d flow.Direction, head []byte) *HTTPMessage {
 // what is wrong with it.
 func (p *httpParser) requestBody(h *HTTPMessage, s *httpSide, f *framingFields) string {
 	if h.Method == "CONNECT" || f.upgrades && f.switches {
-		p.tunnel = h
+		p.tunnel = tunnel{true, strings.Clone(h.Method), h}
 	}
 	switch {
 	case f.coded && f.coding != "chunked":
@@ -402,21 +426,19 @@ func (p *httpParser) requestBody(h *HTTPMessage, s *httpSide, f *framingFields) 
 
 // responseBody does so for a response, which depends on the request.
 func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide, f *framingFields) string {
-	request := p.tunnel
+	tunnels, method := p.tunnel.asked, p.tunnel.method
 	if m := p.waiting.Request(); m != nil {
-		request = m.Body.(*HTTPMessage)
-	}
-	method := ""
-	if request != nil {
-		method = request.Method
+		request := m.Body.(*HTTPMessage)
+		tunnels, method = tunnels && request == p.tunnel.request, request.Method
 	}
 	if h.Status >= 100 && h.Status < 200 && h.Status != 101 {
 		s.msg.Kind = Interim
 		return ""
 	}
-	if p.tunnel != nil && p.tunnel == request {
-		p.tunnel = nil
-		if h.Status == 101 || method == "CONNECT" && h.Status/100 == 2 {
+	if tunnels {
+		accepted := p.tunnel.accepted(h.Status)
+		p.tunnel = tunnel{}
+		if accepted {
 			s.msg.Next = Anything
 			if to := Lookup(strings.ToLower(f.upgrade)); to != nil && h.Status == 101 {
 				s.msg.Next = to.Name
@@ -440,12 +462,12 @@ func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide, f *framingFields)
 // switches reports whether a response's head accepts the request that may turn
 // the connection into something else.
 func (p *httpParser) switches(head []byte) bool {
-	if p.tunnel == nil {
+	if !p.tunnel.asked {
 		return false
 	}
 	line, _ := cutLine(view(head))
 	_, status, _ := statusLine(line)
-	return status == 101 || p.tunnel.Method == "CONNECT" && status/100 == 2
+	return p.tunnel.accepted(status)
 }
 
 // Pass takes what is within a body, and not its end.
@@ -500,7 +522,7 @@ func (p *httpParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Messag
 	s.scanned = 0
 	p.simple = simpleNone
 	if d == flow.ServerToClient {
-		p.tunnel = nil // its answer may be missing
+		p.tunnel = tunnel{} // its answer may be missing
 	}
 	if s.msg != nil {
 		took, known := int64(0), false

@@ -19,6 +19,8 @@ type Protocol struct {
 	Pairing Pairing
 	// Unasked means that a response nobody asked for is normal.
 	Unasked bool
+	// Reuses means that its parser asks spare for its messages.
+	Reuses bool
 	// AnyStart means that a conversation makes sense from any of its messages on:
 	// nothing said before is needed to understand, or to say, the rest.
 	AnyStart bool
@@ -110,7 +112,8 @@ const (
 	Skipped
 )
 
-// Message is one unit of a protocol. Those handed to a sink are its own.
+// Message is one unit of a protocol. Those handed to a sink are its own, unless
+// Options.Spare is set.
 type Message struct {
 	Direction flow.Direction
 	Kind      Kind
@@ -145,6 +148,8 @@ type Message struct {
 	// RawMissing how many more there were.
 	Raw        []byte
 	RawMissing int64
+
+	text []byte // memory of strings in Body, when the parser has some of its own
 }
 
 // Anything as Message.Next has the protocol found from the bytes that follow.

@@ -11,10 +11,15 @@ import (
 // Raw is the protocol of whatever speaks no other: over TCP a message is a turn,
 // all that one side says until the other speaks; over UDP it is a datagram.
 var Raw = Protocol{
-	Name:    "raw",
-	Probe:   func(Opening) Verdict { return Match },
-	New:     func(w Waiting) Parser { return &rawParser{udp: w.Conversation().Transport == flow.UDP} },
+	Name:  "raw",
+	Probe: func(Opening) Verdict { return Match },
+	New: func(w Waiting) Parser {
+		p := new(rawParser)
+		p.Reset(w)
+		return p
+	},
 	Unasked: true,
+	Reuses:  true,
 }
 
 // previewLen is how much of a turn is kept to show what it is.
@@ -73,13 +78,26 @@ func (t *Turn) AppendJSON(dst []byte) []byte {
 
 // rawParser waits for the other side to speak.
 type rawParser struct {
-	udp  bool
-	turn *Turn
-	dir  flow.Direction
+	waiting Waiting
+	udp     bool
+	dir     flow.Direction
+	turn    *Turn
+	msg     *Message // in which turn is the Body
 }
 
 // Reset makes it the parser of another conversation.
-func (p *rawParser) Reset(w Waiting) { *p = rawParser{udp: w.Conversation().Transport == flow.UDP} }
+func (p *rawParser) Reset(w Waiting) {
+	*p = rawParser{waiting: w, udp: w.Conversation().Transport == flow.UDP}
+}
+
+// begin begins a turn.
+func (p *rawParser) begin(d flow.Direction) {
+	if p.msg = spare(p.waiting); p.msg == nil {
+		p.msg = &Message{Body: new(Turn)}
+	}
+	p.dir, p.turn = d, p.msg.Body.(*Turn)
+	*p.turn = Turn{Preview: p.turn.Preview[:0]}
+}
 
 func (p *rawParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
 	if p.turn != nil && p.dir != d && (len(data) > 0 || p.udp) {
@@ -89,7 +107,7 @@ func (p *rawParser) Next(d flow.Direction, data []byte, end bool) (int, *Message
 		if len(data) == 0 && !p.udp {
 			return 0, nil
 		}
-		p.turn, p.dir = &Turn{}, d
+		p.begin(d)
 	}
 	t := p.turn
 	t.Bytes += int64(len(data))
@@ -117,7 +135,7 @@ func (p *rawParser) Gap(d flow.Direction, _ []byte, n int64) (int64, *Message) {
 		m = p.done()
 	}
 	if p.turn == nil {
-		p.turn, p.dir = &Turn{}, d
+		p.begin(d)
 	}
 	p.turn.Bytes += n
 	p.turn.Missing += n
@@ -126,9 +144,9 @@ func (p *rawParser) Gap(d flow.Direction, _ []byte, n int64) (int64, *Message) {
 
 // done ends the turn.
 func (p *rawParser) done() *Message {
-	t := p.turn
-	p.turn = nil
-	m := &Message{Direction: p.dir, Complete: t.Missing == 0, Body: t}
+	t, m := p.turn, p.msg
+	p.turn, p.msg = nil, nil
+	m.Direction, m.Complete = p.dir, t.Missing == 0
 	if p.dir == flow.ServerToClient {
 		m.Kind = Response
 	}

@@ -235,7 +235,7 @@ func (tr *transcript) playIn(t testing.TB, g *Dialogue, opts Options, cut cutter
 	if tr.protocol != nil {
 		opts.Protocol = tr.protocol
 	}
-	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Transport: tr.transport, Client: tr.ends[0], Server: tr.ends[1]}, keep: opts.Keep}
+	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Transport: tr.transport, Client: tr.ends[0], Server: tr.ends[1]}, keep: opts.Keep, spare: opts.Spare != nil}
 	g.Renew(r.conv, r, opts, 0)
 	scratch := make([]byte, 0, 4096)
 	for i := range tr.lines {
@@ -302,6 +302,7 @@ type recorder struct {
 	text      strings.Builder
 	conv      *flow.Conversation
 	keep      int64
+	spare     bool // what is handed on is not the recorder's own
 	stream    [2][]byte
 	present   [2][]bool // of each offset, whether its byte was seen
 	messages  [2][]*Message
@@ -362,11 +363,18 @@ func (r *recorder) Exchange(e *Exchange) {
 	if f := e.Protocol.AppendJSON; f != nil {
 		fmt.Fprintf(&r.text, "  %s\n", r.json(f(nil, e)))
 	}
+	if r.spare {
+		poison(e)
+	}
 }
 
 func (r *recorder) message(m *Message) {
 	d := m.Direction
-	r.messages[d] = append(r.messages[d], m)
+	own := m
+	if r.spare {
+		own = &Message{Direction: d, Offset: m.Offset, Length: m.Length, Raw: bytes.Clone(m.Raw), RawMissing: m.RawMissing}
+	}
+	r.messages[d] = append(r.messages[d], own)
 	if m.Complete && m.Why != "" && !m.Malformed || !m.Complete && m.Why == "" {
 		r.t.Errorf("message at %s%d: complete is %t, and why: %q", arrow(d), m.Offset, m.Complete, m.Why)
 	}
