@@ -38,22 +38,24 @@ type Options struct {
 	Spare *Spare
 }
 
-// Dialogue turns the ordered bytes of a conversation into exchanges. Many are
+// Dialogue turns the ordered bytes of a conversation into exchanges. Thousands are
 // live at once, each with little to say: what a packet within a body touches
-// stands together.
+// stands together, in few cache lines.
 type Dialogue struct {
-	protocol *Protocol // nil until found
 	passer   passer    // the parser, if it is one
+	protocol *Protocol // nil until found
+	held     int       // what Held returns
+	calm     bool      // passer is there, and nothing is buffered
+	stale    bool      // held and calm are not true any more
+	ended    [2]bool   // by End and Close
+	told     [2]bool   // the parser was told that it ended
 	opts     Options
-	held     int     // what Held returns, without keeper
-	keeper   keeper  // the parser, if it keeps much
-	stale    bool    // held is to be counted anew
-	ended    [2]bool // by End and Close
 	sides    [2]side
 
 	conv     *flow.Conversation
 	out      Receiver
 	parser   Parser
+	keeper   keeper // the parser, if it keeps much
 	shelf    *shelf // of the protocol in opts.Spare, if any
 	waiting  []*Exchange
 	early    []*Message // answers to a request that is not all there yet
@@ -61,6 +63,7 @@ type Dialogue struct {
 	finals   int        // final responses seen
 	interims int        // interim ones since the last of them
 	kept     int        // what waiting and early hold
+	gaps     [2]span    // the last gap of each direction, for pairing
 	opening  opening    // what came before the protocol was found
 	idle     idleParser
 }
@@ -68,17 +71,17 @@ type Dialogue struct {
 // side is what a Dialogue knows of one direction.
 type side struct {
 	last   mark   // of the last byte that the parser took
-	offset int64  // of what the parser is shown next
 	length int64  // bytes of the message in progress
+	offset int64  // of what the parser is shown next
 	buf    []byte // left by the parser
-	raw    []byte // the beginning of the message in progress, when it is kept
 	marks  []mark // where buf's bytes came from, oldest first; none without buf
+	raw    []byte // the beginning of the message in progress, when it is kept
 	start  mark   // of the first byte of the message in progress
-	// The last gap, for pairing.
-	gapStart, gapEnd int64
-	ended            bool // the parser was told so
-	busy             bool // run is at it
+	busy   bool   // run is at it
 }
+
+// span is a part of a stream.
+type span struct{ start, end int64 }
 
 // mark says where the bytes from an offset on came from.
 type mark struct {
@@ -147,15 +150,17 @@ func (g *Dialogue) Renew(conv *flow.Conversation, out Receiver, opts Options, co
 // Clear lets go of the conversation, and of all memory but a little with which
 // Renew makes g another's.
 func (g *Dialogue) Clear() {
-	old := *g
-	*g = Dialogue{waiting: emptied(old.waiting), early: emptied(old.early), idle: old.idle, stale: true}
+	if p, ok := g.parser.(resetter); ok {
+		p.Reset(g)
+		g.idle = idleParser{g.protocol, p}
+	}
+	waiting, early, idle := emptied(g.waiting), emptied(g.early), g.idle
+	var memory [2]side
 	for i := range g.sides {
-		s := &old.sides[i]
-		g.sides[i] = side{buf: emptied(s.buf), raw: emptied(s.raw), marks: emptied(s.marks)}
+		s := &g.sides[i]
+		memory[i].buf, memory[i].marks, memory[i].raw = emptied(s.buf), emptied(s.marks), emptied(s.raw)
 	}
-	if p, ok := old.parser.(resetter); ok {
-		g.idle = idleParser{old.protocol, p}
-	}
+	*g = Dialogue{sides: memory, waiting: waiting, early: early, idle: idle, stale: true}
 }
 
 // maxIdle bounds the bytes of each buffer that is kept for later: the usual head
@@ -360,20 +365,26 @@ const (
 // asked after each packet.
 func (g *Dialogue) Held() int {
 	if g.stale {
-		g.held, g.stale = g.weigh(), false
-	}
-	if g.keeper != nil {
-		return g.held + g.keeper.Held()
+		g.settle()
 	}
 	return g.held
 }
 
-// weigh counts what the Dialogue holds itself.
+// settle finds anew what changes only when something is buffered or handed on.
+func (g *Dialogue) settle() {
+	g.held = g.weigh()
+	g.calm = g.passer != nil && len(g.sides[0].buf)+len(g.sides[1].buf) == 0
+	g.stale = g.keeper != nil // nobody says when that keeps more
+}
+
 func (g *Dialogue) weigh() int {
 	n := dialogueCost + g.kept + 2*g.opening.bytes + eventCost*len(g.opening.events)
 	for i := range g.sides {
 		s := &g.sides[i]
 		n += cap(s.buf) + cap(s.raw) + cap(s.marks)*markCost
+	}
+	if g.keeper != nil {
+		n += g.keeper.Held()
 	}
 	return n
 }
@@ -428,7 +439,7 @@ func (g *Dialogue) find() {
 			}
 		}
 		for d := range g.sides { // when it is closed
-			if g.ended[d] && !g.sides[d].ended && g.protocol != nil {
+			if g.ended[d] && !g.told[d] && g.protocol != nil {
 				g.end(flow.Direction(d))
 			}
 		}
@@ -438,15 +449,13 @@ func (g *Dialogue) find() {
 // add shows the parser what is buffered of d with c behind it.
 func (g *Dialogue) add(d flow.Direction, c *flow.Chunk) {
 	s := &g.sides[d]
-	s.ended = false
-	if g.passer != nil && len(s.buf) == 0 && g.passer.Pass(d, c.Data) {
-		s.offset = c.Offset
+	g.told[d] = false
+	if g.stale {
+		g.settle()
+	}
+	if g.calm && g.passer.Pass(d, c.Data) {
 		g.keep(s, c.Data)
-		s.offset += int64(len(c.Data))
-		s.last = mark{c.Offset, c.Time, c.Packet, c.Ack}
-		if len(g.sides[d.Reverse()].buf) > 0 {
-			g.other(d.Reverse())
-		}
+		s.last, s.offset = mark{c.Offset, c.Time, c.Packet, c.Ack}, c.Offset+int64(len(c.Data))
 		return
 	}
 	at := mark{c.Offset, c.Time, c.Packet, c.Ack}
@@ -486,7 +495,7 @@ func (g *Dialogue) other(d flow.Direction) {
 		return
 	}
 	g.stale = true
-	s.left(g.run(d, s.buf, nil, s.ended))
+	s.left(g.run(d, s.buf, nil, g.told[d]))
 }
 
 // next asks the parser.
@@ -501,7 +510,7 @@ func (g *Dialogue) next(d flow.Direction, data []byte, end bool) (int, *Message)
 // passer is a Parser that knows, as a rule, what the next bytes are before they
 // come: the rest of a body. Pass takes data when Next would take all of it and
 // there would be no message; else it does nothing. It is asked within messages and
-// between them, when nothing is left of what came before.
+// between them, when nothing is left of what came before in either direction.
 type passer interface {
 	Pass(d flow.Direction, data []byte) bool
 }
@@ -583,8 +592,8 @@ func (g *Dialogue) holdMarked(d flow.Direction, data []byte, at *mark) {
 			s.pass()
 		}
 	}
-	if s.ended { // the next protocol is told so too
-		s.ended = false
+	if g.told[d] { // the next protocol is told so too
+		g.told[d] = false
 		g.hold(held{d: d, end: true})
 	}
 }
@@ -619,7 +628,7 @@ func (g *Dialogue) keep(s *side, data []byte) {
 
 func (g *Dialogue) gap(d flow.Direction, gap flow.Gap) {
 	s := &g.sides[d]
-	s.gapStart, s.gapEnd = gap.Offset, gap.Offset+gap.Length
+	g.gaps[d] = span{gap.Offset, gap.Offset + gap.Length}
 	if len(s.buf) == 0 {
 		s.offset = gap.Offset
 	}
@@ -671,7 +680,7 @@ func (g *Dialogue) unseen(offset int64, gap flow.Gap) mark {
 func (g *Dialogue) end(d flow.Direction) {
 	g.stale = true
 	s := &g.sides[d]
-	s.ended = true
+	g.told[d] = true
 	if len(s.buf) > 0 {
 		// The parser may leave some for when the other direction has spoken.
 		s.left(g.run(d, s.buf, nil, true))
@@ -704,15 +713,15 @@ func (g *Dialogue) match(offset, ack int64) int {
 	if len(g.waiting) == 0 {
 		return -1
 	}
-	i, s := 0, &g.sides[flow.ServerToClient]
+	i, gap := 0, g.gaps[flow.ServerToClient]
 	for i+1 < len(g.waiting) {
 		older, newer := g.waiting[i].Request, g.waiting[i+1].Request
-		if !(newer.Ack > older.Ack && newer.Ack <= offset && older.Ack < s.gapEnd && s.gapStart < newer.Ack) {
+		if !(newer.Ack > older.Ack && newer.Ack <= offset && older.Ack < gap.end && gap.start < newer.Ack) {
 			break
 		}
 		i++
 	}
-	if ack != flow.NoAck && g.sides[flow.ClientToServer].gapEnd > 0 && g.waiting[i].Request.Offset >= ack {
+	if ack != flow.NoAck && g.gaps[flow.ClientToServer].end > 0 && g.waiting[i].Request.Offset >= ack {
 		return -1
 	}
 	return i

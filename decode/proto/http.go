@@ -173,8 +173,8 @@ func appendFields(dst []byte, fields []Field) []byte {
 
 // httpParser reads both directions of a connection.
 type httpParser struct {
-	sides   [2]httpSide
 	waiting Waiting
+	sides   [2]httpSide
 	tunnel  tunnel
 	simple  simple
 }

@@ -124,9 +124,9 @@ type Message struct {
 	Alone bool
 	// Complete means that all of it was seen; Why says what is wrong when not.
 	Complete bool
-	Why      string
 	// Malformed means that the sender broke the protocol's rules, as Why says.
 	Malformed bool
+	Why       string
 	// Body holds what the protocol says in this message.
 	Body Body
 	// Next names the protocol that the conversation speaks after this message,

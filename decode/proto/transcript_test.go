@@ -459,7 +459,7 @@ func (r *recorder) Anomaly(a flow.Anomaly) {
 
 // inBounds checks what the Dialogue holds after a chunk of n bytes.
 func (r *recorder) inBounds(g *Dialogue, n int) {
-	if got, want := g.Held(), g.weigh(); g.keeper == nil && got != want {
+	if got, want := g.Held(), g.weigh(); got != want {
 		r.t.Fatalf("%d bytes are said to be held, and are %d", got, want)
 	}
 	for d := range g.sides {
