@@ -140,8 +140,10 @@ func NewDialogue(conv *flow.Conversation, out Receiver, opts Options) *Dialogue 
 // Renew makes g the Dialogue of a conversation anew, which is to count its
 // exchanges from count on.
 func (g *Dialogue) Renew(conv *flow.Conversation, out Receiver, opts Options, count int) {
-	g.Clear()
-	g.conv, g.out, g.opts, g.count = conv, out, opts, count
+	if g.conv != nil {
+		g.Clear()
+	}
+	g.conv, g.out, g.opts, g.count, g.stale = conv, out, opts, count, true
 	if opts.Protocol != nil {
 		g.speak(opts.Protocol)
 	}
@@ -160,7 +162,7 @@ func (g *Dialogue) Clear() {
 		s := &g.sides[i]
 		memory[i].buf, memory[i].marks, memory[i].raw = emptied(s.buf), emptied(s.marks), emptied(s.raw)
 	}
-	*g = Dialogue{sides: memory, waiting: waiting, early: early, idle: idle, stale: true}
+	*g = Dialogue{sides: memory, waiting: waiting, early: early, idle: idle}
 }
 
 // maxIdle bounds the bytes of each buffer that is kept for later: the usual head

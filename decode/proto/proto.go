@@ -74,7 +74,8 @@ const (
 )
 
 // Parser turns the bytes of one conversation into messages. Next has the shape
-// of bufio.SplitFunc with a direction in front.
+// of bufio.SplitFunc with a direction in front. One may have more methods, which
+// save work: those of passer and resetter.
 type Parser interface {
 	// Next gets what is buffered of a direction, and whether more can come. It
 	// returns how many bytes it is done with, and a message when those bytes

@@ -26,6 +26,8 @@ func poison(e *Exchange) {
 				fields[i] = Field{"Content-Length", "poison"}
 			}
 			*b = HTTPMessage{Head: b.Head, Method: "poison", Version: "poison", Target: "poison", Reason: "poison", Status: 777, Fields: fields, BodyBytes: -1, Chunked: true}
+		case *DNSMessage:
+			fill(b.Wire)
 		case *Turn:
 			fill(b.Preview)
 			*b = Turn{Bytes: -1, Missing: -1, Preview: b.Preview}
