@@ -7,6 +7,9 @@ SHELL := /bin/bash
 BIN := bin/netlab
 FUZZTIME ?= 20s
 BENCH ?= .
+ROUNDS ?= 3
+SIZE ?= full
+PEERS ?=
 
 # libpcap's headers decide whether the capture engine is built. This is looked at
 # anew in each recipe, for setup may have installed them.
@@ -15,7 +18,7 @@ TAGS = $(if $(HAS_PCAP),-tags libpcap,)
 
 FUZZ_TARGETS = $(shell grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]+:func (.*)|\1:\2|' | sort)
 
-.PHONY: help setup build test test-go test-plain race lint fuzz cover bench golden samples demo check clean
+.PHONY: help setup build test test-go test-plain race lint fuzz cover bench bench-peers golden samples demo check clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -73,6 +76,11 @@ cover: ## test coverage, by function
 
 bench: ## run the benchmarks; BENCH picks some
 	go test $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-peers: build ## measure netlab beside other programs, ROUNDS (3) times; SIZE=quick takes a tenth
+	go build -o bin/netlab-bench ./cmd/netlab-bench
+	./bin/netlab-bench make -size $(SIZE)
+	./bin/netlab-bench peers -size $(SIZE) -rounds $(ROUNDS) -netlab $(BIN) $(PEERS)
 
 golden: ## refresh the golden files; look at the difference before you commit it
 	go test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' decode replay cmd | xargs -n 1 dirname | sort -u | sed 's|^|./|') -update
