@@ -1,13 +1,12 @@
 package decode
 
 import (
-	"crypto/sha256"
 	"errors"
-	"hash"
 	"io"
 	"maps"
 	"math"
 	"net/netip"
+	"runtime"
 	"slices"
 	"time"
 
@@ -29,6 +28,13 @@ type Options struct {
 	// Conversations bounds how many are followed at a time; 0 has it follow from
 	// Memory.
 	Conversations int
+	// Waiting is how many bytes may wait for gaps to fill; 0 has it follow from
+	// Memory.
+	Waiting int64
+	// Workers is how many goroutines may work on conversations at a time, where the
+	// Sink is a Forker; 0 is one for each processor, as far as it pays. What the Sink
+	// gets does not depend on it.
+	Workers int
 	// Digest asks for the SHA-256 of each direction's bytes.
 	Digest bool
 	// Keep is how many bytes of each message to keep in Message.Raw.
@@ -38,38 +44,18 @@ type Options struct {
 }
 
 // DefaultMemory is Options.Memory when it is 0.
-const DefaultMemory = 256 << 20
+const DefaultMemory = 128 << 20
+
+// usefulWorkers is how many pay: one goroutine takes all packets apart, and more
+// than these would wait for it.
+const usefulWorkers = 8
+
+// ftpPort is where FTP is, usually: what cuts its lines up is found there, too.
+const ftpPort = 21
 
 // MinMemory is the least that Options.Memory can be: below it, one message may
 // be more than there is.
 const MinMemory = 32 << 20
-
-// conversationCost is about what a conversation takes that is followed, without
-// what is said in it: itself, its entry, and its place in the table.
-const conversationCost = 736
-
-// budget shares the memory out. A quarter is left to the garbage collector, and
-// to whoever reads the packets. It returns what conversations may take, of which
-// a third may be what is said in them.
-func (o *Options) budget() int64 {
-	if o.Memory <= 0 {
-		o.Memory = DefaultMemory
-	}
-	m := max(o.Memory, MinMemory)
-	if o.Conversations <= 0 {
-		o.Conversations = math.MaxInt
-	}
-	if o.TCP.TotalBytes <= 0 {
-		o.TCP.TotalBytes = m / 8
-	}
-	if o.TCP.RecentBytes <= 0 {
-		o.TCP.RecentBytes = m / 32
-	}
-	if o.TCP.Gaps == nil {
-		o.TCP.Gaps = &flow.Room{Limit: int(m / 32 / flow.GapCost)}
-	}
-	return m * 9 / 16
-}
 
 // Summary accounts for everything the pipeline was given.
 type Summary struct {
@@ -94,59 +80,46 @@ type Summary struct {
 }
 
 // Decoder is the pipeline. It is a capture.Sink.
+//
+// Packets are taken apart in order, by the one who calls. What belongs to
+// conversations is gathered in a batch, and then handed to the shards: each has
+// the conversations of some flows, by their hash. Between batches, when all shards
+// have come to the same packet, conversations get their numbers, what all of them
+// share is seen to, and what was made of them is written in one order.
 type Decoder struct {
-	opts  Options
-	sink  Sink
-	err   error // of the sink, sticky
-	sum   Summary
-	count int // conversations
+	opts   Options
+	limits limits
+	sink   Sink
+	err    error // of the sink, sticky
+	sum    Summary
 
-	packet packet.Decoder
-	table  *flow.Table[*talk]
-	tcp    *tcp.Assembler
-	// waiting are the conversations in which something waits for a gap to fill,
-	// the one that has waited longest first.
-	waiting list
-	// hoards are the conversations that have a dialogue, the one that has had it
-	// longest first; held is what all of them hold, of the room there is.
-	hoards list
-	held   int64
-	room   int64
+	packet  packet.Decoder
+	segment packet.Segment   // of the latest packet
+	links   int64            // packets of link, not counted in sum yet
+	link    capture.LinkType // of the latest packet
+	clock   flow.Clock
+	at      time.Duration // what it said last
+	look    time.Duration // when what timed out is looked for next
+	seed    flow.Seed
+	own     bool // the bytes of packets have to be copied
+	turns   int64
+	batch   *batch // that is being filled
+
+	shards []*shard
+	forker Forker // nil where sink is none: then a batch is one packet
+	count  int    // conversations that have a number
+	// related is set when a conversation may open others: all shards' work is then
+	// done in the order of the packets.
+	related bool
 	// awaited are the places at which a conversation is to come that carries
 	// content for another.
 	awaited map[netip.AddrPort]*talk
-	spare   []*proto.Dialogue
-	// endings are those that ended, to be looked at when they have been silent
-	// for quiet.
-	endings []ending
-	expired time.Time // when those that timed out were last looked for
-
-	starter   Starter
-	finisher  Finisher
-	closer    Closer
-	streamer  Streamer
-	gapper    Gapper
-	anomalist Anomalist
-}
-
-// quiet is how long a connection must be silent after its end to be taken for
-// over: a forged RST does not stop its victims.
-const quiet = 2 * time.Second
-
-// ending is a conversation that ended, and when it last spoke.
-type ending struct {
-	talk  *talk
-	since time.Time
 }
 
 // New returns a pipeline that pushes to sink.
 func New(sink Sink, opts Options) *Decoder {
-	room := opts.budget()
-	d := &Decoder{opts: opts, sink: sink, room: room, table: flow.NewTable[*talk](opts.Conversations), tcp: tcp.NewAssembler(opts.TCP)}
-	d.waiting.at = func(t *talk) (*links, *bool) { return &t.gaps, &t.waits }
-	d.hoards.at = func(t *talk) (*links, *bool) { return &t.hoarded, &t.hoards }
+	d := &Decoder{opts: opts, limits: opts.limits(), sink: sink, seed: flow.NewSeed()}
 	d.awaited = make(map[netip.AddrPort]*talk)
-	d.packet.Checksums = !opts.NoChecksums
 	d.sum = Summary{
 		Reasons:       make(map[packet.Kind]map[packet.Reason]int64),
 		Links:         make(map[capture.LinkType]int64),
@@ -154,12 +127,20 @@ func New(sink Sink, opts Options) *Decoder {
 		Exchanges:     make(map[proto.State]int64),
 		Anomalies:     make(map[string]int64),
 	}
-	d.starter, _ = sink.(Starter)
-	d.finisher, _ = sink.(Finisher)
-	d.closer, _ = sink.(Closer)
-	d.streamer, _ = sink.(Streamer)
-	d.gapper, _ = sink.(Gapper)
-	d.anomalist, _ = sink.(Anomalist)
+	d.forker, _ = sink.(Forker)
+	if d.forker == nil {
+		d.shards = []*shard{newShard(d, sink, nil)}
+	} else {
+		workers := opts.Workers
+		if workers <= 0 {
+			workers = min(runtime.GOMAXPROCS(0), usefulWorkers)
+		}
+		for range min(workers, math.MaxUint8) {
+			part := d.forker.Fork()
+			d.shards = append(d.shards, newShard(d, part, part))
+		}
+	}
+	d.batch = d.newBatch()
 	return d
 }
 
@@ -168,14 +149,25 @@ func New(sink Sink, opts Options) *Decoder {
 // then is still handed on where that is possible.
 func Run(src capture.Source, sink Sink, opts Options) (*Summary, error) {
 	d := New(sink, opts)
+	var work *work
+	if _, ok := sink.(Forker); ok {
+		work = newWork(d, src)
+	}
 	var failed error
 	for failed == nil {
 		p, err := src.Next()
 		switch {
+		case err == nil && work != nil:
+			failed = work.add(p)
+			continue
 		case err == nil:
 			failed = d.WritePacket(p)
 			continue
 		case errors.Is(err, capture.ErrIdle):
+			if work != nil {
+				work.turn()
+				work.wait()
+			}
 			failed = d.Tick(p.Time)
 			continue
 		case errors.Is(err, capture.ErrDamaged):
@@ -184,6 +176,9 @@ func Run(src capture.Source, sink Sink, opts Options) (*Summary, error) {
 			failed = err
 		}
 		break
+	}
+	if work != nil {
+		work.close()
 	}
 	sum, err := d.Close()
 	if failed != nil {
@@ -197,7 +192,16 @@ func (d *Decoder) WritePacket(p *capture.Packet) error {
 	if d.err != nil {
 		return d.err
 	}
-	s := &d.sum
+	d.read(p)
+	d.close(d.batch)
+	d.work(d.batch)
+	d.batch.reset()
+	return d.err
+}
+
+// read takes a packet apart and adds it to the batch.
+func (d *Decoder) read(p *capture.Packet) {
+	s, b := &d.sum, d.batch
 	if s.Packets == 0 {
 		s.First = p.Time
 	}
@@ -205,26 +209,59 @@ func (d *Decoder) WritePacket(p *capture.Packet) error {
 	s.Last = p.Time
 	s.Bytes += int64(len(p.Data))
 	s.WireBytes += int64(p.Length)
-	s.Links[p.Link]++
-	d.expire(p.Time)
-	kind := d.packet.Decode(p)
+	if p.Link != d.link {
+		d.countLinks()
+		d.link = p.Link
+	}
+	d.links++
+	d.at = d.clock.Read(p.Time)
+	d.open(b, p.Number, p.Time)
+	g := &d.segment
+	kind := d.packet.DecodeTo(g, p)
 	s.Kinds[kind]++
 	switch kind {
 	case packet.TCP:
-		d.segment(&d.packet.Segment)
+		b.related = b.related || len(g.Payload) > 0 && (g.Flow.SrcPort() == ftpPort || g.Flow.DstPort() == ftpPort || proto.MayOpen(g.Payload))
+		d.put(unitSegment)
 	case packet.UDP:
-		d.datagram(&d.packet.Datagram)
+		d.put(unitDatagram)
 	default:
 		s.reason(kind, d.packet.Why, 1)
-		if d.packet.Error != nil {
-			d.icmp(d.packet.Error, p)
+		if e := d.packet.Error; e != nil {
+			*g = packet.Segment{Flow: e.Flow, Seq: uint32(len(b.errors)), Time: p.Time, Packet: p.Number}
+			b.errors = append(b.errors, *e)
+			d.put(unitICMP)
 		}
 	}
 	if n := d.packet.Overlaps; n > 0 {
 		d.packet.Overlaps = 0
-		d.anomaly(flow.Anomaly{Kind: flow.FragmentConflict, Detail: "an ip fragment says otherwise than another, which is kept", Packet: p.Number, Time: p.Time})
+		*g = packet.Segment{Time: p.Time, Packet: p.Number}
+		d.put(unitOverlap)
 	}
-	return d.err
+}
+
+// put adds the segment to the batch.
+func (d *Decoder) put(kind unitKind) {
+	b, g := d.batch, &d.segment
+	switch {
+	case d.packet.Assembled:
+		g.Own(nil)
+	case d.own:
+		b.arena = g.Own(b.arena)
+	}
+	u := b.add()
+	u.kind, u.at, u.hash = kind, d.at, d.seed.Hash(&g.Flow)
+	u.shard = uint8(u.hash >> 32 % uint64(len(d.shards)))
+	u.Pack(g)
+	b.lines[u.shard].put(u.hash, int32(len(b.units)-1))
+}
+
+// countLinks adds the packets of the latest link type to the sums.
+func (d *Decoder) countLinks() {
+	if d.links > 0 {
+		d.sum.Links[d.link] += d.links
+		d.links = 0
+	}
 }
 
 // reason counts packets that carried no transport.
@@ -237,289 +274,39 @@ func (s *Summary) reason(k packet.Kind, r packet.Reason, n int64) {
 	}
 }
 
-// icmp ties an ICMP error to the conversation that it is about. It makes none,
-// and keeps none alive.
-func (d *Decoder) icmp(e *packet.ICMPError, p *capture.Packet) {
-	if entry, dir := d.table.Lookup(&e.Flow); entry != nil {
-		c := &entry.Value.conv
-		d.anomaly(flow.Anomaly{
-			Kind: flow.ICMPError, Detail: e.String() + ", says " + e.From.String(),
-			Conversation: c, Direction: dir, Offset: c.Sides[dir].End(), Packet: p.Number, Time: p.Time,
-		})
-	}
-}
-
-// anomaly hands an anomaly on.
-func (d *Decoder) anomaly(a flow.Anomaly) {
-	d.sum.Anomalies[a.Kind]++
-	if d.anomalist != nil {
-		d.fail(d.anomalist.Anomaly(a))
-	}
-}
-
 // Tick lets the time pass when no packet comes.
 func (d *Decoder) Tick(now time.Time) error {
-	for t := d.waiting.head; t != nil; {
-		next := t.gaps.next
-		d.tcp.Tick(&t.tcp, now)
-		d.track(t)
-		d.weigh(t)
-		t = next
-	}
-	d.expire(now)
+	b := d.batch
+	d.at = d.clock.Read(now)
+	d.open(b, d.sum.Packets, now)
+	b.idle = true
+	d.close(b)
+	d.work(b)
+	b.reset()
 	return d.err
 }
 
 // Close hands on everything that is left, in the order of the conversations.
 func (d *Decoder) Close() (*Summary, error) {
-	var left []*talk
-	for e := d.table.Oldest(); e != nil; e = d.table.Oldest() {
-		left = append(left, e.Value)
+	d.finish()
+	s := &d.sum
+	for _, h := range d.shards {
+		h.account(s)
 	}
-	slices.SortFunc(left, func(a, b *talk) int { return a.conv.ID - b.conv.ID })
-	for _, t := range left {
-		d.finish(t)
-	}
+	d.countLinks()
 	d.packet.Flush()
 	if n := d.packet.Lost; n > 0 {
 		d.packet.Lost = 0
-		s := &d.sum
 		s.Kinds[packet.Fragment] -= n
 		s.Kinds[packet.Undecoded] += n
 		s.reason(packet.Fragment, packet.FragmentReason, -n)
 		s.reason(packet.Undecoded, packet.LostFragmentReason, n)
 	}
-	if s, ok := d.sink.(Summarizer); ok && d.err == nil {
-		d.err = s.Summary(&d.sum)
+	if to, ok := d.sink.(Summarizer); ok && d.err == nil {
+		d.err = to.Summary(s)
 	}
-	return &d.sum, d.err
+	return s, d.err
 }
-
-// segment adds a segment to its conversation.
-func (d *Decoder) segment(s *packet.Segment) {
-	if s.BadChecksum {
-		d.sum.BadChecksums++
-	}
-	e, dir := d.lookup(&s.Flow, s.Time)
-	if e != nil && e.Value.tcp.Restarts(dir, s) {
-		d.retire(e)
-		e = nil
-	}
-	if e == nil {
-		dir = flow.ClientToServer
-		opening := s.Flags.Has(packet.SYN)
-		// Whoever answers a SYN is the server; with no SYN, whoever has the
-		// lower port.
-		if s.Flags.Has(packet.SYN|packet.ACK) || !opening && s.Flow.SrcPort() < s.Flow.DstPort() {
-			dir = flow.ServerToClient
-		}
-		e = d.begin(&s.Flow, dir, !opening, s.Time, s.Packet)
-		d.tcp.Init(&e.Value.tcp, &e.Value.conv, e.Value)
-	} else if t := e.Value; t.conv.Guessed && s.Flags.Has(packet.SYN) {
-		answer := s.Flags.Has(packet.ACK)
-		if wrong := answer == (dir == flow.ClientToServer); wrong && t.conv.Sides[0].Bytes+t.conv.Sides[1].Bytes == 0 {
-			t.turn()
-			t.tcp.Turn()
-			dir = dir.Reverse()
-		}
-		t.conv.Guessed = false
-	}
-	t := e.Value
-	e.Last, t.conv.End = s.Time, s.Time
-	was := t.conv.State
-	d.tcp.Segment(&t.tcp, dir, s)
-	d.track(t)
-	if t.conv.State != was && (t.conv.State == flow.Closed || t.conv.State == flow.Reset) {
-		d.ended(t)
-	}
-	if !t.over && t.tcp.Done() {
-		t.hush()
-	}
-	if s.Length > 0 { // else nothing was said
-		d.weigh(t)
-	}
-	for d.tcp.Full() && d.waiting.head != nil {
-		t := d.waiting.head
-		t.Anomaly(flow.Anomaly{Kind: flow.PendingLimit, Detail: "too much waits in all connections", Conversation: &t.conv, Packet: s.Packet, Time: s.Time})
-		d.tcp.Release(&t.tcp)
-		d.track(t)
-		d.weigh(t)
-	}
-	d.makeRoom(s.Time, s.Packet)
-}
-
-// weigh counts what a conversation's dialogue holds.
-func (d *Decoder) weigh(t *talk) {
-	now := 0
-	if t.dialogue != nil {
-		now = t.dialogue.Held()
-	}
-	d.held += int64(now - t.held)
-	t.held = now
-	d.hoards.set(t, now > 0)
-}
-
-// makeRoom has the oldest dialogues let go of what they hold.
-func (d *Decoder) makeRoom(now time.Time, packet int64) {
-	for d.held > d.room/3 && d.hoards.head != nil {
-		t := d.hoards.head
-		t.dialogue.Abandon(now, packet, "the memory is needed for others")
-		t.putAway()
-		d.weigh(t)
-	}
-}
-
-// datagram adds a datagram to its conversation.
-func (d *Decoder) datagram(g *packet.Datagram) {
-	if g.BadChecksum {
-		d.sum.BadChecksums++
-	}
-	e, dir := d.lookup(&g.Flow, g.Time)
-	if e == nil {
-		// Whoever speaks first asks, unless it is an answer.
-		dir, _ = proto.SideOf(flow.UDP, g.Payload)
-		e = d.begin(&g.Flow, dir, dir == flow.ServerToClient, g.Time, g.Packet)
-	}
-	t := e.Value
-	e.Last, t.conv.End = g.Time, g.Time
-	side := &t.conv.Sides[dir]
-	side.Packets++
-	k := flow.Chunk{Data: g.Payload, Offset: side.End(), Time: g.Time, Packet: g.Packet, Ack: t.conv.Sides[dir.Reverse()].Bytes}
-	side.Bytes += int64(len(g.Payload))
-	t.stream(dir, k)
-	missing := g.Length - len(g.Payload)
-	t.said().Datagram(dir, k, missing)
-	if t.dialogue.Idle() {
-		t.putAway()
-	}
-	if missing > 0 {
-		gap := flow.Gap{Offset: k.Offset + int64(len(g.Payload)), Length: int64(missing), Cut: true, Packet: g.Packet, Time: g.Time}
-		side.AddGap(gap, d.opts.TCP.Gaps)
-		t.gap(dir, gap)
-	}
-	d.weigh(t)
-	d.makeRoom(g.Time, g.Packet)
-}
-
-// lookup returns the conversation of a flow and its direction; nil when there is
-// none, or when it was silent for so long that what comes begins another.
-func (d *Decoder) lookup(f *flow.Flow, now time.Time) (*flow.Entry[*talk], flow.Direction) {
-	e, dir := d.table.Lookup(f)
-	if e != nil && e.Due(now) {
-		d.retire(e)
-		e = nil
-	}
-	return e, dir
-}
-
-// retire finishes a conversation to which nothing more belongs.
-func (d *Decoder) retire(e *flow.Entry[*talk]) {
-	d.table.Remove(e)
-	d.finish(e.Value)
-}
-
-// begin makes a conversation of which the first packet, of direction dir, has
-// the flow f.
-func (d *Decoder) begin(f *flow.Flow, dir flow.Direction, guessed bool, now time.Time, packet int64) *flow.Entry[*talk] {
-	for d.full() {
-		old := d.table.Oldest().Value
-		if !old.over { // else only stragglers could still come
-			old.Anomaly(flow.Anomaly{Kind: flow.TableLimit, Detail: "its place was needed for another", Conversation: &old.conv, Packet: packet, Time: now})
-		}
-		d.finish(old)
-	}
-	t := &talk{d: d}
-	t.conv = flow.Conversation{ID: d.count, Transport: f.Transport(), Client: f.Src(), Server: f.Dst(), Guessed: guessed, Start: now, End: now}
-	if dir == flow.ServerToClient {
-		t.conv.Client, t.conv.Server = t.conv.Server, t.conv.Client
-	}
-	d.count++
-	d.sum.Conversations[t.conv.Transport]++
-	t.entry = d.table.Add(f, dir, now)
-	t.entry.Value = t
-	if len(d.awaited) > 0 {
-		t.adopt()
-	}
-	if d.opts.Digest {
-		t.digests = &[2]hash.Hash{sha256.New(), sha256.New()}
-	}
-	if d.starter != nil {
-		d.fail(d.starter.Start(&t.conv))
-	}
-	return t.entry
-}
-
-// full reports whether a conversation must go before another is begun.
-func (d *Decoder) full() bool {
-	n := d.table.Len()
-	return d.table.Full() || n > 0 && int64(n)*conversationCost+d.tcp.Held()+d.held > d.room
-}
-
-// ended notes that a conversation was closed or broken off.
-func (d *Decoder) ended(t *talk) {
-	d.table.Close(t.entry, t.conv.End)
-	d.endings = append(d.endings, ending{t, t.conv.End})
-	if d.closer != nil {
-		d.fail(d.closer.Close(&t.conv))
-	}
-}
-
-// expireEvery is how often to look, by the capture's clock: the timeouts are
-// seconds and more.
-const expireEvery = 10 * time.Millisecond
-
-// expire finishes what has been silent for long.
-func (d *Decoder) expire(now time.Time) {
-	if since := now.Sub(d.expired); since >= 0 && since < expireEvery {
-		return
-	}
-	d.expired = now
-	for len(d.endings) > 0 && now.Sub(d.endings[0].since) >= quiet {
-		t := d.endings[0].talk
-		d.endings[0] = ending{}
-		d.endings = d.endings[1:]
-		if now.Sub(t.conv.End) < quiet {
-			d.endings = append(d.endings, ending{t, t.conv.End})
-			continue
-		}
-		if t.conv.State == flow.Closed || t.conv.Sides[0].Bytes+t.conv.Sides[1].Bytes == 0 {
-			d.tcp.Settle(&t.tcp)
-			t.hush()
-		} else {
-			d.tcp.Release(&t.tcp)
-			t.pause()
-		}
-		d.track(t)
-	}
-	for e := d.table.Expired(now); e != nil; e = d.table.Expired(now) {
-		d.finish(e.Value)
-	}
-}
-
-// finish hands on what is left of a conversation that is out of the table.
-func (d *Decoder) finish(t *talk) {
-	if t.conv.Transport == flow.TCP {
-		d.tcp.Settle(&t.tcp)
-		d.track(t)
-	}
-	t.hush()
-	t.expect(nil)
-	if t.conv.Protocol == "" { // nothing was said
-		t.conv.Protocol = proto.Raw.Name
-	}
-	if t.digests != nil {
-		for i, h := range t.digests {
-			t.conv.Sides[i].Digest = (*[sha256.Size]byte)(h.Sum(nil))
-		}
-	}
-	if d.finisher != nil {
-		d.fail(d.finisher.Finish(&t.conv))
-	}
-	d.opts.TCP.Gaps.Leave(&t.conv)
-}
-
-// track keeps the list of those that wait for a gap to fill.
-func (d *Decoder) track(t *talk) { d.waiting.set(t, t.tcp.Waiting()) }
 
 // fail keeps the first error of the sink.
 func (d *Decoder) fail(err error) {

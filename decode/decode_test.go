@@ -38,13 +38,13 @@ func (l *log) add(format string, args ...any) error {
 }
 
 func (l *log) Start(c *flow.Conversation) error {
-	return l.add("start %d %s %s > %s guessed %v", c.ID, c.Transport, c.Client, c.Server, c.Guessed)
+	return l.add("start %d %s %s > %s guessed %v", c.ID, c.Transport(), c.Client(), c.Server(), c.Guessed)
 }
 
 func (l *log) Close(c *flow.Conversation) error { return l.add("close %d %s", c.ID, c.State) }
 
 func (l *log) Finish(c *flow.Conversation) error {
-	return l.add("finish %d %s %s > %s %s %d/%d packets %d/%d bytes", c.ID, c.State, c.Client, c.Server, c.Protocol,
+	return l.add("finish %d %s %s > %s %s %d/%d packets %d/%d bytes", c.ID, c.State, c.Client(), c.Server(), c.Protocol,
 		c.Sides[0].Packets, c.Sides[1].Packets, c.Sides[0].Bytes, c.Sides[1].Bytes)
 }
 
@@ -305,8 +305,7 @@ func TestMemoryIsShared(t *testing.T) {
 		c.Open()
 		c.Segment(craft.Client, 10, craft.Flags{ACK: true}, bytes.Repeat([]byte("x"), 1000))
 	}
-	var opts decode.Options
-	opts.TCP.TotalBytes = 4 * (1000 + 200) // what a piece costs beside its bytes is counted too
+	opts := decode.Options{Waiting: 4 * (1000 + 200)} // what a piece costs beside its bytes is counted too
 	l, sum := run(t, b, opts)
 	if sum.Anomalies[flow.PendingLimit] != 6 {
 		t.Errorf("%d conversations were let go, want 6", sum.Anomalies[flow.PendingLimit])
@@ -400,53 +399,76 @@ func TestEverySampleIsAccountedFor(t *testing.T) {
 	}
 }
 
-// FuzzRun decodes damaged captures: packets are taken out, doubled, and have
-// bytes changed, as the script says.
+// open returns the packets of a sample.
+func open(t *testing.T, name string) []capture.Packet {
+	t.Helper()
+	data, err := samples.Open(name)
+	if err != nil {
+		t.Skip()
+	}
+	r, err := pcaps.NewReader(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packets []capture.Packet
+	for {
+		p, err := r.Next()
+		if err != nil {
+			return packets
+		}
+		c := *p
+		c.Data = bytes.Clone(p.Data)
+		packets = append(packets, c)
+	}
+}
+
+// mutate damages a capture: packets are taken out, doubled, moved, and have bytes
+// changed, as the script says. Before some, there is nothing to be seen for a
+// while.
+func mutate(packets []capture.Packet, script []byte) ([]capture.Packet, map[int]time.Duration) {
+	idle := make(map[int]time.Duration)
+	for ; len(script) >= 4 && len(packets) > 0; script = script[4:] {
+		i := int(script[1]) % len(packets)
+		p := &packets[i]
+		switch script[0] % 7 {
+		case 0:
+			packets = append(packets[:i], packets[i+1:]...)
+		case 1:
+			if len(p.Data) > 0 {
+				p.Data[int(script[2])%len(p.Data)] ^= script[3]
+			}
+		case 2:
+			packets = append(packets, *p)
+		case 3:
+			p.Data = p.Data[:min(len(p.Data), int(script[2]))]
+		case 4:
+			p.Time = p.Time.Add(time.Duration(int8(script[3])) * time.Hour)
+		case 5:
+			idle[i] = time.Duration(script[2]) * 10 * time.Millisecond
+		case 6:
+			k := int(script[2]) % len(packets)
+			packets[i], packets[k] = packets[k], packets[i]
+		}
+	}
+	return packets, idle
+}
+
+// FuzzRun decodes damaged captures.
 func FuzzRun(f *testing.F) {
 	for _, s := range samples.List() {
 		f.Add(s.Name, []byte{})
 		f.Add(s.Name, []byte{2, 3, 1, 60, 0, 7, 5, 200})
 	}
 	f.Fuzz(func(t *testing.T, name string, script []byte) {
-		data, err := samples.Open(name)
-		if err != nil {
-			t.Skip()
-		}
-		r, err := pcaps.NewReader(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var packets []capture.Packet
-		for {
-			p, err := r.Next()
-			if err != nil {
-				break
-			}
-			c := *p
-			c.Data = bytes.Clone(p.Data)
-			packets = append(packets, c)
-		}
-		for ; len(script) >= 4 && len(packets) > 0; script = script[4:] {
-			i := int(script[1]) % len(packets)
-			p := &packets[i]
-			switch script[0] % 5 {
-			case 0:
-				packets = append(packets[:i], packets[i+1:]...)
-			case 1:
-				if len(p.Data) > 0 {
-					p.Data[int(script[2])%len(p.Data)] ^= script[3]
-				}
-			case 2:
-				packets = append(packets, *p)
-			case 3:
-				p.Data = p.Data[:min(len(p.Data), int(script[2]))]
-			case 4:
-				p.Time = p.Time.Add(time.Duration(int8(script[3])) * time.Hour)
-			}
-		}
+		packets, idle := mutate(open(t, name), script)
 		l := &log{}
 		d := decode.New(l, decode.Options{Keep: 1 << 16, Digest: true, Conversations: 4})
 		for i := range packets {
+			if wait, ok := idle[i]; ok {
+				if err := d.Tick(packets[i].Time.Add(wait)); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if err := d.WritePacket(&packets[i]); err != nil {
 				t.Fatal(err)
 			}

@@ -49,6 +49,34 @@ type Summarizer interface {
 	Summary(*Summary) error
 }
 
+// Forker is a Sink that can be told of several conversations at a time: it has a
+// Part for each shard of them. Neither keeps anything of an exchange that it was
+// told of: the memory is used again.
+type Forker interface {
+	Sink
+	// Fork returns another Part.
+	Fork() Part
+	// Flush is called when all that was made of some packets is written.
+	Flush() error
+}
+
+// Part is the Sink of one shard. It gathers what it makes of what it is told, for
+// the pipeline to put in order. The ID of a conversation may be Unnumbered when it
+// is told of it; it is known when it is to Write.
+type Part interface {
+	Sink
+	// Len returns how many bytes it has gathered.
+	Len() int
+	// Write hands on those between from and to.
+	Write(from, to int) error
+	// Reset forgets what was gathered.
+	Reset()
+}
+
+// Unnumbered is the ID of a conversation whose place among others is not known
+// yet.
+const Unnumbered = -1
+
 // Tee hands everything on to several sinks, in order.
 func Tee(sinks ...Sink) Sink { return tee(sinks) }
 

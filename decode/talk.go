@@ -2,6 +2,7 @@ package decode
 
 import (
 	"hash"
+	"math"
 	"net/netip"
 
 	"netlab/decode/flow"
@@ -9,66 +10,84 @@ import (
 	"netlab/decode/tcp"
 )
 
-// talk is a conversation with the stages that work on it. It receives what they
-// find.
+// talk is what the stages keep of a conversation. It receives what they find.
+// There are many, most of which are silent: what only some have is elsewhere.
 type talk struct {
-	conv     flow.Conversation
-	d        *Decoder
-	entry    *flow.Entry[*talk]
-	tcp      tcp.Conn
-	dialogue *proto.Dialogue // nil until something is said, and when it is over
-	over     bool            // nothing more is looked at
-	digests  *[2]hash.Hash
+	shard    *shard
+	entry    *entry    // that it is in
+	tcp      *tcp.Conn // nil over UDP
+	dialogue *dialogue // nil until something is said, and when it is over
+	waits    *node     // in shard.waiting; nil when nothing does
+	rare     *rare     // nil until there is something
 
 	// Of the dialogue that was put away.
 	spoken *proto.Protocol
 	count  int
 
-	ties          *ties // nil until there are some
-	held          int   // what the dialogue was counted with
-	gaps          links // in Decoder.waiting, when waits
-	hoarded       links // in Decoder.hoards, when hoards
-	waits, hoards bool
+	over bool // nothing more is looked at
 }
 
-// ties are what belongs to a conversation: where one is to come that carries
-// content for it, and the latest that came.
-type ties struct {
+// dialogue is a Dialogue in its place in shard.hoards.
+type dialogue struct {
+	proto.Dialogue
+	node
+	held int // what it was counted with
+}
+
+// rare is what few conversations have.
+type rare struct {
+	digests *[2]hash.Hash
+	// awaited is where a conversation is to come that carries content for this one,
+	// child the latest that came.
 	awaited []netip.AddrPort
 	child   *flow.Conversation
 }
 
+func (t *talk) conv() *flow.Conversation { return &t.entry.Conversation }
+
+func (t *talk) more() *rare {
+	if t.rare == nil {
+		t.rare = new(rare)
+	}
+	return t.rare
+}
+
 // said returns the dialogue, to be told of something; nil when it is over.
-func (t *talk) said() *proto.Dialogue {
+func (t *talk) said() *dialogue {
 	if t.dialogue != nil || t.over {
 		return t.dialogue
 	}
-	d := t.d
-	opts := proto.Options{Keep: d.opts.Keep, Protocol: t.spoken}
-	if t.conv.Parent != nil {
+	s, c := t.shard, t.conv()
+	opts := proto.Options{Keep: s.d.opts.Keep, Protocol: t.spoken, Spare: s.reused}
+	if c.For != nil {
 		opts.Protocol = &proto.Raw // whatever its content looks like
 	}
-	if n := len(d.spare); n > 0 {
-		t.dialogue, d.spare = d.spare[n-1], d.spare[:n-1]
+	if n := len(s.spare); n > 0 {
+		t.dialogue, s.spare = s.spare[n-1], s.spare[:n-1]
 	} else {
-		t.dialogue = new(proto.Dialogue)
+		t.dialogue = new(dialogue)
 	}
-	t.dialogue.Renew(&t.conv, t, opts, t.count)
+	t.dialogue.Renew(c, t, opts, t.count)
 	return t.dialogue
 }
 
 // maxSpare bounds the dialogues that are kept for other conversations.
-const maxSpare = 64
+const maxSpare = 256
 
 // putAway lets go of the dialogue, in which nothing waits. If more is said, another
 // goes on where this one stopped.
 func (t *talk) putAway() {
-	t.spoken, t.count = t.dialogue.Protocol(), t.dialogue.Count()
-	if len(t.d.spare) < maxSpare {
-		*t.dialogue = proto.Dialogue{} // its buffers go
-		t.d.spare = append(t.d.spare, t.dialogue)
+	s, g := t.shard, t.dialogue
+	t.spoken, t.count, t.dialogue = g.Protocol(), g.Count(), nil
+	if g.held > 0 {
+		s.held -= int64(g.held)
+		s.hoards.remove(&g.node)
+		g.held = 0
 	}
-	t.dialogue = nil
+	if len(s.spare) < maxSpare {
+		g.Clear()
+		s.spare = append(s.spare, g)
+	}
 }
 
 // pause hands on what waits in the dialogue, and lets go of it.
@@ -77,7 +96,6 @@ func (t *talk) pause() {
 		t.dialogue.Close()
 		t.putAway()
 	}
-	t.d.weigh(t)
 }
 
 // hush ends the dialogue for good.
@@ -86,21 +104,15 @@ func (t *talk) hush() {
 	t.over = true
 }
 
-// turn makes the client the server.
-func (t *talk) turn() {
-	t.conv.Turn()
-	t.entry.Turn()
-}
-
 // Begin looks at what was said first to tell who is the client.
 func (t *talk) Begin(first [2][]byte) bool {
-	if !t.conv.Guessed {
+	if !t.conv().Guessed {
 		return false
 	}
 	for d, data := range first {
 		if side, known := proto.SideOf(flow.TCP, data); known {
 			if side != flow.Direction(d) {
-				t.turn()
+				t.conv().Turn()
 				return true
 			}
 			return false
@@ -119,11 +131,11 @@ func (t *talk) Chunk(d flow.Direction, k flow.Chunk) {
 
 // stream shows bytes to whoever wants them as they are.
 func (t *talk) stream(d flow.Direction, k flow.Chunk) {
-	if t.digests != nil {
-		t.digests[d].Write(k.Data)
+	if t.rare != nil && t.rare.digests != nil {
+		t.rare.digests[d].Write(k.Data)
 	}
-	if t.d.streamer != nil {
-		t.d.fail(t.d.streamer.Stream(&t.conv, d, k))
+	if s := t.shard; s.streamer != nil {
+		s.fail(s.streamer.Stream(t.conv(), d, k))
 	}
 }
 
@@ -136,8 +148,8 @@ func (t *talk) Gap(d flow.Direction, g flow.Gap) {
 }
 
 func (t *talk) gap(d flow.Direction, g flow.Gap) {
-	if t.d.gapper != nil {
-		t.d.fail(t.d.gapper.Gap(&t.conv, d, g))
+	if s := t.shard; s.gapper != nil {
+		s.fail(s.gapper.Gap(t.conv(), d, g))
 	}
 }
 
@@ -150,101 +162,109 @@ func (t *talk) End(d flow.Direction) {
 
 // Exchange hands an exchange on.
 func (t *talk) Exchange(e *proto.Exchange) {
+	s := t.shard
 	if e.Protocol.Opens != nil {
-		t.relate(e)
+		s.opens = true
+		if s.related {
+			t.relate(e)
+		}
 	}
-	t.d.sum.Exchanges[e.State]++
-	t.d.fail(t.d.sink.Exchange(e))
+	s.exchanges[e.State]++
+	s.fail(s.sink.Exchange(e))
 }
 
 // Anomaly hands an anomaly on.
-func (t *talk) Anomaly(a flow.Anomaly) { t.d.anomaly(a) }
+func (t *talk) Anomaly(a flow.Anomaly) { t.shard.anomaly(a) }
 
 // relate ties an exchange to the conversation that carried its content.
 func (t *talk) relate(e *proto.Exchange) {
 	if at := e.Protocol.Opens(e); at != nil {
 		t.expect(at)
 	}
-	if t.ties != nil && t.ties.child != nil && e.Protocol.Uses(e) {
-		e.Data = t.ties.child
-		e.Data.Purpose = e.Request.Body.Summary()
-		t.ties.child = nil
+	if x := t.rare; x != nil && x.child != nil && e.Protocol.Uses(e) {
+		e.Data = x.child
+		e.Data.For.Purpose = e.Request.Body.Summary()
+		x.child = nil
 	}
 }
 
 // expect waits for a conversation at one of some addresses, in place of those
 // before.
 func (t *talk) expect(at []netip.AddrPort) {
-	if t.ties == nil {
-		if at == nil {
-			return
-		}
-		t.ties = &ties{}
+	if at == nil && (t.rare == nil || t.rare.awaited == nil) {
+		return
 	}
-	for _, a := range t.ties.awaited {
-		if t.d.awaited[a] == t {
-			delete(t.d.awaited, a)
+	x, awaited := t.more(), t.shard.d.awaited
+	for _, a := range x.awaited {
+		if awaited[a] == t {
+			delete(awaited, a)
 		}
 	}
-	t.ties.awaited = at
+	x.awaited = at
 	for _, a := range at {
-		t.d.awaited[a] = t
+		awaited[a] = t
 	}
 }
 
 // adopt makes t the conversation that another awaits, if it is.
 func (t *talk) adopt() {
-	parent := t.d.awaited[t.conv.Server]
-	if parent == nil && t.conv.Guessed {
-		parent = t.d.awaited[t.conv.Client]
+	c, awaited := t.conv(), t.shard.d.awaited
+	parent := awaited[c.Server()]
+	if parent == nil && c.Guessed {
+		parent = awaited[c.Client()]
 	}
-	if parent == nil || t.conv.Transport != flow.TCP {
+	if parent == nil || c.Transport() != flow.TCP {
 		return
 	}
 	parent.expect(nil)
-	parent.ties.child = &t.conv
-	t.conv.Parent = &parent.conv
-	t.conv.Protocol = parent.conv.Protocol + "-data"
+	parent.more().child = c
+	c.For = &flow.Errand{Parent: parent.conv()}
+	c.Protocol = c.For.Parent.Protocol + "-data"
 }
 
-// links are a talk's place in a list.
-type links struct{ prev, next *talk }
-
-// list is a list of talks through links of their own, which at returns, with
-// whether they are in it.
-type list struct {
-	head, tail *talk
-	at         func(*talk) (*links, *bool)
+// node is a talk's place in a list, where it is since the turn of that number.
+type node struct {
+	prev, next *node
+	talk       *talk
+	since      int64
 }
 
-// set has t in the list, at its end, or not.
-func (l *list) set(t *talk, in bool) {
-	k, is := l.at(t)
-	if *is == in {
-		return
-	}
-	if *is = in; in {
-		*k = links{prev: l.tail}
-		if l.tail == nil {
-			l.head = t
-		} else {
-			last, _ := l.at(l.tail)
-			last.next = t
-		}
-		l.tail = t
-		return
-	}
-	if k.prev == nil {
-		l.head = k.next
+// list is a list of talks, the one that is in it for longest first.
+type list struct{ head, tail *node }
+
+func (l *list) add(n *node, t *talk, turn int64) {
+	*n = node{prev: l.tail, talk: t, since: turn}
+	if l.tail == nil {
+		l.head = n
 	} else {
-		before, _ := l.at(k.prev)
-		before.next = k.next
+		l.tail.next = n
 	}
-	if k.next == nil {
-		l.tail = k.prev
+	l.tail = n
+}
+
+func (l *list) remove(n *node) {
+	if n.prev == nil {
+		l.head = n.next
 	} else {
-		behind, _ := l.at(k.next)
-		behind.prev = k.prev
+		n.prev.next = n.next
 	}
-	*k = links{}
+	if n.next == nil {
+		l.tail = n.prev
+	} else {
+		n.next.prev = n.prev
+	}
+	*n = node{}
+}
+
+// oldest adds the talks to some that are in the list for longest, and returns since
+// when; if there are none, that is the most there is.
+func (l *list) oldest(talks []*talk) ([]*talk, int64) {
+	if l.head == nil {
+		return talks, math.MaxInt64
+	}
+	since := l.head.since
+	for n := l.head; n != nil && n.since == since; n = n.next {
+		talks = append(talks, n.talk)
+	}
+	return talks, since
 }

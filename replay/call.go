@@ -138,7 +138,7 @@ func longest(c *plan.Conn) time.Duration {
 func (k *call) begin() {
 	c := k.conn
 	k.buf = make([]byte, readSize)
-	k.live = flow.Conversation{ID: c.ID, Transport: c.Transport, Client: addrPort(k.sock.LocalAddr()), Server: addrPort(k.sock.RemoteAddr())}
+	k.live = flow.Conversation{ID: c.ID, Tuple: flow.NewFlow(c.Transport, addrPort(k.sock.LocalAddr()), addrPort(k.sock.RemoteAddr()))}
 	if c.Parsed() {
 		k.dialogue = proto.NewDialogue(&k.live, k, proto.Options{Keep: plan.Keep, Protocol: c.Protocol})
 	}

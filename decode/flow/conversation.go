@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"math"
 	"net/netip"
 	"time"
 )
@@ -32,35 +33,69 @@ func (s State) String() string {
 // packet until both are done or silent for long.
 type Conversation struct {
 	// ID counts conversations from 0 by their first packet.
-	ID        int
-	Transport Transport
-	Client    netip.AddrPort
-	Server    netip.AddrPort
+	ID int
+	// Tuple is the flow from the client to the server.
+	Tuple Flow
+	// First is the number of the first packet.
+	First int64
 	// Guessed means that no SYN told who the client is: it was found from what
 	// was said, or from the port numbers.
 	Guessed bool
 	// Start and End are the times of the first and the last packet.
-	Start, End time.Time
+	Start, End Instant
 	State      State
 	// Protocol is what the conversation speaks, as far as is known.
 	Protocol string
-	// Parent is the conversation that had this one opened, to carry what Purpose
-	// says; nil when there is none.
-	Parent  *Conversation
-	Purpose string
+	// For says what it was opened for by another; nil when by none.
+	For *Errand
 	// Sides hold what each direction sent.
 	Sides [2]Side
 	// CloseBy is who first ended a TCP conversation, when Ended.
 	CloseBy Direction
 	// Ended means that a FIN or RST was seen, at EndedAt.
 	Ended   bool
-	EndedAt time.Time
+	EndedAt Instant
+}
+
+// Instant is a time in nanoseconds since 1970, from 1678 to 2262: there are many
+// conversations, and a time.Time is three times as large. Times beyond, which only
+// lies are, become the first or the last.
+type Instant int64
+
+// At returns the Instant of t.
+func At(t time.Time) Instant {
+	switch sec := t.Unix(); {
+	case sec >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64
+	case sec <= math.MinInt64/int64(time.Second):
+		return math.MinInt64
+	}
+	return Instant(t.UnixNano())
+}
+
+// Time returns the time, in UTC.
+func (i Instant) Time() time.Time { return time.Unix(0, int64(i)).UTC() }
+
+// Sub returns the time since from.
+func (i Instant) Sub(from Instant) time.Duration { return i.Time().Sub(from.Time()) }
+
+// Errand is what a conversation carries for its Parent.
+type Errand struct {
+	Parent  *Conversation
+	Purpose string
 }
 
 // Side is one direction of a conversation, as counted so far.
 type Side struct {
 	Packets int64 // all packets, also empty ones
 	Bytes   int64 // TCP: distinct stream bytes present; UDP: payload
+	// Syn, Fin and Rst say whether this direction sent such a packet.
+	Syn, Fin, Rst bool
+	extra         *Extra
+}
+
+// Extra is what most sides have nothing of, which there may be many of.
+type Extra struct {
 	// Retransmitted counts packets that brought nothing new, OutOfOrder those
 	// that came after bytes that follow theirs.
 	Retransmitted int64
@@ -71,33 +106,53 @@ type Side struct {
 	Gaps     []Gap
 	GapCount int64
 	GapBytes int64
-	// Syn, Fin and Rst say whether this direction sent such a packet.
-	Syn, Fin, Rst bool
-	// Digest is the SHA-256 over Bytes, when it was asked for.
+	// Digest is the SHA-256 over Side.Bytes, when it was asked for.
 	Digest *[32]byte
 }
 
-// End returns the offset behind the last byte that was seen or given up.
-func (s *Side) End() int64 { return s.Bytes + s.GapBytes }
+var none Extra
 
-// MaxGaps bounds Side.Gaps: enough to read, and 28 KiB a direction at most.
+// Extra returns what is odd about the side, to read.
+func (s *Side) Extra() *Extra {
+	if s.extra == nil {
+		return &none
+	}
+	return s.extra
+}
+
+// More returns the side's own Extra, to write to.
+func (s *Side) More() *Extra {
+	if s.extra == nil {
+		s.extra = new(Extra)
+	}
+	return s.extra
+}
+
+// End returns the offset behind the last byte that was seen or given up.
+func (s *Side) End() int64 { return s.Bytes + s.Extra().GapBytes }
+
+// MaxGaps bounds Extra.Gaps: enough to read, and 28 KiB a direction at most.
 const MaxGaps = 512
 
-// Room bounds how many gaps are listed in all conversations. A nil Room has no
-// bound of its own.
-type Room struct{ Limit, Listed int }
+// Room counts the gaps that are listed in many conversations. While it is Full,
+// which its owner says, none more are; a nil Room never is.
+type Room struct {
+	Listed int
+	Full   bool
+}
 
 // GapCost is about what a listed gap takes, in bytes.
 const GapCost = 64
 
 // AddGap counts a gap, and lists it if there is room.
 func (s *Side) AddGap(g Gap, r *Room) {
-	s.GapCount++
-	s.GapBytes += g.Length
-	if len(s.Gaps) == MaxGaps || r != nil && r.Listed >= r.Limit {
+	x := s.More()
+	x.GapCount++
+	x.GapBytes += g.Length
+	if len(x.Gaps) == MaxGaps || r != nil && r.Full {
 		return
 	}
-	s.Gaps = append(s.Gaps, g)
+	x.Gaps = append(x.Gaps, g)
 	if r != nil {
 		r.Listed++
 	}
@@ -106,7 +161,7 @@ func (s *Side) AddGap(g Gap, r *Room) {
 // Leave gives back the room that a conversation's gaps took.
 func (r *Room) Leave(c *Conversation) {
 	for i := range c.Sides {
-		r.Listed -= len(c.Sides[i].Gaps)
+		r.Listed -= len(c.Sides[i].Extra().Gaps)
 	}
 }
 
@@ -114,8 +169,9 @@ func (r *Room) Leave(c *Conversation) {
 // gaps.
 func (s *Side) Missing(from, to int64) int64 {
 	var n int64
-	for i := len(s.Gaps) - 1; i >= 0; i-- { // what is asked about is recent
-		g := &s.Gaps[i]
+	gaps := s.Extra().Gaps
+	for i := len(gaps) - 1; i >= 0; i-- { // what is asked about is recent
+		g := &gaps[i]
 		if g.Offset+g.Length <= from {
 			break
 		}
@@ -124,17 +180,37 @@ func (s *Side) Missing(from, to int64) int64 {
 	return n
 }
 
+// Transport returns what carries the conversation.
+func (c *Conversation) Transport() Transport { return c.Tuple.transport }
+
+// Client returns who asks, as far as is known.
+func (c *Conversation) Client() netip.AddrPort { return c.Tuple.Src() }
+
+// Server returns who answers.
+func (c *Conversation) Server() netip.AddrPort { return c.Tuple.Dst() }
+
+// Direction returns which of its directions f is, and whether it is one.
+func (c *Conversation) Direction(f *Flow) (Direction, bool) {
+	switch {
+	case f.is(&c.Tuple):
+		return ClientToServer, true
+	case f.reverses(&c.Tuple):
+		return ServerToClient, true
+	}
+	return ClientToServer, false
+}
+
 // Flow returns the five-tuple of one direction.
 func (c *Conversation) Flow(d Direction) Flow {
 	if d == ClientToServer {
-		return NewFlow(c.Transport, c.Client, c.Server)
+		return c.Tuple
 	}
-	return NewFlow(c.Transport, c.Server, c.Client)
+	return c.Tuple.Reverse()
 }
 
 // Turn makes the client the server and the server the client.
 func (c *Conversation) Turn() {
-	c.Client, c.Server = c.Server, c.Client
+	c.Tuple = c.Tuple.Reverse()
 	c.Sides[0], c.Sides[1] = c.Sides[1], c.Sides[0]
 	c.CloseBy = c.CloseBy.Reverse()
 }

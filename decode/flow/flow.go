@@ -4,13 +4,13 @@
 // It is the vocabulary of everything between packets and messages. A Flow is one
 // direction; a Conversation is both; Chunk, Gap and Anomaly are what a stream of
 // one direction consists of. The package knows nothing of segments or protocols
-// and imports nothing of netlab. A lookup in the Table allocates nothing, and its
-// size is bounded by its Limit.
+// and imports nothing of netlab. A lookup in the Table allocates nothing.
 package flow
 
 import (
-	"cmp"
 	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
 	"net/netip"
 	"strconv"
 )
@@ -55,6 +55,9 @@ func NewFlow(t Transport, src, dst netip.AddrPort) Flow {
 	}
 	return f
 }
+
+// Unknown returns a flow of which only the transport is known.
+func Unknown(t Transport) Flow { return Flow{transport: t} }
 
 // SetAddrs sets the addresses from an IP header's bytes, 4 or 16 each.
 func (f *Flow) SetAddrs(src, dst []byte) {
@@ -104,21 +107,38 @@ func (f Flow) String() string {
 	return f.transport.String() + " " + f.Src().String() + " > " + f.Dst().String()
 }
 
-// canonical returns the same flow for both directions of a conversation, and
-// whether it is the reverse of f.
-func (f *Flow) canonical() (Flow, bool) {
-	a, b := binary.BigEndian.Uint64(f.src[:]), binary.BigEndian.Uint64(f.dst[:])
-	c := cmp.Compare(a, b)
-	if c == 0 && !f.v4 {
-		c = cmp.Compare(binary.BigEndian.Uint64(f.src[8:]), binary.BigEndian.Uint64(f.dst[8:]))
+func (f *Flow) is(g *Flow) bool {
+	return f.srcPort == g.srcPort && f.dstPort == g.dstPort && f.transport == g.transport && f.v4 == g.v4 && f.src == g.src && f.dst == g.dst
+}
+
+// reverses reports whether f is the other direction of g.
+func (f *Flow) reverses(g *Flow) bool {
+	return f.srcPort == g.dstPort && f.dstPort == g.srcPort && f.transport == g.transport && f.v4 == g.v4 && f.src == g.dst && f.dst == g.src
+}
+
+// Seed makes the hashes of flows unknown to whoever sends them.
+type Seed [3]uint64
+
+// NewSeed returns one that nobody can foresee.
+func NewSeed() Seed { return Seed{rand.Uint64(), rand.Uint64(), rand.Uint64()} }
+
+// Hash returns the hash of f's conversation: that of its reverse is the same, for
+// a product does not depend on the order. Products are folded as wyhash does.
+func (s *Seed) Hash(f *Flow) uint64 {
+	a, b := s.endpoint(f, &f.src, f.srcPort), s.endpoint(f, &f.dst, f.dstPort)
+	return fold(fold(a, b), s[2]^uint64(f.transport))
+}
+
+func (s *Seed) endpoint(f *Flow, addr *[16]byte, port uint16) uint64 {
+	if f.v4 {
+		return s[0] ^ (uint64(binary.LittleEndian.Uint32(addr[:]))<<16 | uint64(port))
 	}
-	if c == 0 {
-		c = cmp.Compare(f.srcPort, f.dstPort)
-	}
-	if c > 0 {
-		return f.Reverse(), true
-	}
-	return *f, false
+	return s[0] ^ (fold(s[1]^binary.LittleEndian.Uint64(addr[:]), s[2]^binary.LittleEndian.Uint64(addr[8:])) + uint64(port))
+}
+
+func fold(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
 }
 
 // Direction is one side of a conversation.

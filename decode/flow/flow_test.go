@@ -97,19 +97,138 @@ func someFlow(random *rand.Rand) Flow {
 	return NewFlow([]Transport{TCP, UDP}[random.Intn(2)], end(), end())
 }
 
-func TestCanonical(t *testing.T) {
+// TestIs wants what the Table compares flows with to be what == says of them.
+func TestIs(t *testing.T) {
+	random := rand.New(rand.NewSource(1))
+	var same, reversed int
+	for range 50000 {
+		f, g := someFlow(random), someFlow(random)
+		if is := f == g; f.is(&g) != is {
+			t.Fatalf("%v is %v: %v", f, g, !is)
+		} else if is {
+			same++
+		}
+		if reverses := f == g.Reverse(); f.reverses(&g) != reverses {
+			t.Fatalf("%v is the reverse of %v: %v", f, g, !reverses)
+		} else if reverses {
+			reversed++
+		}
+	}
+	if same < 50 || reversed < 50 {
+		t.Errorf("%d were the same, %d the reverse: that tries too little", same, reversed)
+	}
+}
+
+// seed has no chance in it, so that a test that fails does so again.
+var seed = Seed{0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb}
+
+func hashOf(f Flow) uint64 { return seed.Hash(&f) }
+
+func TestHashOfTheReverse(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	for range 2000 {
-		f := someFlow(random)
-		r := f.Reverse()
-		a, turned := f.canonical()
-		b, back := r.canonical()
-		if a != b || a != f && a != r {
-			t.Fatalf("%v comes to %v, its reverse to %v", f, a, b)
+		if f := someFlow(random); hashOf(f) != hashOf(f.Reverse()) {
+			t.Fatalf("%v has the hash %#x, its reverse %#x", f, hashOf(f), hashOf(f.Reverse()))
 		}
-		if turned != (a != f) || back != (b != r) {
-			t.Fatalf("%v comes to %v, turned %v; its reverse turned %v", f, a, turned, back)
+	}
+}
+
+// TestHashesDiffer wants every part of a conversation to count.
+func TestHashesDiffer(t *testing.T) {
+	tests := map[string]Flow{
+		"plain":               parse(TCP, "10.0.0.1:1000", "10.0.0.2:80"),
+		"transport":           parse(UDP, "10.0.0.1:1000", "10.0.0.2:80"),
+		"source_port":         parse(TCP, "10.0.0.1:1001", "10.0.0.2:80"),
+		"destination_port":    parse(TCP, "10.0.0.1:1000", "10.0.0.2:81"),
+		"source":              parse(TCP, "10.0.0.3:1000", "10.0.0.2:80"),
+		"destination":         parse(TCP, "10.0.0.1:1000", "10.0.0.3:80"),
+		"ports_of_each_other": parse(TCP, "10.0.0.1:80", "10.0.0.2:1000"),
+		"to_itself":           parse(TCP, "10.0.0.1:1000", "10.0.0.1:1000"),
+		"ipv4_mapped_ipv6":    parse(TCP, "[::ffff:10.0.0.1]:1000", "[::ffff:10.0.0.2]:80"),
+		// Its addresses begin with the same bytes.
+		"ipv6":            parse(TCP, "[a00:1::]:1000", "[a00:2::]:80"),
+		"ipv6_upper_half": parse(TCP, "[a00:1:0:1::]:1000", "[a00:2::]:80"),
+		"ipv6_lower_half": parse(TCP, "[a00:1::1]:1000", "[a00:2::]:80"),
+		"ipv6_transport":  parse(UDP, "[a00:1::]:1000", "[a00:2::]:80"),
+		"ipv6_port":       parse(TCP, "[a00:1::]:1001", "[a00:2::]:80"),
+	}
+	seen := make(map[uint64]string)
+	for name, f := range tests {
+		if other, ok := seen[hashOf(f)]; ok {
+			t.Errorf("%s has the hash of %s", name, other)
 		}
+		seen[hashOf(f)] = name
+		for i := range seed {
+			other := seed
+			other[i]++
+			if f.v4 && i == 1 {
+				continue // is for the longer addresses
+			}
+			if other.Hash(&f) == hashOf(f) {
+				t.Errorf("%s has the same hash with another seed", name)
+			}
+		}
+	}
+}
+
+// counted is the i-th of many flows of a kind, which are as alike as those of a
+// scan, or of one busy server.
+func counted(kind string, i int) Flow {
+	var f Flow
+	switch kind {
+	case "ipv4_ports":
+		f.SetAddrs([]byte{10, 0, 0, 1}, []byte{10, 0, 0, 2})
+		f.SetPorts(TCP, uint16(i), uint16(80+i>>16))
+	case "ipv4_hosts":
+		f.SetAddrs([]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}, []byte{192, 168, 0, 1})
+		f.SetPorts(UDP, 1000, 53)
+	case "ipv6_ports":
+		f.SetAddrs([]byte{0: 0xfd, 15: 1}, []byte{0: 0xfd, 15: 2})
+		f.SetPorts(TCP, uint16(i), uint16(80+i>>16))
+	case "ipv6_hosts":
+		f.SetAddrs([]byte{0: 0xfd, 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)}, []byte{0: 0xfd, 7: 1, 15: 0})
+		f.SetPorts(UDP, 1000, 53)
+	}
+	return f
+}
+
+// TestHashSpreads wants no two of 100,000 flows to have the same hash, and the
+// bits of it that choose a slot to be as good as thrown dice, and so those above
+// bit 32, by which conversations are split between tables.
+func TestHashSpreads(t *testing.T) {
+	const (
+		flows   = 100_000
+		buckets = 1 << 10
+		mean    = flows / buckets
+		most    = 6 * 10 // six standard deviations: the root of the mean
+	)
+	seen := make(map[uint64]string, 4*flows)
+	for _, kind := range []string{"ipv4_ports", "ipv4_hosts", "ipv6_ports", "ipv6_hosts"} {
+		var low, high [buckets]int
+		for i := range flows {
+			f := counted(kind, i)
+			hash := hashOf(f)
+			if other, ok := seen[hash]; ok {
+				t.Fatalf("%v has the hash of another of %s", f, other)
+			}
+			seen[hash] = kind
+			low[hash%buckets]++
+			high[hash>>32%buckets]++
+		}
+		for i := range buckets {
+			if n := low[i]; n < mean-most || n > mean+most {
+				t.Errorf("%s: %d of %d hashes end in %#x", kind, n, flows, i)
+			}
+			if n := high[i]; n < mean-most || n > mean+most {
+				t.Errorf("%s: %d of %d hashes have %#x above bit 32", kind, n, flows, i)
+			}
+		}
+	}
+}
+
+func TestNewSeed(t *testing.T) {
+	if a, b := NewSeed(), NewSeed(); a == b {
+		t.Errorf("two seeds are %x", a)
 	}
 }
 

@@ -110,6 +110,7 @@ func (d *Decoder) fragment(f fragmentPart) Kind {
 	}
 	fs.remove(p)
 	fs.done = p
+	d.Assembled = true
 	d.cut = p.cut && p.missing < p.end
 	b := p.buf[:min(p.end, p.missing)]
 	if f.v4 {

@@ -109,7 +109,7 @@ func (o *oracle) opinion(link capture.LinkType, data []byte) (Decoder, Kind, boo
 		return d, TCP, true
 	case layers.LayerTypeUDP:
 		u := &o.udp
-		d.Datagram = Datagram{
+		d.Segment = Datagram{
 			Flow:    flow.NewFlow(flow.UDP, netip.AddrPortFrom(src, uint16(u.SrcPort)), netip.AddrPortFrom(dst, uint16(u.DstPort))),
 			Payload: u.Payload,
 		}
@@ -129,17 +129,14 @@ func fields(d *Decoder, k Kind) string {
 	case TCP:
 		return fmt.Sprintf("%s seq %d ack %d flags %#x window %d %x", s.Flow, s.Seq, s.Ack, s.Flags, s.Window, s.Payload)
 	case UDP:
-		return fmt.Sprintf("%s %x", d.Datagram.Flow, d.Datagram.Payload)
+		return fmt.Sprintf("%s %x", d.Segment.Flow, d.Segment.Payload)
 	}
 	return describe(d, k)
 }
 
 // unit returns the payload, and how long it was when it was sent.
 func unit(d *Decoder, k Kind) ([]byte, int) {
-	if k == TCP {
-		return d.Segment.Payload, d.Segment.Length
-	}
-	return d.Datagram.Payload, d.Datagram.Length
+	return d.Segment.Payload, d.Segment.Length
 }
 
 // belongs wants the payload to be the packet's memory, which it is unless it was
@@ -171,10 +168,10 @@ func good() map[string]layout {
 }
 
 // check decodes a packet and holds what comes out against gopacket, against
-// itself, and against the same packet cut shorter.
+// itself, also packed and moved, and against the same packet cut shorter.
 func check(t *testing.T, o *oracle, used *Decoder, p *capture.Packet) {
 	before := bytes.Clone(p.Data)
-	d := Decoder{Checksums: true}
+	d := Decoder{}
 	k := d.Decode(p)
 	if !bytes.Equal(before, p.Data) {
 		t.Fatal("the packet was changed")
@@ -197,6 +194,7 @@ func check(t *testing.T, o *oracle, used *Decoder, p *capture.Packet) {
 		t.Fatalf("%s, but nothing was cut", got)
 	}
 	belongs(t, &d, k, p)
+	carried(t, &d, k, p)
 
 	// Of tunnels it has none.
 	if theirs, kind, ok := o.opinion(p.Link, p.Data); ok && d.nested == 1 {
@@ -273,7 +271,7 @@ func FuzzDecode(f *testing.F) {
 			add(p)
 		}
 	}
-	o, used := newOracle(), &Decoder{Checksums: true}
+	o, used := newOracle(), &Decoder{}
 	f.Fuzz(func(t *testing.T, link uint32, data []byte, cut uint16) {
 		check(t, o, used, &capture.Packet{Number: 1, Data: data, Length: len(data) + int(cut), Link: capture.LinkType(link)})
 	})

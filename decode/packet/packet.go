@@ -1,8 +1,8 @@
 // Package packet turns the bytes of one packet into what its transport carries:
 // addresses, ports, the TCP or UDP header, payload.
 //
-// It is the first stage behind the source. A Decoder holds one Segment and one
-// Datagram and fills them anew for each packet: nothing is allocated, nothing is
+// It is the first stage behind the source. A Decoder holds one Segment
+// and fills it anew for each packet: nothing is allocated, nothing is
 // copied, and the payload is the packet's own memory; only IP fragments are kept
 // until their datagram is whole. Tunnels are walked through to the innermost IP
 // packet, the addresses of which count. What can't be decoded is
@@ -34,7 +34,7 @@ type Kind uint8
 const (
 	// TCP packets filled Decoder.Segment.
 	TCP Kind = iota
-	// UDP packets filled Decoder.Datagram.
+	// UDP packets filled Decoder.Segment with a Datagram.
 	UDP
 	// Other packets are whole and known, but carry neither TCP nor UDP: ARP,
 	// ICMP, routing protocols.
@@ -71,7 +71,8 @@ const (
 // Has reports whether all of f's bits are set.
 func (g Flags) Has(f Flags) bool { return g&f == f }
 
-// Segment is the TCP unit inside one packet.
+// Segment is the TCP unit inside one packet, or, without what only TCP has, a
+// Datagram.
 type Segment struct {
 	Flow     flow.Flow
 	Seq, Ack uint32
@@ -82,26 +83,76 @@ type Segment struct {
 	Length  int
 	Time    time.Time
 	Packet  int64
-	// BadChecksum is normal where the network card would have filled it in.
-	BadChecksum bool
+
+	whole []byte // with its header, when all of it is here and has a checksum
+}
+
+// Own moves the bytes of s, which are the packet's, behind those of dst, and
+// returns that.
+func (s *Segment) Own(dst []byte) []byte {
+	from, n := len(dst), len(s.Payload)
+	if s.whole != nil { // the payload is its end
+		dst = append(dst, s.whole...)
+		s.whole = dst[from:]
+	} else {
+		dst = append(dst, s.Payload...)
+	}
+	s.Payload = dst[len(dst)-n:]
+	return dst
+}
+
+// Packed is a Segment in less memory, for many to stand in a row.
+type Packed struct {
+	Flow     flow.Flow
+	flags    Flags
+	header   uint8 // of data, that is no payload
+	whole    bool  // data is Segment.whole
+	seq, ack uint32
+	window   uint16
+	length   uint32 // a file can say no more
+	nanos    int32
+	seconds  int64
+	packet   int64
+	data     []byte
+}
+
+// Pack packs s. It shares its bytes.
+func (p *Packed) Pack(s *Segment) {
+	*p = Packed{
+		Flow: s.Flow, flags: s.Flags, seq: s.Seq, ack: s.Ack, window: s.Window, length: uint32(s.Length),
+		nanos: int32(s.Time.Nanosecond()), seconds: s.Time.Unix(), packet: s.Packet, data: s.Payload,
+	}
+	if s.whole != nil { // the payload is its end
+		p.data, p.whole, p.header = s.whole, true, uint8(len(s.whole)-len(s.Payload))
+	}
+}
+
+// Warm reads a little of all that there is to read.
+func (p *Packed) Warm() byte {
+	const line = 64 // of the cache
+	b := byte(p.flags)
+	for i := 0; i < min(len(p.data), 4*line); i += line {
+		b += p.data[i]
+	}
+	return b
+}
+
+// Unpack fills s with what was packed.
+func (p *Packed) Unpack(s *Segment) {
+	s.Flow, s.Flags, s.Seq, s.Ack, s.Window, s.Length = p.Flow, p.flags, p.seq, p.ack, p.window, int(p.length)
+	s.Time, s.Packet, s.Payload, s.whole = time.Unix(p.seconds, int64(p.nanos)).UTC(), p.packet, p.data[p.header:], nil
+	if p.whole {
+		s.whole = p.data
+	}
 }
 
 // Datagram is the UDP unit inside one packet.
-type Datagram struct {
-	Flow    flow.Flow
-	Payload []byte // what was captured of it
-	Length  int    // what was sent
-	Time    time.Time
-	Packet  int64
-	// BadChecksum is as in Segment.
-	BadChecksum bool
-}
+type Datagram = Segment
 
 // Decoder decodes packets one after the other. Its zero value is ready.
 type Decoder struct {
-	// Segment is valid after TCP, Datagram after UDP, until the next Decode.
-	Segment  Segment
-	Datagram Datagram
+	// Segment is valid after TCP and UDP, until the next Decode.
+	Segment Segment
 	// Why says what the packet is, or what is wrong with it, when it is neither.
 	Why Reason
 	// Error is the ICMP error that the packet is, nil when it is none.
@@ -111,10 +162,12 @@ type Decoder struct {
 	Lost int64
 	// Overlaps counts the fragments that said otherwise than another.
 	Overlaps int64
-	// Checksums asks for the checksums of TCP and UDP to be verified.
-	Checksums bool
+	// Assembled means that the Segment's bytes are not the packet's, but of
+	// fragments, and valid until the next Decode.
+	Assembled bool
 
 	packet *capture.Packet
+	out    *Segment
 	cut    bool // bytes of what is looked at are missing at its end
 	nested int
 	flow   flow.Flow
@@ -123,8 +176,11 @@ type Decoder struct {
 }
 
 // Decode takes one packet apart.
-func (d *Decoder) Decode(p *capture.Packet) Kind {
-	d.packet, d.cut, d.nested, d.Error = p, p.Cut(), 0, nil
+func (d *Decoder) Decode(p *capture.Packet) Kind { return d.DecodeTo(&d.Segment, p) }
+
+// DecodeTo does so into s, which is filled in after TCP and UDP.
+func (d *Decoder) DecodeTo(s *Segment, p *capture.Packet) Kind {
+	d.packet, d.out, d.cut, d.nested, d.Error, d.Assembled = p, s, p.Cut(), 0, nil, false
 	return d.link(p.Link, p.Data, max(p.Length, len(p.Data)))
 }
 

@@ -87,7 +87,7 @@ func describe(d *Decoder, k Kind) string {
 	case TCP:
 		return line(d.Segment.Flow, d.Segment.Payload, d.Segment.Length)
 	case UDP:
-		return line(d.Datagram.Flow, d.Datagram.Payload, d.Datagram.Length)
+		return line(d.Segment.Flow, d.Segment.Payload, d.Segment.Length)
 	}
 	return k.String() + ": " + d.Why.String()
 }
@@ -135,12 +135,12 @@ func TestHeader(t *testing.T) {
 		t.Fatal(describe(&d, k))
 	}
 	client, server := netip.MustParseAddrPort("10.0.0.1:1000"), netip.MustParseAddrPort("10.0.0.2:80")
-	exported := cmp.AllowUnexported(flow.Flow{})
 	if diff := cmp.Diff(Segment{
 		Flow: flow.NewFlow(flow.TCP, client, server),
 		Seq:  0x01020304, Ack: 0x05060708, Flags: ACK | PSH, Window: 0x400,
 		Payload: []byte("hello"), Length: 5, Time: at, Packet: 7,
-	}, d.Segment, exported); diff != "" {
+		whole: unhex(t, tcp32+hello),
+	}, d.Segment, unexported); diff != "" {
 		t.Error("segment (-want +got)\n" + diff)
 	}
 	if &d.Segment.Payload[0] != &data[len(data)-5] {
@@ -155,10 +155,10 @@ func TestHeader(t *testing.T) {
 	if diff := cmp.Diff(Datagram{
 		Flow:    flow.NewFlow(flow.UDP, client, server),
 		Payload: []byte("hello"), Length: 5, Time: at.Add(1), Packet: 8,
-	}, d.Datagram, exported); diff != "" {
+	}, d.Segment, unexported); diff != "" {
 		t.Error("datagram (-want +got)\n" + diff)
 	}
-	if &d.Datagram.Payload[0] != &data[len(data)-5] {
+	if &d.Segment.Payload[0] != &data[len(data)-5] {
 		t.Error("the payload of a datagram is not the packet's memory")
 	}
 }
@@ -370,14 +370,14 @@ func TestCrafted(t *testing.T) {
 		"sll":           {capture.LinkLinuxSLL, 0},
 		"sll2":          {capture.LinkLinuxSLL2, 0},
 	}
-	d := Decoder{Checksums: true}
+	d := Decoder{}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var got []string
 			for _, p := range crafted(t, tt.link, tt.vlan, []byte("hello")) {
 				k := d.Decode(&p)
 				got = append(got, describe(&d, k))
-				if k == TCP && d.Segment.BadChecksum || k == UDP && d.Datagram.BadChecksum {
+				if (k == TCP || k == UDP) && d.Segment.BadChecksum() {
 					t.Errorf("packet %d: bad checksum", p.Number)
 				}
 			}

@@ -6,7 +6,7 @@ import (
 	"netlab/decode/flow"
 )
 
-// tcp fills d.Segment (RFC 9293, section 3.1).
+// tcp fills d.out (RFC 9293, section 3.1).
 func (d *Decoder) tcp(b []byte, length int) Kind {
 	if len(b) < 20 {
 		return d.short(shortTCP, length, 20)
@@ -15,7 +15,7 @@ func (d *Decoder) tcp(b []byte, length int) Kind {
 	if hl < 20 || hl > length {
 		return d.undecoded(badTCP, 0)
 	}
-	s := &d.Segment
+	s := d.out
 	s.Flow = d.flow
 	s.Flow.SetPorts(flow.TCP, be.Uint16(b), be.Uint16(b[2:]))
 	s.Seq, s.Ack = be.Uint32(b[4:]), be.Uint32(b[8:])
@@ -23,11 +23,14 @@ func (d *Decoder) tcp(b []byte, length int) Kind {
 	s.Payload = b[min(hl, len(b)):] // options may have been cut off
 	s.Length = length - hl
 	s.Time, s.Packet = d.packet.Time, d.packet.Number
-	s.BadChecksum = d.Checksums && len(b) == length && d.sum(protoTCP, b) != 0xffff
+	s.whole = nil
+	if len(b) == length {
+		s.whole = b
+	}
 	return TCP
 }
 
-// udp fills d.Datagram (RFC 768).
+// udp fills d.out (RFC 768).
 func (d *Decoder) udp(b []byte, length int) Kind {
 	if len(b) < 8 {
 		return d.short(shortUDP, length, 8)
@@ -44,20 +47,29 @@ func (d *Decoder) udp(b []byte, length int) Kind {
 	if k, ok := d.udpTunnel(src, dst, b[8:], length-8); ok {
 		return k
 	}
-	g := &d.Datagram
+	g := d.out
 	g.Flow = d.flow
 	g.Flow.SetPorts(flow.UDP, src, dst)
 	g.Payload, g.Length = b[8:], length-8
 	g.Time, g.Packet = d.packet.Time, d.packet.Number
-	g.BadChecksum = d.Checksums && len(b) == length && be.Uint16(b[6:]) != 0 && d.sum(protoUDP, b) != 0xffff
+	g.Seq, g.Ack, g.Flags, g.Window = 0, 0, 0, 0
+	g.whole = nil
+	if len(b) == length && be.Uint16(b[6:]) != 0 {
+		g.whole = b
+	}
 	return UDP
 }
 
-// sum returns the ones' complement sum over the pseudo-header of the flow's
-// addresses and b, which holds its checksum and so sums to 0xffff when it is
-// right (RFC 1071; RFC 8200, section 8.1).
-func (d *Decoder) sum(proto byte, b []byte) uint16 {
-	s := uint64(proto) + uint64(len(b)) + d.flow.AddrSum()
+// BadChecksum reports whether the checksum is wrong, which is normal where the
+// network card would have filled it in. What is not whole can't be told.
+func (s *Segment) BadChecksum() bool {
+	return s.whole != nil && sum(uint64(s.Flow.Transport())+uint64(len(s.whole))+s.Flow.AddrSum(), s.whole) != 0xffff
+}
+
+// sum returns the ones' complement sum over b and a pseudo-header that adds up to
+// s. B holds its checksum, and so sums to 0xffff when it is right (RFC 1071; RFC
+// 8200, section 8.1).
+func sum(s uint64, b []byte) uint16 {
 	var carry uint64
 	for ; len(b) >= 32; b = b[32:] {
 		s, carry = bits.Add64(s, be.Uint64(b), carry)

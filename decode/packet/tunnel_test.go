@@ -185,7 +185,7 @@ func TestTunnelCut(t *testing.T) {
 			p := capture.Packet{Data: data[:n], Length: len(data), Link: l.link}
 			switch k := d.Decode(&p); {
 			case k == CutShort:
-			case k == UDP && bytes.HasSuffix(p.Data, d.Datagram.Payload) && d.Datagram.Length == len(data)-n+len(d.Datagram.Payload):
+			case k == UDP && bytes.HasSuffix(p.Data, d.Segment.Payload) && d.Segment.Length == len(data)-n+len(d.Segment.Payload):
 			case k == TCP && n >= len(data)-len("hello") && d.Segment.Length == len("hello"):
 			case strings.HasPrefix(l.want, "other") && describe(&d, k) == l.want:
 			default:
@@ -300,7 +300,7 @@ func TestRandomIsNoTunnel(t *testing.T) {
 			switch k := d.Decode(&p); {
 			case k != UDP:
 				taken++
-			case !bytes.Equal(d.Datagram.Payload, body):
+			case !bytes.Equal(d.Segment.Payload, body):
 				t.Fatalf("port %d: %s, want %q", port, describe(&d, k), body)
 			}
 		}

@@ -37,7 +37,7 @@ func NewBodies(w io.Writer, style Style) *Bodies { return &Bodies{w: w, style: s
 // Start takes note of the first conversation: times count from its beginning.
 func (p *Bodies) Start(c *flow.Conversation) error {
 	if p.start.IsZero() {
-		p.start = c.Start
+		p.start = c.Start.Time()
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (f *Follow) Start(c *flow.Conversation) error {
 	if c.ID != f.id {
 		return nil
 	}
-	f.Found, f.start = true, c.Start
+	f.Found, f.start = true, c.Start.Time()
 	return nil
 }
 

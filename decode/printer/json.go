@@ -1,6 +1,7 @@
 package printer
 
 import (
+	"cmp"
 	"encoding/hex"
 	"io"
 	"maps"
@@ -32,6 +33,50 @@ type JSON struct {
 	w     io.Writer
 	buf   []byte
 	clock proto.Clock
+
+	// Of a part: the whole, and where conversations stand in buf that have no number
+	// yet.
+	whole *JSON
+	holes []hole
+}
+
+// hole is a place in a part's bytes at which the number of a conversation goes.
+type hole struct {
+	at int
+	of *flow.Conversation
+}
+
+// Fork returns a printer of a shard.
+func (j *JSON) Fork() decode.Part {
+	return &JSON{Hide: j.Hide, Bodies: j.Bodies, whole: j}
+}
+
+// Len returns how much a part has printed.
+func (j *JSON) Len() int { return len(j.buf) }
+
+// Write has the whole print what a part has, between from and to.
+func (j *JSON) Write(from, to int) error {
+	w, i := j.whole, 0
+	if len(j.holes) > 0 {
+		i, _ = slices.BinarySearchFunc(j.holes, from, func(h hole, at int) int { return cmp.Compare(h.at, at) })
+	}
+	for ; i < len(j.holes) && j.holes[i].at < to; i++ {
+		h := j.holes[i]
+		w.buf = append(w.buf, j.buf[from:h.at]...)
+		w.buf = strconv.AppendInt(w.buf, int64(h.of.ID), 10)
+		from = h.at
+	}
+	w.buf = append(w.buf, j.buf[from:to]...)
+	if len(w.buf) < jsonFlush {
+		return nil
+	}
+	return w.Flush()
+}
+
+// Reset forgets what a part has printed.
+func (j *JSON) Reset() {
+	clear(j.holes)
+	j.buf, j.holes = j.buf[:0], j.holes[:0]
 }
 
 // jsonFlush is how much is gathered before it is written.
@@ -42,6 +87,9 @@ func NewJSON(w io.Writer) *JSON { return &JSON{w: w} }
 
 // Flush writes what has been gathered.
 func (j *JSON) Flush() error {
+	if len(j.buf) == 0 {
+		return nil
+	}
 	_, err := j.w.Write(j.buf)
 	j.buf = j.buf[:0]
 	return err
@@ -50,10 +98,20 @@ func (j *JSON) Flush() error {
 // end ends a record.
 func (j *JSON) end() error {
 	j.buf = append(j.buf, '}', '\n')
-	if len(j.buf) < jsonFlush && !j.Live {
+	if j.whole != nil || len(j.buf) < jsonFlush && !j.Live {
 		return nil
 	}
 	return j.Flush()
+}
+
+// id prints the number of a conversation.
+func (j *JSON) id(name string, c *flow.Conversation) {
+	if c.ID != decode.Unnumbered {
+		j.int(name, int64(c.ID))
+		return
+	}
+	j.name(name)
+	j.holes = append(j.holes, hole{len(j.buf), c})
 }
 
 func (j *JSON) str(name, s string) {
@@ -88,7 +146,7 @@ func (j *JSON) endpoint(name string, e netip.AddrPort) {
 
 // name appends the name of a field, and the comma before it.
 func (j *JSON) name(name string) {
-	if last := j.buf[len(j.buf)-1]; last != '{' {
+	if last := j.buf[len(j.buf)-1]; last != '{' { // also behind a hole
 		j.buf = append(j.buf, ',')
 	}
 	j.buf = append(j.buf, '"')
@@ -105,37 +163,37 @@ func (j *JSON) begin(typ string) {
 // Finish prints a conversation.
 func (j *JSON) Finish(c *flow.Conversation) error {
 	j.begin("conversation")
-	j.int("id", int64(c.ID))
-	j.str("transport", c.Transport.String())
-	j.endpoint("client", c.Client)
-	j.endpoint("server", c.Server)
+	j.id("id", c)
+	j.str("transport", c.Transport().String())
+	j.endpoint("client", c.Client())
+	j.endpoint("server", c.Server())
 	j.str("protocol", c.Protocol)
-	if c.Parent != nil {
-		j.int("parent", int64(c.Parent.ID))
-		j.str("purpose", c.Purpose)
+	if c.For != nil {
+		j.id("parent", c.For.Parent)
+		j.str("purpose", c.For.Purpose)
 	}
-	j.time("start", c.Start)
-	j.time("end", c.End)
+	j.time("start", c.Start.Time())
+	j.time("end", c.End.Time())
 	j.str("state", c.State.String())
 	if c.Ended {
 		j.str("closed_by", c.CloseBy.String())
 	}
 	j.bool("guessed", c.Guessed)
 	for d := range c.Sides {
-		s := &c.Sides[d]
+		s, x := &c.Sides[d], c.Sides[d].Extra()
 		j.name(flow.Direction(d).String())
 		j.buf = append(j.buf, '{')
 		j.int("packets", s.Packets)
 		j.int("bytes", s.Bytes)
-		if s.Digest != nil {
+		if x.Digest != nil {
 			j.name("sha256")
 			j.buf = append(j.buf, '"')
-			j.buf = hex.AppendEncode(j.buf, s.Digest[:])
+			j.buf = hex.AppendEncode(j.buf, x.Digest[:])
 			j.buf = append(j.buf, '"')
 		}
 		j.name("gaps")
 		j.buf = append(j.buf, '[')
-		for i, g := range s.Gaps {
+		for i, g := range x.Gaps {
 			if i > 0 {
 				j.buf = append(j.buf, ',')
 			}
@@ -146,11 +204,11 @@ func (j *JSON) Finish(c *flow.Conversation) error {
 			j.buf = append(j.buf, ']')
 		}
 		j.buf = append(j.buf, ']')
-		if more := s.GapCount - int64(len(s.Gaps)); more > 0 {
+		if more := x.GapCount - int64(len(x.Gaps)); more > 0 {
 			j.int("more_gaps", more)
 		}
-		j.int("retransmitted", s.Retransmitted)
-		j.int("out_of_order", s.OutOfOrder)
+		j.int("retransmitted", x.Retransmitted)
+		j.int("out_of_order", x.OutOfOrder)
 		j.buf = append(j.buf, '}')
 	}
 	return j.end()
@@ -162,10 +220,10 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 	if e.Protocol.Split {
 		for _, m := range e.Messages() {
 			j.begin(e.Protocol.Name)
-			j.int("conversation", int64(e.Conversation.ID))
+			j.id("conversation", e.Conversation)
 			j.int("index", int64(e.Index))
 			if e.Data != nil {
-				j.int("data_conversation", int64(e.Data.ID))
+				j.id("data_conversation", e.Data)
 			}
 			j.message(m)
 			if err := j.end(); err != nil {
@@ -175,7 +233,7 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 		return nil
 	}
 	j.begin(e.Protocol.Name)
-	j.int("conversation", int64(e.Conversation.ID))
+	j.id("conversation", e.Conversation)
 	j.int("index", int64(e.Index))
 	j.str("state", e.State.String())
 	if why := e.Why(); why != "" {
@@ -269,7 +327,7 @@ func (j *JSON) Anomaly(a flow.Anomaly) error {
 	j.begin("anomaly")
 	j.int("packet", a.Packet)
 	if a.Conversation != nil {
-		j.int("conversation", int64(a.Conversation.ID))
+		j.id("conversation", a.Conversation)
 		j.str("direction", a.Direction.String())
 		j.int("offset", a.Offset)
 	}

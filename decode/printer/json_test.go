@@ -276,6 +276,7 @@ func TestWriteFails(t *testing.T) {
 	for name, sink := range map[string]decode.Sink{
 		"text": printer.NewText(full{}, printer.Style{}), "live": printer.NewLive(full{}, printer.Style{}),
 		"json": printer.NewJSON(full{}), "follow": printer.NewFollow(full{}, printer.Style{}, 0),
+		"stats": printer.NewStats(full{}, printer.Style{}),
 	} {
 		if err := pour(t, decode.New(sink, decode.Options{}), "udp a 10.1.0.1:50001 > 10.1.0.2:7777\na > \"hi\"\n"); !errors.Is(err, io.ErrShortWrite) {
 			t.Errorf("%s: %v", name, err)
@@ -287,7 +288,7 @@ func TestWriteFails(t *testing.T) {
 func TestOddRecords(t *testing.T) {
 	var out bytes.Buffer
 	p := printer.NewJSON(&out)
-	c := &flow.Conversation{Start: time.Date(20_000, 1, 1, 0, 0, 0, 0, time.UTC)}
+	c := &flow.Conversation{}
 	for i := range flow.MaxGaps + 3 {
 		c.Sides[0].AddGap(flow.Gap{Offset: int64(2 * i), Length: 1}, nil)
 	}
@@ -295,6 +296,10 @@ func TestOddRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := p.Anomaly(flow.Anomaly{Kind: "odd", Detail: "</script>\x1b\xff", Packet: 3}); err != nil {
+		t.Fatal(err)
+	}
+	far := &proto.Message{Time: time.Date(20_000, 1, 1, 0, 0, 0, 0, time.UTC), Complete: true, Body: &proto.Turn{}}
+	if err := p.Exchange(&proto.Exchange{Conversation: c, Protocol: &proto.Raw, Request: far}); err != nil {
 		t.Fatal(err)
 	}
 	interim := &proto.Message{Kind: proto.Interim, Body: &proto.Turn{Bytes: 1}}
@@ -309,8 +314,8 @@ func TestOddRecords(t *testing.T) {
 	if n := len(side["gaps"].([]any)); n != flow.MaxGaps || side["more_gaps"] != json.Number("3") {
 		t.Errorf("%d gaps and %v more", n, side["more_gaps"])
 	}
-	if s := all[0]["start"]; s != "0001-01-01T00:00:00.000000000Z" {
-		t.Errorf("a year of five digits: %v", s)
+	if m, ok := all[2]["request"].(map[string]any); !ok || m["time"] != "0001-01-01T00:00:00.000000000Z" {
+		t.Errorf("a year of five digits: %v", all[2])
 	}
 	if m := all[1]; m["detail"] != "</script>\x1b\ufffd" || m["conversation"] != nil {
 		t.Errorf("%v", m)
@@ -318,10 +323,10 @@ func TestOddRecords(t *testing.T) {
 	if bytes.Contains(out.Bytes(), []byte("</script>")) {
 		t.Error("JSON that ends a script")
 	}
-	if m := all[2]; fmt.Sprint(m["interim"]) != "[1 byte]" || m["request"] != nil || m["response"] != nil || m["why"] != "no response in the recording" {
+	if m := all[3]; fmt.Sprint(m["interim"]) != "[1 byte]" || m["request"] != nil || m["response"] != nil || m["why"] != "no response in the recording" {
 		t.Errorf("%v", m)
 	}
-	if m := all[3]; m["truncated"] != true || m["damage"] != "it ends inside a packet" || m["start"] != nil {
+	if m := all[4]; m["truncated"] != true || m["damage"] != "it ends inside a packet" || m["start"] != nil {
 		t.Errorf("%v", m)
 	}
 }

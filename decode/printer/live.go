@@ -33,7 +33,7 @@ func (l *Live) line(at time.Time, id int, p paint, text string) error {
 
 // Start prints who begins to talk.
 func (l *Live) Start(c *flow.Conversation) error {
-	return l.line(c.Start, c.ID, dim, fmt.Sprintf("%s %s > %s begins", c.Transport, c.Client, c.Server))
+	return l.line(c.Start.Time(), c.ID, dim, fmt.Sprintf("%s %s > %s begins", c.Transport(), c.Client(), c.Server()))
 }
 
 // Exchange prints what was asked and answered.
@@ -57,7 +57,7 @@ func (l *Live) Exchange(e *proto.Exchange) error {
 
 // Close prints that a connection ended.
 func (l *Live) Close(c *flow.Conversation) error {
-	return l.line(c.End, c.ID, dim, fmt.Sprintf("%s after %s, %s sent, %s received%s", ending(c),
+	return l.line(c.End.Time(), c.ID, dim, fmt.Sprintf("%s after %s, %s sent, %s received%s", ending(c),
 		Duration(c.End.Sub(c.Start)), Bytes(c.Sides[0].Bytes), Bytes(c.Sides[1].Bytes), trouble(c)))
 }
 

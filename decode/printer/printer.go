@@ -21,7 +21,8 @@ import (
 
 // Hider puts what must not be shown out of sight.
 type Hider interface {
-	// Hide returns what to show in place of a body, which may be the same.
+	// Hide returns what to show in place of a body, which may be the same. Several
+	// goroutines may call it at a time.
 	Hide(proto.Body) proto.Body
 }
 

@@ -54,7 +54,7 @@ func NewText(w io.Writer, style Style) *Text {
 // Start takes note of a conversation.
 func (t *Text) Start(c *flow.Conversation) error {
 	if len(t.convs) == 0 && t.start.IsZero() {
-		t.start = c.Start
+		t.start = c.Start.Time()
 	}
 	t.convs[c.ID] = c
 	if len(t.convs) >= PageRows {
@@ -173,10 +173,10 @@ func (t *Text) page() error {
 	slices.SortFunc(list, func(a, b *flow.Conversation) int { return cmp.Compare(a.ID, b.ID) })
 	for _, c := range list {
 		protocol := c.Protocol
-		if c.Transport == flow.UDP || protocol == proto.Raw.Name {
-			protocol = strings.TrimSpace(strings.TrimPrefix(protocol, proto.Raw.Name) + " " + c.Transport.String())
+		if c.Transport() == flow.UDP || protocol == proto.Raw.Name {
+			protocol = strings.TrimSpace(strings.TrimPrefix(protocol, proto.Raw.Name) + " " + c.Transport().String())
 		}
-		convs.add([]paint{dim, cyan}, strconv.Itoa(c.ID), protocol, c.Client.String(), c.Server.String(), t.clock(c.Start),
+		convs.add([]paint{dim, cyan}, strconv.Itoa(c.ID), protocol, c.Client().String(), c.Server().String(), t.clock(c.Start.Time()),
 			Duration(c.End.Sub(c.Start)), Bytes(c.Sides[0].Bytes), Bytes(c.Sides[1].Bytes), state(c))
 	}
 	slices.SortStableFunc(t.rows, func(a, b exchangeRow) int { return a.at.Compare(b.at) })
@@ -209,16 +209,16 @@ func state(c *flow.Conversation) string {
 
 // errand is what a conversation was opened for by another.
 func errand(c *flow.Conversation) string {
-	if c.Parent == nil {
+	if c.For == nil {
 		return ""
 	}
-	return strings.TrimRight(fmt.Sprintf(", for %d: %s", c.Parent.ID, Clean(c.Purpose)), ": ")
+	return strings.TrimRight(fmt.Sprintf(", for %d: %s", c.For.Parent.ID, Clean(c.For.Purpose)), ": ")
 }
 
 // ending is how a TCP conversation stands.
 func ending(c *flow.Conversation) string {
 	switch {
-	case c.Transport != flow.TCP:
+	case c.Transport() != flow.TCP:
 		return ""
 	case c.Ended && c.State != flow.Open:
 		return c.State.String() + " by " + side(c.CloseBy)
@@ -230,8 +230,8 @@ func ending(c *flow.Conversation) string {
 func trouble(c *flow.Conversation) string {
 	var lost, again int64
 	for i := range c.Sides {
-		lost += c.Sides[i].GapBytes
-		again += c.Sides[i].Retransmitted
+		lost += c.Sides[i].Extra().GapBytes
+		again += c.Sides[i].Extra().Retransmitted
 	}
 	s := ""
 	if lost > 0 {

@@ -47,6 +47,7 @@ func TestColor(t *testing.T) {
 		"text":   func(b *bytes.Buffer, y printer.Style) decode.Sink { return printer.NewText(b, y) },
 		"live":   func(b *bytes.Buffer, y printer.Style) decode.Sink { return printer.NewLive(b, y) },
 		"follow": func(b *bytes.Buffer, y printer.Style) decode.Sink { return printer.NewFollow(b, y, 0) },
+		"stats":  func(b *bytes.Buffer, y printer.Style) decode.Sink { return printer.NewStats(b, y) },
 	}
 	for name, open := range printers {
 		for _, s := range samples.List() {
@@ -100,8 +101,8 @@ func TestPages(t *testing.T) {
 	convs := make([]flow.Conversation, n)
 	for i := range convs {
 		c := &convs[i]
-		*c = flow.Conversation{ID: i, Transport: flow.UDP, Start: start, End: start, Protocol: "raw"}
-		c.Client, c.Server = netip.MustParseAddrPort("10.1.0.1:50001"), netip.MustParseAddrPort("10.1.0.2:7777")
+		*c = flow.Conversation{ID: i, Start: flow.At(start), End: flow.At(start), Protocol: "raw"}
+		c.Tuple = flow.NewFlow(flow.UDP, netip.MustParseAddrPort("10.1.0.1:50001"), netip.MustParseAddrPort("10.1.0.2:7777"))
 		do(p.Start(c))
 		at := start.Add(time.Duration(i) * time.Millisecond)
 		m := &proto.Message{Time: at, End: at, Complete: true, Body: &proto.Turn{Bytes: int64(i)}}

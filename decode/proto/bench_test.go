@@ -19,7 +19,7 @@ func (n *nothing) Anomaly(flow.Anomaly) {}
 // each in one chunk.
 func BenchmarkHTTP(b *testing.B) {
 	out := &nothing{}
-	g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, out, Options{})
+	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, out, Options{})
 	var offsets [2]int64
 	say := func(d flow.Direction, data []byte) {
 		g.Chunk(d, flow.Chunk{Data: data, Offset: offsets[d], Time: epoch, Packet: 1, Ack: offsets[d.Reverse()]})
@@ -51,7 +51,7 @@ func BenchmarkHTTPHead(b *testing.B) {
 		head string
 	}{"request": {c2s, benchRequest}, "response": {s2c, strings.Replace(benchResponse, "1024", "0", 1)}} {
 		b.Run(name, func(b *testing.B) {
-			p := HTTP.New(NewDialogue(&flow.Conversation{Transport: flow.TCP}, &nothing{}, Options{}))
+			p := HTTP.New(NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, &nothing{}, Options{}))
 			data := []byte(tt.head)
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
@@ -105,14 +105,14 @@ func BenchmarkDialogueHTTP(b *testing.B) {
 		talks := make([]talk, live)
 		order := rand.New(rand.NewPCG(1, 2)).Perm(live)
 		for i := range talks {
-			talks[i].g, talks[i].conv.Transport = new(Dialogue), flow.TCP
+			talks[i].g, talks[i].conv.Tuple = new(Dialogue), flow.Unknown(flow.TCP)
 			talks[i].g.Renew(&talks[i].conv, out, opts, 0)
 		}
 		held := 0
 		step := func(t *talk) {
 			if t.next == len(list) {
 				t.g.Close()
-				t.conv, t.next, t.offsets = flow.Conversation{Transport: flow.TCP}, 0, [2]int64{}
+				t.conv, t.next, t.offsets = flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, 0, [2]int64{}
 				t.g.Renew(&t.conv, out, opts, 0)
 			}
 			p := &list[t.next]
@@ -153,7 +153,7 @@ func BenchmarkDialogueBody(b *testing.B) {
 		"close":  "HTTP/1.1 200 OK\r\n\r\n",
 	} {
 		b.Run(name, func(b *testing.B) {
-			g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, &nothing{}, Options{})
+			g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, &nothing{}, Options{})
 			g.Chunk(s2c, flow.Chunk{Data: []byte(head), Time: epoch, Packet: 1})
 			k := flow.Chunk{Data: make([]byte, 160), Offset: int64(len(head)), Time: epoch, Packet: 2}
 			b.SetBytes(int64(len(k.Data)))
@@ -178,7 +178,7 @@ func BenchmarkDialogueHTTPLarge(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			list := pieces(benchRequest, response, [2]int{64 << 10, 64 << 10})
 			out := &nothing{}
-			g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, out, Options{})
+			g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, out, Options{})
 			var offsets [2]int64
 			b.SetBytes(int64(len(benchRequest) + len(response)))
 			b.ReportAllocs()
@@ -202,7 +202,7 @@ const dnsAnswer = "\x00\x01\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00\x01a\x07exam
 func BenchmarkDNS(b *testing.B) {
 	query, answer := []byte(dnsQuery), []byte(dnsAnswer)
 	out := &nothing{}
-	g := NewDialogue(&flow.Conversation{Transport: flow.UDP}, out, Options{})
+	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.UDP)}, out, Options{})
 	b.SetBytes(int64(len(query) + len(answer)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -212,6 +212,33 @@ func BenchmarkDNS(b *testing.B) {
 	if out.exchanges != b.N {
 		b.Errorf("%d exchanges in %d runs", out.exchanges, b.N)
 	}
+}
+
+// BenchmarkDialogueDNS is many conversations over UDP, of which each has its
+// Dialogue only while it waits for an answer.
+func BenchmarkDialogueDNS(b *testing.B) {
+	query, answer := []byte(dnsQuery), []byte(dnsAnswer)
+	run := func(b *testing.B, opts Options) {
+		out := &nothing{}
+		conv := &flow.Conversation{Tuple: flow.Unknown(flow.UDP)}
+		g, held := new(Dialogue), 0
+		b.SetBytes(int64(len(query) + len(answer)))
+		b.ReportAllocs()
+		for b.Loop() {
+			g.Renew(conv, out, opts, out.exchanges)
+			g.Datagram(c2s, flow.Chunk{Data: query, Time: epoch, Packet: 1}, 0)
+			held += g.Held()
+			g.Datagram(s2c, flow.Chunk{Data: answer, Time: epoch, Packet: 2}, 0)
+			if !g.Idle() {
+				b.Fatal("something waits")
+			}
+		}
+		if out.exchanges != b.N {
+			b.Errorf("%d exchanges in %d runs", out.exchanges, b.N)
+		}
+	}
+	b.Run("found", func(b *testing.B) { run(b, Options{}) })
+	b.Run("known", func(b *testing.B) { run(b, Options{Protocol: &DNS}) })
 }
 
 func BenchmarkAppendString(b *testing.B) {
@@ -301,31 +328,4 @@ func BenchmarkDNSNext(b *testing.B) {
 			}
 		})
 	}
-}
-
-// BenchmarkDialogueDNS is many conversations over UDP, of which each has its
-// Dialogue only while it waits for an answer.
-func BenchmarkDialogueDNS(b *testing.B) {
-	query, answer := []byte(dnsQuery), []byte(dnsAnswer)
-	run := func(b *testing.B, opts Options) {
-		out := &nothing{}
-		conv := &flow.Conversation{Transport: flow.UDP}
-		g, held := new(Dialogue), 0
-		b.SetBytes(int64(len(query) + len(answer)))
-		b.ReportAllocs()
-		for b.Loop() {
-			g.Renew(conv, out, opts, out.exchanges)
-			g.Datagram(c2s, flow.Chunk{Data: query, Time: epoch, Packet: 1}, 0)
-			held += g.Held()
-			g.Datagram(s2c, flow.Chunk{Data: answer, Time: epoch, Packet: 2}, 0)
-			if !g.Idle() {
-				b.Fatal("something waits")
-			}
-		}
-		if out.exchanges != b.N {
-			b.Errorf("%d exchanges in %d runs", out.exchanges, b.N)
-		}
-	}
-	b.Run("found", func(b *testing.B) { run(b, Options{}) })
-	b.Run("known", func(b *testing.B) { run(b, Options{Protocol: &DNS}) })
 }

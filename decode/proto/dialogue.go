@@ -179,6 +179,14 @@ func emptied[E any](s []E) []E {
 	return s[:0]
 }
 
+// trimmed returns s without memory that it has far too much of.
+func trimmed[E any](s []E) []E {
+	if cap(s) > 4*len(s)+maxIdle {
+		return slices.Clone(s)
+	}
+	return s
+}
+
 // idleParser is a parser that a conversation is done with.
 type idleParser struct {
 	protocol *Protocol
@@ -195,7 +203,7 @@ type resetter interface {
 // as good for what comes next.
 func (g *Dialogue) Idle() bool {
 	p := g.protocol
-	if g.conv.Transport != flow.UDP || p == nil || !p.AnyStart && p != &Raw || len(g.waiting)+len(g.early) > 0 {
+	if g.conv.Transport() != flow.UDP || p == nil || !p.AnyStart && p != &Raw || len(g.waiting)+len(g.early) > 0 {
 		return false
 	}
 	for i := range g.sides {
@@ -335,7 +343,7 @@ func (g *Dialogue) End(d flow.Direction) {
 func (g *Dialogue) Close() {
 	g.stale = true
 	g.ended = [2]bool{true, true}
-	if g.conv.Transport == flow.TCP { // datagrams have ended each for itself
+	if g.conv.Transport() == flow.TCP { // datagrams have ended each for itself
 		for d := range g.sides {
 			if g.protocol != nil {
 				g.end(flow.Direction(d))
@@ -379,11 +387,14 @@ func (g *Dialogue) settle() {
 	g.stale = g.keeper != nil // nobody says when that keeps more
 }
 
+// weigh counts what the Dialogue holds itself. It goes by lengths: how much room a
+// slice has depends on what its memory served before. So none may have much more.
 func (g *Dialogue) weigh() int {
 	n := dialogueCost + g.kept + 2*g.opening.bytes + eventCost*len(g.opening.events)
 	for i := range g.sides {
 		s := &g.sides[i]
-		n += cap(s.buf) + cap(s.raw) + cap(s.marks)*markCost
+		s.buf, s.raw, s.marks = trimmed(s.buf), trimmed(s.raw), trimmed(s.marks)
+		n += 2 * (len(s.buf) + len(s.raw) + len(s.marks)*markCost)
 	}
 	if g.keeper != nil {
 		n += g.keeper.Held()
@@ -400,7 +411,7 @@ const markCost = 48
 
 // cost returns what a message costs.
 func cost(m *Message) int {
-	n := messageCost + cap(m.Raw)
+	n := messageCost + len(m.Raw)
 	if k, ok := m.Body.(keeper); ok {
 		n += k.Held()
 	}

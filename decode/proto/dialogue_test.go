@@ -171,7 +171,7 @@ func TestOpening(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, &silent{}, Options{})
+			g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, &silent{}, Options{})
 			tt.do(g)
 			if g.Protocol() != tt.want {
 				t.Errorf("the protocol is %+v, want %+v", g.Protocol(), tt.want)
@@ -192,7 +192,7 @@ func gaps(g *Dialogue, n int) {
 }
 
 func TestAnswers(t *testing.T) {
-	g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, &silent{}, Options{Protocol: &HTTP})
+	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, &silent{}, Options{Protocol: &HTTP})
 	g.Chunk(c2s, flow.Chunk{Data: []byte("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")})
 	for _, step := range []struct {
 		says             string
@@ -215,7 +215,7 @@ func TestAnswers(t *testing.T) {
 // TestConversationProtocol keeps what a conversation began with, unless that was
 // nothing known.
 func TestConversationProtocol(t *testing.T) {
-	conv := &flow.Conversation{Transport: flow.TCP, Protocol: "raw"}
+	conv := &flow.Conversation{Tuple: flow.Unknown(flow.TCP), Protocol: "raw"}
 	g := NewDialogue(conv, &silent{}, Options{})
 	if g.Conversation() != conv || g.Protocol() != nil {
 		t.Fatalf("a new Dialogue speaks %v", g.Protocol())
@@ -243,7 +243,7 @@ func TestParserTakesTooMuch(t *testing.T) {
 		}
 	}()
 	p := &Protocol{Name: "broken", New: func(Waiting) Parser { return broken{} }}
-	NewDialogue(&flow.Conversation{Transport: flow.TCP}, &silent{}, Options{Protocol: p}).Chunk(c2s, flow.Chunk{Data: []byte("x")})
+	NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, &silent{}, Options{Protocol: p}).Chunk(c2s, flow.Chunk{Data: []byte("x")})
 	t.Error("no panic")
 }
 
@@ -252,7 +252,7 @@ func TestAlone(t *testing.T) {
 	p := Raw
 	p.Pairing = Alone
 	s := &silent{}
-	g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, s, Options{Protocol: &p})
+	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, s, Options{Protocol: &p})
 	g.Chunk(c2s, flow.Chunk{Data: []byte("a")})
 	g.Chunk(s2c, flow.Chunk{Data: []byte("b")})
 	g.Close()
@@ -281,7 +281,7 @@ func TestRenew(t *testing.T) {
 			t.Fatalf("%s (-new +renewed):\n%s", name, diff)
 		}
 		if r.IntN(2) == 0 {
-			g.Renew(&flow.Conversation{Transport: flow.TCP}, &silent{}, opts, 0)
+			g.Renew(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, &silent{}, opts, 0)
 			var offsets [2]int64
 			for _, l := range tr.lines[:r.IntN(len(tr.lines)+1)] {
 				data := l.data[:r.IntN(len(l.data)+1)]
@@ -296,7 +296,7 @@ func TestRenew(t *testing.T) {
 func TestMessagesAreTheirOwn(t *testing.T) {
 	for _, text := range []string{"GET /1 HTTP/1.1\r\nA: b\r\n\r\n", "hello\x00"} {
 		s := &silent{}
-		g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, s, Options{Keep: 100})
+		g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, s, Options{Keep: 100})
 		data := []byte(text)
 		g.Chunk(c2s, flow.Chunk{Data: data})
 		clear(data)

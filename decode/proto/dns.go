@@ -22,6 +22,7 @@ var DNS = Protocol{
 	Pairing:     ByID,
 	Unasked:     true, // multicast DNS announces, and LLMNR answers from elsewhere
 	AnyStart:    true,
+	Reuses:      true,
 	RequestName: "query",
 }
 
@@ -52,7 +53,9 @@ type DNSMessage struct {
 }
 
 // Held returns how much memory the message has need of.
-func (m *DNSMessage) Held() int { return cap(m.Wire) }
+func (m *DNSMessage) Held() int { return len(m.Wire) }
+
+func (m *DNSMessage) room() int { return cap(m.Wire) }
 
 // DNSQuestion is what is asked for.
 type DNSQuestion struct {
@@ -81,7 +84,13 @@ func (m *DNSMessage) IsResponse() bool { return m.Flags()&0x8000 != 0 }
 func (m *DNSMessage) Truncated() bool { return m.Flags()&0x0200 != 0 }
 
 // Rcode returns the response code as text.
-func (m *DNSMessage) Rcode() string { return dnsRcodes[m.Flags()&15] }
+func (m *DNSMessage) Rcode() string { return RcodeName(m.Code()) }
+
+// Code returns the response code.
+func (m *DNSMessage) Code() int { return int(m.Flags() & 15) }
+
+// RcodeName names a response code, of which only the lower four bits count.
+func RcodeName(code int) string { return dnsRcodes[code&15] }
 
 // Sections returns the questions, answers, authorities and additional records.
 // What is malformed ends the list.
@@ -646,21 +655,27 @@ func appendDigData(dst, b []byte, start int, r dnsFixed) ([]byte, bool) {
 
 // dnsParser reads messages; over TCP each has its length before it.
 type dnsParser struct {
-	tcp   bool
-	alone bool    // what is asked is not answered within the conversation
-	lost  [2]bool // the place in the stream is lost, for good: lengths are all there is
+	waiting Waiting
+	tcp     bool
+	alone   bool    // what is asked is not answered within the conversation
+	lost    [2]bool // the place in the stream is lost, for good: lengths are all there is
 }
 
-// newDNSParser returns a parser. What is asked of a group is answered to the
-// group, or from an address of the answerer's own (RFC 6762, section 6; RFC 4795,
-// section 2.1).
 func newDNSParser(w Waiting) Parser {
+	p := new(dnsParser)
+	p.Reset(w)
+	return p
+}
+
+// Reset makes it the parser of another conversation. What is asked of a group is
+// answered to the group, or from an address of the answerer's own (RFC 6762,
+// section 6; RFC 4795, section 2.1).
+func (p *dnsParser) Reset(w Waiting) {
 	const multicastPort = 5353
-	c := w.Conversation()
-	return &dnsParser{
-		tcp: c.Transport == flow.TCP,
-		alone: c.Server.Addr().IsMulticast() || c.Client.Addr().IsMulticast() ||
-			c.Client.Port() == multicastPort && c.Server.Port() == multicastPort,
+	f := &w.Conversation().Tuple
+	*p = dnsParser{
+		waiting: w, tcp: f.Transport() == flow.TCP,
+		alone: f.Src().Addr().IsMulticast() || f.Dst().Addr().IsMulticast() || f.SrcPort() == multicastPort && f.DstPort() == multicastPort,
 	}
 }
 
@@ -689,13 +704,18 @@ func (p *dnsParser) Next(d flow.Direction, data []byte, end bool) (int, *Message
 	if len(wire) < dnsHeaderLen {
 		return n, &Message{Direction: d, Kind: Skipped, Malformed: true, Why: fmt.Sprintf("%d bytes are too short for a DNS message", len(wire))}
 	}
-	var both struct { // they live as long as each other
-		message Message
-		body    DNSMessage
+	m := spare(p.waiting)
+	if m == nil {
+		var both struct { // they live as long as each other
+			message Message
+			body    DNSMessage
+		}
+		m = &both.message
+		m.Body = &both.body
 	}
-	m, body := &both.message, &both.body
-	body.Wire = append([]byte(nil), wire...)
-	m.Direction, m.ID, m.Complete, m.Alone, m.Body = d, uint32(body.ID()), true, p.alone, body
+	body := m.Body.(*DNSMessage)
+	body.Wire = append(body.Wire[:0], wire...)
+	m.Direction, m.ID, m.Complete, m.Alone = d, uint32(body.ID()), true, p.alone
 	if body.IsResponse() {
 		m.Kind = Response
 	}

@@ -70,7 +70,7 @@ func TestDNSMessage(t *testing.T) {
 // TestDNSOverUDPIsFoundOnce keeps to the protocol of the first datagram.
 func TestDNSOverUDPIsFoundOnce(t *testing.T) {
 	s := &silent{}
-	g := NewDialogue(&flow.Conversation{Transport: flow.UDP}, s, Options{})
+	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.UDP)}, s, Options{})
 	g.Datagram(c2s, flow.Chunk{Data: []byte("hello")}, 0)
 	g.Datagram(c2s, flow.Chunk{Data: []byte(dnsQuery)}, 0)
 	g.Close()

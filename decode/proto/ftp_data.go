@@ -1,6 +1,8 @@
 package proto
 
 import (
+	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -27,7 +29,7 @@ func ftpUses(e *Exchange) bool {
 // speaker's own is tried too.
 func ftpOpens(e *Exchange) []netip.AddrPort {
 	var at netip.AddrPort
-	listener := e.Conversation.Server.Addr()
+	listener := e.Conversation.Server().Addr()
 	reply, _ := body[*FTPReply](e.Response)
 	command, _ := body[*FTPCommand](e.Request)
 	switch {
@@ -40,10 +42,10 @@ func ftpOpens(e *Exchange) []netip.AddrPort {
 	case command == nil || reply.Code/100 != 2:
 		return nil
 	case strings.EqualFold(command.Command, "PORT"):
-		listener = e.Conversation.Client.Addr()
+		listener = e.Conversation.Client().Addr()
 		at = hostPort(command.Argument)
 	case strings.EqualFold(command.Command, "EPRT"):
-		listener = e.Conversation.Client.Addr()
+		listener = e.Conversation.Client().Addr()
 		at = extendedPort(command.Argument, listener)
 	}
 	switch {
@@ -113,3 +115,32 @@ func extendedPort(s string, listener netip.Addr) netip.AddrPort {
 	}
 	return netip.AddrPortFrom(listener, uint16(port))
 }
+
+// MayOpen reports whether a packet's payload may say that another conversation is
+// to come: whether it begins as FTP does, with a command or the code of a reply,
+// and one of its lines is one that does. It is asked of each packet.
+func MayOpen(data []byte) bool {
+	n := 0
+	for n < len(data) && n <= len("EPRT") && isWord(data[n]) {
+		n++
+	}
+	if n < len("227") || n > len("EPRT") || n == len(data) || data[n] != ' ' && data[n] != '-' && data[n] != '\r' && data[n] != '\n' {
+		return false
+	}
+	for {
+		if len(data) < len("EPRT") {
+			return false
+		}
+		switch binary.BigEndian.Uint32(data) | 0x20202020 { // in lower case
+		case 'p'<<24 | 'o'<<16 | 'r'<<8 | 't', 'e'<<24 | 'p'<<16 | 'r'<<8 | 't', '2'<<24 | '2'<<16 | '7'<<8 | ' ', '2'<<24 | '2'<<16 | '9'<<8 | ' ', '2'<<24 | '2'<<16 | '7'<<8 | '-', '2'<<24 | '2'<<16 | '9'<<8 | '-':
+			return true
+		}
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			return false
+		}
+		data = data[i+1:]
+	}
+}
+
+func isWord(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' || isDigit(b) }

@@ -58,11 +58,15 @@ const simpleVersion = "HTTP/0.9"
 // (RFC 1945, section 6).
 func (h *HTTPMessage) IsSimple() bool { return h.Version == simpleVersion }
 
+// fieldCost is the size of a Field, without what it is a part of.
+const fieldCost = 32
+
 // Held returns how much memory the message has need of. The fields are parts of
 // the head.
-func (h *HTTPMessage) Held() int {
-	const fieldCost = 32
-	return len(h.Head) + fieldCost*(cap(h.Fields)+cap(h.Trailer))
+func (h *HTTPMessage) Held() int { return len(h.Head) + fieldCost*(len(h.Fields)+len(h.Trailer)) }
+
+func (h *HTTPMessage) room() int {
+	return fieldCost * (cap(h.Fields) + cap(h.Trailer))
 }
 
 // Get returns the first field of that name, and whether there is one.

@@ -67,7 +67,7 @@ func chunked(data []byte, n int) []byte {
 func response(t *testing.T, keep int64, fields string, body []byte) *Message {
 	t.Helper()
 	s := &silent{}
-	g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, s, Options{Protocol: &HTTP, Keep: keep})
+	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, s, Options{Protocol: &HTTP, Keep: keep})
 	g.Chunk(s2c, flow.Chunk{Data: append([]byte("HTTP/1.1 200 OK\r\n"+fields+"\r\n"), body...), Ack: flow.NoAck})
 	g.Close()
 	if len(s.exchanges) != 1 {
@@ -188,6 +188,7 @@ func bomb(t *testing.T, encoding string, n int) []byte {
 func TestContentTooLarge(t *testing.T) {
 	for _, encoding := range []string{"gzip", "deflate", "br", "zstd", "gzip, gzip"} {
 		t.Run(encoding, func(t *testing.T) {
+			t.Parallel()
 			body := bomb(t, encoding, MaxContent+1)
 			if len(body) > MaxContent/50 {
 				t.Fatalf("%d bytes are no bomb", len(body))

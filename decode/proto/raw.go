@@ -87,7 +87,7 @@ type rawParser struct {
 
 // Reset makes it the parser of another conversation.
 func (p *rawParser) Reset(w Waiting) {
-	*p = rawParser{waiting: w, udp: w.Conversation().Transport == flow.UDP}
+	*p = rawParser{waiting: w, udp: w.Conversation().Transport() == flow.UDP}
 }
 
 // begin begins a turn.

@@ -69,7 +69,14 @@ func (s *Spare) put(e *Exchange, k *shelf) {
 }
 
 func (k *shelf) put(m *Message) {
-	if m != nil && len(k.messages) < maxSpare && cost(m) <= maxSpareCost {
+	if m == nil || len(k.messages) == maxSpare {
+		return
+	}
+	room := cap(m.Raw) + cap(m.text)
+	if b, ok := m.Body.(interface{ room() int }); ok {
+		room += b.room()
+	}
+	if room <= maxSpareCost {
 		k.messages = append(k.messages, m)
 	}
 }

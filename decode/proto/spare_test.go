@@ -84,7 +84,7 @@ func TestSpareBounds(t *testing.T) {
 		t.Errorf("kept are %d exchanges and %d messages", len(s.exchanges), len(k.messages))
 	}
 	k.messages = nil
-	s.put(&Exchange{Response: &Message{Raw: make([]byte, maxSpareCost), Body: &HTTPMessage{}}}, k)
+	s.put(&Exchange{Response: &Message{Raw: make([]byte, maxSpareCost+1), Body: &HTTPMessage{}}}, k)
 	if len(k.messages) != 0 {
 		t.Error("a large message is kept")
 	}
@@ -113,7 +113,7 @@ func TestSpareAllocates(t *testing.T) {
 				list := pieces(tt.request, tt.response, [2]int{1 << 10, 10})
 				n := testing.AllocsPerRun(100, func() {
 					runs++
-					conv = flow.Conversation{Transport: flow.TCP, Protocol: "known"}
+					conv = flow.Conversation{Tuple: flow.Unknown(flow.TCP), Protocol: "known"}
 					g.Renew(&conv, out, opts, 0)
 					var offsets [2]int64
 					for i := range list {
@@ -147,10 +147,10 @@ func (p *poisoner) Anomaly(flow.Anomaly) {}
 // again, before its answer comes.
 func TestSpareTunnel(t *testing.T) {
 	out, opts := &poisoner{}, Options{Protocol: &HTTP, Spare: new(Spare)}
-	g := NewDialogue(&flow.Conversation{Transport: flow.TCP}, out, opts)
+	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, out, opts)
 	g.Chunk(c2s, flow.Chunk{Data: []byte("CONNECT a:1 HTTP/1.1\r\n\r\n")})
 	g.Close()
-	other := NewDialogue(&flow.Conversation{Transport: flow.TCP}, out, opts)
+	other := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, out, opts)
 	other.Chunk(c2s, flow.Chunk{Data: []byte("GET / HTTP/1.1\r\n\r\n")})
 	g.Chunk(s2c, flow.Chunk{Data: []byte("HTTP/1.1 200 OK\r\n\r\n")})
 	if want := []string{"", Anything}; !slices.Equal(out.next, want) {

@@ -235,7 +235,7 @@ func (tr *transcript) playIn(t testing.TB, g *Dialogue, opts Options, cut cutter
 	if tr.protocol != nil {
 		opts.Protocol = tr.protocol
 	}
-	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Transport: tr.transport, Client: tr.ends[0], Server: tr.ends[1]}, keep: opts.Keep, spare: opts.Spare != nil}
+	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Tuple: flow.NewFlow(tr.transport, tr.ends[0], tr.ends[1])}, keep: opts.Keep, spare: opts.Spare != nil}
 	g.Renew(r.conv, r, opts, 0)
 	scratch := make([]byte, 0, 4096)
 	for i := range tr.lines {

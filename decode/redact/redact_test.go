@@ -24,7 +24,7 @@ func (r *receiver) Anomaly(flow.Anomaly)       {}
 func parse(t *testing.T, p *proto.Protocol, d flow.Direction, raw string) proto.Body {
 	t.Helper()
 	r := &receiver{}
-	g := proto.NewDialogue(&flow.Conversation{Transport: flow.TCP}, r, proto.Options{Protocol: p})
+	g := proto.NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, r, proto.Options{Protocol: p})
 	g.Chunk(d, flow.Chunk{Data: []byte(raw), Ack: flow.NoAck})
 	g.Close()
 	if len(r.messages) != 1 {

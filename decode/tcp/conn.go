@@ -29,12 +29,8 @@ type Limits struct {
 	HoldPackets int
 	HoldBytes   int
 	HoldTime    time.Duration
-	// TotalBytes may wait in all connections: 32 MiB.
-	TotalBytes int64
-	// Gaps is the room for gaps that are listed; nil has no bound.
+	// Gaps counts the gaps that are listed; nil has no bound.
 	Gaps *flow.Room
-	// RecentBytes that were handed on are kept for comparing, in all: 8 MiB.
-	RecentBytes int64
 }
 
 // maxRecent bounds what is kept for comparing in one direction: more than is
@@ -60,12 +56,6 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.HoldTime <= 0 {
 		l.HoldTime = 100 * time.Millisecond
-	}
-	if l.TotalBytes <= 0 {
-		l.TotalBytes = 32 << 20
-	}
-	if l.RecentBytes <= 0 {
-		l.RecentBytes = 8 << 20
 	}
 	return l
 }
@@ -95,6 +85,8 @@ type Assembler struct {
 	spare   [recentSizes][][]byte
 	halfs   []*[2]half // of connections that were settled, for the next
 	live    int64      // connections that are not settled
+	// forgetful means that no more memory is taken for recent.
+	forgetful bool
 }
 
 // NewAssembler returns an Assembler.
@@ -110,9 +102,15 @@ const connCost = 320
 // are not settled, without what Limits bounds.
 func (a *Assembler) Held() int64 { return a.live * connCost }
 
-// Full reports whether more waits than may in all: the caller then lets the
-// connection that waits longest go on with Release.
-func (a *Assembler) Full() bool { return a.waiting > a.limits.TotalBytes }
+// Waiting returns how many bytes of memory wait in all connections. Where that is
+// too much, the connection that waits longest is to go on with Release.
+func (a *Assembler) Waiting() int64 { return a.waiting }
+
+// Remembered returns how many bytes of memory are kept for comparing.
+func (a *Assembler) Remembered() int64 { return a.recent }
+
+// Forgetful has no more memory taken for comparing, as long as it is set.
+func (a *Assembler) Forgetful(set bool) { a.forgetful = set }
 
 // Conn is one TCP connection. It counts into the Conversation that it was made
 // for.
@@ -181,7 +179,7 @@ func (c *Conn) straggler(d flow.Direction, s *packet.Segment) {
 	case beyond > 0:
 		c.anomaly(flow.DataAfterFin, d, side.End(), s.Packet, s.Time, fmt.Sprintf("%d bytes, long after the end", s.Length))
 	default:
-		side.Retransmitted++
+		side.More().Retransmitted++
 	}
 }
 
@@ -245,8 +243,18 @@ func (a *Assembler) Segment(c *Conn, d flow.Direction, s *packet.Segment) {
 		c.straggler(d, s)
 		return
 	}
+	c.conv.Sides[d].Packets++
+	h, peer := &c.halfs[d], &c.halfs[d.Reverse()]
+	if s.Flags&(packet.SYN|packet.FIN|packet.RST) == 0 && h.phase == running && !h.held() && !peer.held() {
+		a.usual(c, d, s)
+		return
+	}
+	a.general(c, d, s)
+}
+
+// general adds any segment.
+func (a *Assembler) general(c *Conn, d flow.Direction, s *packet.Segment) {
 	h, side := &c.halfs[d], &c.conv.Sides[d]
-	side.Packets++
 	if s.Flags.Has(packet.SYN) {
 		side.Syn = true
 		c.synced(a, d, s)
@@ -287,6 +295,24 @@ func (a *Assembler) Segment(c *Conn, d flow.Direction, s *packet.Segment) {
 	}
 	a.Tick(c, s.Time)
 	c.end(a, d)
+}
+
+// usual does what general would where nothing waits, which is mostly so.
+func (a *Assembler) usual(c *Conn, d flow.Direction, s *packet.Segment) {
+	h := &c.halfs[d]
+	if s.Length > 0 {
+		a.data(c, d, h.offset(s.Seq), s)
+	}
+	if s.Flags.Has(packet.ACK) {
+		c.acknowledge(a, d.Reverse(), s.Ack)
+	}
+	if h.waiting() {
+		h.waitPackets++
+		a.Tick(c, s.Time)
+	}
+	if h.fin != noFin || c.halfs[d.Reverse()].fin != noFin {
+		c.end(a, d)
+	}
 }
 
 // synced fixes where a direction starts from its SYN.
@@ -341,9 +367,9 @@ func (a *Assembler) data(c *Conn, d flow.Direction, off int64, s *packet.Segment
 	}
 	switch {
 	case reordered && fresh > 0:
-		side.OutOfOrder++
+		side.More().OutOfOrder++
 	case fresh == 0 && len(s.Payload) > 0:
-		side.Retransmitted++
+		side.More().Retransmitted++
 	}
 	if h.phase == running {
 		c.drain(a, d)
@@ -446,7 +472,7 @@ func (c *Conn) compare(d flow.Direction, old, fresh []byte, off int64, s *packet
 		return
 	}
 	at, detail, n := difference(old, fresh, off)
-	c.conv.Sides[d].Conflicts += n
+	c.conv.Sides[d].More().Conflicts += n
 	c.anomaly(flow.OverlapConflict, d, at, s.Packet, s.Time, detail)
 }
 
@@ -458,7 +484,7 @@ func (c *Conn) anomaly(kind string, d flow.Direction, off, packet int64, t time.
 func (c *Conn) state(d flow.Direction, s *packet.Segment) {
 	v := c.conv
 	if !v.Ended && (s.Flags.Has(packet.FIN) || s.Flags.Has(packet.RST)) {
-		v.Ended, v.CloseBy, v.EndedAt = true, d, s.Time
+		v.Ended, v.CloseBy, v.EndedAt = true, d, flow.At(s.Time)
 	}
 	switch {
 	case v.Sides[0].Fin && v.Sides[1].Fin:

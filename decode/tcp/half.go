@@ -20,28 +20,28 @@ const (
 	running              // offset 0 is fixed
 )
 
-// half is one direction of a connection.
+// half is one direction of a connection. What the next bytes in order have need
+// of comes first: it is in one line of the cache.
 type half struct {
-	phase phase
-	ended bool   // End was called
-	syn   bool   // base comes from a SYN
-	base  uint32 // sequence number of offset 0; of the first segment when holding
-	next  int64  // offset of the next byte to hand on
-	high  int64  // end of the highest byte seen
-	low   int64  // holding: the lowest offset seen
-	fin   int64  // offset at which the direction ends, or noFin
-
+	phase    phase
+	ended    bool   // End was called
+	syn      bool   // base comes from a SYN
+	ackKnown bool   // the other side sent an acknowledgement
+	base     uint32 // sequence number of offset 0; of the first segment when holding
 	acked    uint32 // the highest acknowledgement that the other side sent
-	ackKnown bool   // it sent one
+	next     int64  // offset of the next byte to hand on
+	high     int64  // end of the highest byte seen
+	fin      int64  // offset at which the direction ends, or noFin
 
-	pending      []piece // sorted, apart, all beyond next
-	pendingBytes int
-	waitSince    time.Time // when the present wait began
-	waitPackets  int       // packets of the connection since
-
+	pending []piece // sorted, apart, all beyond next
 	// recent holds the bytes before next that are not acknowledged, to tell a
 	// retransmission from a forgery.
 	recent []byte
+
+	low          int64 // holding: the lowest offset seen
+	pendingBytes int
+	waitSince    time.Time // when the present wait began
+	waitPackets  int       // packets of the connection since
 }
 
 const noFin = -1 << 62
@@ -75,6 +75,9 @@ func (p *piece) end() int64 { return p.off + int64(len(p.data)) }
 func (h *half) offset(seq uint32) int64 {
 	return h.next + int64(int32(seq-h.base-uint32(h.next)))
 }
+
+// held reports whether anything is, or would be, held back.
+func (h *half) held() bool { return h.phase == holding || len(h.pending) > 0 }
 
 // waiting reports whether anything is held back.
 func (h *half) waiting() bool { return len(h.pending) > 0 }
@@ -204,11 +207,11 @@ const (
 // sizeOf returns the index of the smallest size of at least n.
 func sizeOf(n int) int { return bits.Len(uint(max(n, minRecent)-1) / minRecent) }
 
-// grow makes room for n bytes in recent. It reports false when that would be too
-// much in all.
+// grow makes room for n bytes in recent. It reports false when there is too much
+// in all.
 func (a *Assembler) grow(h *half, n int) bool {
 	size := sizeOf(n)
-	if a.recent+minRecent<<size-int64(cap(h.recent)) > a.limits.RecentBytes {
+	if a.forgetful {
 		return false
 	}
 	old := h.recent

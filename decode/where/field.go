@@ -35,14 +35,14 @@ func (f *field) text(v value) string {
 var fields = registry([]field{
 	{"conversation", true, "the conversation's id", func(e *proto.Exchange) (value, bool) { return value{number: float64(e.Conversation.ID)}, true }},
 	{"protocol", false, "what the exchange is in: http, dns, ftp, tls, raw", func(e *proto.Exchange) (value, bool) { return value{text: e.Protocol.Name}, true }},
-	{"transport", false, "tcp or udp", func(e *proto.Exchange) (value, bool) { return value{text: e.Conversation.Transport.String()}, true }},
-	{"client", false, "the client's address and port", func(e *proto.Exchange) (value, bool) { return value{text: e.Conversation.Client.String()}, true }},
-	{"server", false, "the server's address and port", func(e *proto.Exchange) (value, bool) { return value{text: e.Conversation.Server.String()}, true }},
+	{"transport", false, "tcp or udp", func(e *proto.Exchange) (value, bool) { return value{text: e.Conversation.Transport().String()}, true }},
+	{"client", false, "the client's address and port", func(e *proto.Exchange) (value, bool) { return value{text: e.Conversation.Client().String()}, true }},
+	{"server", false, "the server's address and port", func(e *proto.Exchange) (value, bool) { return value{text: e.Conversation.Server().String()}, true }},
 	{"client.port", true, "", func(e *proto.Exchange) (value, bool) {
-		return value{number: float64(e.Conversation.Client.Port())}, true
+		return value{number: float64(e.Conversation.Client().Port())}, true
 	}},
 	{"server.port", true, "", func(e *proto.Exchange) (value, bool) {
-		return value{number: float64(e.Conversation.Server.Port())}, true
+		return value{number: float64(e.Conversation.Server().Port())}, true
 	}},
 	{"state", false, "complete, unanswered or broken", func(e *proto.Exchange) (value, bool) { return value{text: e.State.String()}, true }},
 	{"latency", true, "from the request's end to the response's beginning", func(e *proto.Exchange) (value, bool) {

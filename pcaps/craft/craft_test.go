@@ -47,7 +47,7 @@ func transcript(t testing.TB, list []capture.Packet) []string {
 		}
 		return "<"
 	}
-	d := packet.Decoder{Checksums: true}
+	d := packet.Decoder{}
 	for i := range list {
 		switch kind := d.Decode(&list[i]); kind {
 		case packet.TCP:
@@ -71,14 +71,14 @@ func transcript(t testing.TB, list []capture.Packet) []string {
 			if len(s.Payload) > 0 {
 				line += fmt.Sprintf(" %q", s.Payload)
 			}
-			if s.BadChecksum {
+			if s.BadChecksum() {
 				line += " bad checksum"
 			}
 			lines = append(lines, line)
 		case packet.UDP:
-			g := d.Datagram
+			g := d.Segment
 			line := fmt.Sprintf("%s %q", arrow(g.Flow.DstPort()), g.Payload)
-			if g.BadChecksum {
+			if g.BadChecksum() {
 				line += " bad checksum"
 			}
 			lines = append(lines, line)
@@ -442,15 +442,15 @@ func TestChecksums(t *testing.T) {
 // bad reports whether a packet's checksum is wrong.
 func bad(t testing.TB, p capture.Packet, transport string) bool {
 	t.Helper()
-	d := packet.Decoder{Checksums: true}
+	d := packet.Decoder{}
 	kind := d.Decode(&p)
 	if kind.String() != transport {
 		t.Fatalf("packet %d is %v, %v", p.Number, kind, d.Why)
 	}
 	if kind == packet.TCP {
-		return d.Segment.BadChecksum
+		return d.Segment.BadChecksum()
 	}
-	return d.Datagram.BadChecksum
+	return d.Segment.BadChecksum()
 }
 
 // TestChecksumZero wants a sum that comes out as zero to be sent as all ones:
@@ -533,9 +533,9 @@ func TestSizes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := packet.Decoder{Checksums: true}
+			d := packet.Decoder{}
 			d.Decode(&list[0])
-			got := len(d.Segment.Payload) + len(d.Datagram.Payload)
+			got := len(d.Segment.Payload)
 			if got != test.payload || bad(t, list[0], transport) {
 				t.Errorf("%d bytes of payload, want %d; bad checksum: %v", got, test.payload, bad(t, list[0], transport))
 			}

@@ -311,7 +311,7 @@ func FuzzRecipe(f *testing.F) {
 		list := packets(t, b)
 		size := 0
 		raw := strings.Contains(recipe, "packet")
-		d := packet.Decoder{Checksums: true}
+		d := packet.Decoder{}
 		for i := range list {
 			p := &list[i]
 			size += len(p.Data)
@@ -323,8 +323,8 @@ func FuzzRecipe(f *testing.F) {
 			}
 			switch kind := d.Decode(p); {
 			case kind == packet.CutShort && p.Cut():
-			case kind == packet.TCP && !d.Segment.BadChecksum:
-			case kind == packet.UDP && !d.Datagram.BadChecksum:
+			case kind == packet.TCP && !d.Segment.BadChecksum():
+			case kind == packet.UDP && !d.Segment.BadChecksum():
 			default:
 				t.Fatalf("packet %d is %v, %v, or has a bad checksum: % x", i+1, kind, d.Why, p.Data)
 			}

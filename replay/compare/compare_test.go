@@ -29,7 +29,7 @@ func (r *receiver) Anomaly(flow.Anomaly) {}
 // is no response.
 func parse(p *proto.Protocol, request, response string) *proto.Message {
 	r := &receiver{}
-	g := proto.NewDialogue(&flow.Conversation{Transport: flow.TCP}, r, proto.Options{Keep: 1 << 20, Protocol: p})
+	g := proto.NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, r, proto.Options{Keep: 1 << 20, Protocol: p})
 	if request != "" {
 		g.Chunk(flow.ClientToServer, flow.Chunk{Data: []byte(request), Ack: flow.NoAck})
 	}
@@ -312,7 +312,7 @@ func dnsAnswer(t *testing.T, flags func(*dns.Msg), records ...string) *proto.Mes
 		t.Fatal(err)
 	}
 	r := &receiver{}
-	g := proto.NewDialogue(&flow.Conversation{Transport: flow.UDP}, r, proto.Options{Keep: 1 << 20, Protocol: &proto.DNS})
+	g := proto.NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.UDP)}, r, proto.Options{Keep: 1 << 20, Protocol: &proto.DNS})
 	g.Datagram(flow.ServerToClient, flow.Chunk{Data: wire}, 0)
 	g.Close()
 	return r.response

@@ -66,7 +66,7 @@ func NewRecorder() *Recorder { return &Recorder{tapes: make(map[int]*tape)} }
 // Start begins a tape.
 func (r *Recorder) Start(c *flow.Conversation) error {
 	if r.plan.Start.IsZero() {
-		r.plan.Start = c.Start
+		r.plan.Start = c.Start.Time()
 	}
 	r.tapes[c.ID] = &tape{}
 	return nil
@@ -110,11 +110,11 @@ func (r *Recorder) Finish(c *flow.Conversation) error {
 	delete(r.tapes, c.ID)
 	conn := r.conn(c, t)
 	r.plan.Conns = append(r.plan.Conns, conn)
-	over := c.End
+	over := c.End.Time()
 	if c.Ended {
-		over = c.EndedAt
+		over = c.EndedAt.Time()
 	}
-	r.ends = append(r.ends, end{conn, c.Start, over})
+	r.ends = append(r.ends, end{conn, c.Start.Time(), over})
 	return nil
 }
 
@@ -135,15 +135,15 @@ func (r *Recorder) Plan() *Plan {
 // conn makes the schedule of one conversation.
 func (r *Recorder) conn(v *flow.Conversation, t *tape) *Conn {
 	c := &Conn{
-		ID: v.ID, Transport: v.Transport, Client: v.Client, Server: v.Server,
-		Protocol: proto.Lookup(v.Protocol), Open: v.Start.Sub(r.plan.Start),
+		ID: v.ID, Transport: v.Transport(), Client: v.Client(), Server: v.Server(),
+		Protocol: proto.Lookup(v.Protocol), Open: v.Start.Time().Sub(r.plan.Start),
 	}
 	if c.Protocol == nil {
 		c.Protocol = &proto.Raw
 	}
 	client, server := &t.sides[flow.ClientToServer], &t.sides[flow.ServerToClient]
 	r.close(c, v, server)
-	begun := v.Transport == flow.UDP || v.Sides[0].Syn || v.Sides[1].Syn
+	begun := v.Transport() == flow.UDP || v.Sides[0].Syn || v.Sides[1].Syn
 	switch {
 	case c.Protocol == &proto.TLS:
 		c.Skip = "encrypted (TLS)"
@@ -151,7 +151,7 @@ func (r *Recorder) conn(v *flow.Conversation, t *tape) *Conn {
 		c.Skip = "FTP that opens data connections is not replayed yet"
 	case !begun && !c.Protocol.AnyStart:
 		c.Skip = "its beginning was not captured"
-	case v.Sides[0].Bytes == 0 && v.Sides[1].Bytes == 0 && v.Transport == flow.TCP:
+	case v.Sides[0].Bytes == 0 && v.Sides[1].Bytes == 0 && v.Transport() == flow.TCP:
 		c.Skip = "nothing was said"
 	}
 	if c.Parsed() {
@@ -184,12 +184,12 @@ func (r *Recorder) close(c *Conn, v *flow.Conversation, server *stream) {
 	if !v.Ended {
 		return
 	}
-	c.Close = Close{By: v.CloseBy, Kind: CloseRST, At: v.EndedAt.Sub(r.plan.Start)}
+	c.Close = Close{By: v.CloseBy, Kind: CloseRST, At: v.EndedAt.Time().Sub(r.plan.Start)}
 	if v.Sides[v.CloseBy].Fin {
 		c.Close.Kind = CloseFIN
 	}
 	if n := len(server.chunks); n > 0 && v.CloseBy == flow.ClientToServer {
-		c.Close.HalfClosed = server.chunks[n-1].time.After(v.EndedAt)
+		c.Close.HalfClosed = server.chunks[n-1].time.After(v.EndedAt.Time())
 	}
 }
 

@@ -300,7 +300,9 @@ func waitsForContinue(head []byte) bool {
 }
 
 // Conversation and Request make a client what a parser may ask.
-func (c *client) Conversation() *flow.Conversation { return &flow.Conversation{Transport: flow.TCP} }
+func (c *client) Conversation() *flow.Conversation {
+	return &flow.Conversation{Tuple: flow.Unknown(flow.TCP)}
+}
 
 // Request returns nil: only requests are parsed here.
 func (c *client) Request() *proto.Message { return nil }

@@ -1,0 +1,452 @@
+package decode
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"netlab/capture"
+	"netlab/decode/flow"
+	"netlab/decode/packet"
+)
+
+// batch is what a number of packets have for the shards.
+type batch struct {
+	flow.Turn
+	units []unit
+	// lines are the units of each shard, in lines, one for each hash. So a shard
+	// does all that the batch has for one conversation at once, which is in the
+	// cache then: there are thousands, and what they need is not.
+	lines []lines
+	// first and from are the number of the first packet and its time by the Clock,
+	// packet and time those of the last. There is none when first is 0.
+	first, packet int64
+	from          time.Duration
+	time          time.Time
+	// related has one goroutine do all shards' work, in the order of the packets:
+	// what is said in one conversation may change what another is.
+	related bool
+	idle    bool // no packet comes
+	look    bool // it is time to look for what timed out
+
+	errors  []packet.ICMPError // of the units that are such, by their Seq
+	arena   []byte             // bytes of packets that had to be copied
+	used    [][]byte           // the buffers that nobody reads any more when this is done
+	swapped int                // how many units there were when a buffer was full
+	left    atomic.Int32
+	done    chan struct{}
+}
+
+// unit is a packet's part in a batch.
+type unit struct {
+	kind  unitKind
+	shard uint8
+	hash  uint64        // of its flow
+	at    time.Duration // by the Clock
+	packet.Packed
+}
+
+type unitKind uint8
+
+const (
+	unitSegment unitKind = iota
+	unitDatagram
+	unitICMP
+	unitOverlap // fragments that disagree
+)
+
+// The sizes of a batch. A buffer should stay in the cache until it is worked on,
+// unless it is full of small packets: then it pays more to have many of each
+// conversation.
+const (
+	batchUnits   = 16 << 10
+	bufferBytes  = 256 << 10
+	fewBuffers   = 4   // of a batch, when they hold fewer than
+	manyUnits    = 512 // each, for then their bytes are what counts
+	batchBuffers = 8
+)
+
+// add returns a unit to fill in.
+func (b *batch) add() *unit {
+	if len(b.units) == cap(b.units) {
+		b.units = append(b.units, unit{})
+	} else {
+		b.units = b.units[:len(b.units)+1]
+	}
+	return &b.units[len(b.units)-1]
+}
+
+func (b *batch) reset() {
+	b.units, b.arena, b.used, b.swapped = b.units[:0], b.arena[:0], b.used[:0], 0
+	b.errors = b.errors[:0]
+	b.first, b.related, b.idle, b.look = 0, false, false, false
+	for i := range b.lines {
+		b.lines[i].reset()
+	}
+}
+
+// lines are the units of a shard. Those with the same hash are a line.
+type lines struct {
+	units []int32 // in the order of the packets
+	of    []int32 // the line of each
+	sizes []int32 // of each line, in the order of their first packets
+	slots []line  // a table of open addressing, of a power of two
+	order []int32 // units, line by line
+}
+
+type line struct {
+	hash uint64
+	line int32 // its number and one; 0 is a free slot
+}
+
+// minLines is how many slots there are at first.
+const minLines = 256
+
+// put has the i-th unit of the batch stand in its line.
+func (l *lines) put(hash uint64, i int32) {
+	if len(l.slots) <= 2*len(l.sizes) {
+		l.grow()
+	}
+	s := l.find(hash)
+	if s.line == 0 {
+		l.sizes = append(l.sizes, 0)
+		s.hash, s.line = hash, int32(len(l.sizes))
+	}
+	l.sizes[s.line-1]++
+	l.units = append(l.units, i)
+	l.of = append(l.of, s.line-1)
+}
+
+// find returns the slot of a hash, or where it would be.
+func (l *lines) find(hash uint64) *line {
+	mask := uint64(len(l.slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		if s := &l.slots[i]; s.line == 0 || s.hash == hash {
+			return s
+		}
+	}
+}
+
+func (l *lines) grow() {
+	old := l.slots
+	l.slots = make([]line, max(minLines, 2*len(old)))
+	for _, s := range old {
+		if s.line != 0 {
+			*l.find(s.hash) = s
+		}
+	}
+}
+
+// inLine returns the units line by line, each in the order of the packets.
+func (l *lines) inLine() []int32 {
+	at := int32(0)
+	for i, n := range l.sizes { // from here on, where the next of a line goes
+		l.sizes[i] = at
+		at += n
+	}
+	l.order = slices.Grow(l.order[:0], len(l.units))[:len(l.units)]
+	for i, of := range l.of {
+		l.order[l.sizes[of]] = l.units[i]
+		l.sizes[of]++
+	}
+	return l.order
+}
+
+func (l *lines) reset() {
+	l.units, l.of, l.sizes = l.units[:0], l.of[:0], l.sizes[:0]
+	clear(l.slots)
+}
+
+// work hands batches to workers, a goroutine for each shard.
+type work struct {
+	d       *Decoder
+	lent    bool // the bytes of packets stay, in buffers of ours
+	free    chan *batch
+	buffers chan []byte
+	todo    []chan *batch // of each shard
+	workers sync.WaitGroup
+	pending sync.WaitGroup // batches
+	failed  atomic.Bool
+}
+
+// depth is how many batches may be under way: one that is filled, one that is
+// worked on.
+const depth = 2
+
+// newWork starts the workers.
+func newWork(d *Decoder, src capture.Source) *work {
+	w := &work{d: d, free: make(chan *batch, depth), buffers: make(chan []byte, (depth+1)*batchBuffers)}
+	for range depth - 1 {
+		w.free <- d.newBatch()
+	}
+	if lender, ok := src.(capture.Lender); ok {
+		w.lent = true
+		lender.Lend(w.swap)
+	}
+	if len(d.shards) > 1 {
+		for _, s := range d.shards {
+			todo := make(chan *batch, depth)
+			w.todo = append(w.todo, todo)
+			w.workers.Go(func() {
+				for b := range todo {
+					w.do(s, b)
+				}
+			})
+		}
+	}
+	return w
+}
+
+// swap takes over a buffer that the source has filled, and gives it another.
+func (w *work) swap(used []byte) []byte {
+	b := w.d.batch
+	most := batchBuffers
+	if len(b.units)-b.swapped < manyUnits {
+		most = fewBuffers
+	}
+	if len(b.used)+1 >= most {
+		w.turn()
+	}
+	b = w.d.batch // its last packets may be among those to come
+	b.used, b.swapped = append(b.used, used), len(b.units)
+	select {
+	case buf := <-w.buffers:
+		return buf
+	default:
+		return make([]byte, bufferBytes)
+	}
+}
+
+// add takes one packet.
+func (w *work) add(p *capture.Packet) error {
+	d := w.d
+	d.own = !w.lent
+	d.read(p)
+	if b := d.batch; len(b.units) >= batchUnits || len(b.arena) >= bufferBytes {
+		w.turn()
+	}
+	if w.failed.Load() {
+		w.wait()
+		return d.err
+	}
+	return nil
+}
+
+// turn hands the batch on and begins another.
+func (w *work) turn() {
+	d := w.d
+	b := d.batch
+	if len(b.units) == 0 && len(b.used) == 0 {
+		return
+	}
+	d.close(b)
+	if len(w.todo) == 0 {
+		d.work(b)
+		w.failed.Store(d.err != nil)
+		w.over(b)
+		return
+	}
+	b.left.Store(int32(len(w.todo)))
+	b.done = make(chan struct{})
+	w.pending.Add(1)
+	for _, todo := range w.todo {
+		todo <- b
+	}
+	d.batch = <-w.free
+}
+
+// do does a shard's part of a batch. Who is last to finish does what is to be
+// done when all have; the others wait for that.
+func (w *work) do(s *shard, b *batch) {
+	related := b.related || w.d.related
+	if !related {
+		s.work(b)
+	}
+	done := b.done // behind what follows, the batch may be used again
+	if b.left.Add(-1) > 0 {
+		<-done
+		return
+	}
+	if related {
+		w.d.inOrder(b)
+	}
+	w.d.between(b)
+	if w.d.err != nil {
+		w.failed.Store(true)
+	}
+	w.over(b)
+	w.free <- b
+	close(done)
+	w.pending.Done()
+}
+
+// over gives back what a batch used.
+func (w *work) over(b *batch) {
+	for _, buf := range b.used {
+		if cap(buf) < bufferBytes {
+			continue // where batches end must not depend on which buffer is at hand
+		}
+		select {
+		case w.buffers <- buf[:bufferBytes]:
+		default:
+		}
+	}
+	b.reset()
+}
+
+// wait waits for all that was handed on.
+func (w *work) wait() { w.pending.Wait() }
+
+// close finishes the work.
+func (w *work) close() {
+	w.turn()
+	for _, todo := range w.todo {
+		close(todo)
+	}
+	w.workers.Wait()
+}
+
+func (d *Decoder) newBatch() *batch { return &batch{lines: make([]lines, len(d.shards))} }
+
+// open notes that a packet belongs to the batch, when d.at was read.
+func (d *Decoder) open(b *batch, packet int64, at time.Time) {
+	if b.first == 0 {
+		b.first, b.from = packet, d.at
+		if d.at >= d.look {
+			d.look, b.look = d.at+expireEvery, true
+		}
+	}
+	b.packet, b.time = packet, at
+}
+
+// close makes a batch whole, of which the last packet was read.
+func (d *Decoder) close(b *batch) {
+	d.turns++
+	b.Number, b.At = d.turns, d.at
+}
+
+// work does a whole batch.
+func (d *Decoder) work(b *batch) {
+	if b.related || d.related {
+		d.inOrder(b)
+	} else {
+		for _, s := range d.shards {
+			s.work(b)
+		}
+	}
+	d.between(b)
+}
+
+// inOrder does what all shards have to, packet by packet.
+func (d *Decoder) inOrder(b *batch) {
+	begin(b, true, d.shards...)
+	for i := range b.units {
+		u := &b.units[i]
+		s := d.shards[u.shard]
+		s.do(u)
+		s.leave() // how many of a shard stand in a row depends on how many shards there are
+	}
+	for _, s := range d.shards {
+		s.end()
+	}
+}
+
+// between does what is to be done between batches, when all shards stand at the
+// same packet.
+func (d *Decoder) between(b *batch) {
+	for _, s := range d.shards {
+		d.related = d.related || s.opens
+	}
+	d.number()
+	d.keepWithin(b)
+	d.write()
+}
+
+// number gives the conversations that have begun their numbers, in the order of
+// their first packets.
+func (d *Decoder) number() {
+	if d.forker == nil {
+		return // they have them
+	}
+	for {
+		var next *shard
+		for _, s := range d.shards {
+			if len(s.begun) > s.numbered && (next == nil || s.begun[s.numbered].First < next.begun[next.numbered].First) {
+				next = s
+			}
+		}
+		if next == nil {
+			break
+		}
+		next.begun[next.numbered].ID = d.count
+		next.numbered++
+		d.count++
+	}
+	for _, s := range d.shards {
+		clear(s.begun)
+		s.begun, s.numbered = s.begun[:0], 0
+	}
+}
+
+// finish finishes all that is left, in the order of the conversations.
+func (d *Decoder) finish() {
+	left := make([][]*entry, len(d.shards))
+	for i, s := range d.shards {
+		left[i] = s.table.All()
+	}
+	for n := int64(1); ; n++ {
+		next := -1
+		for i := range left {
+			if len(left[i]) > 0 && (next < 0 || left[i][0].Conversation.First < left[next][0].Conversation.First) {
+				next = i
+			}
+		}
+		if next < 0 {
+			break
+		}
+		s := d.shards[next]
+		s.retire(left[next][0])
+		s.mark(math.MaxInt64, phaseEnd, n)
+		left[next][0], left[next] = nil, left[next][1:]
+		if n%batchUnits == 0 {
+			d.write()
+		}
+	}
+	d.write()
+}
+
+// write hands on what the shards have made, in the order of the packets.
+func (d *Decoder) write() {
+	for _, s := range d.shards {
+		d.fail(s.err)
+	}
+	if d.forker == nil {
+		return
+	}
+	for {
+		var next *shard
+		for _, s := range d.shards {
+			if s.handed < len(s.pieces) && (next == nil || s.pieces[s.handed].compare(&next.pieces[next.handed]) < 0) {
+				next = s
+			}
+		}
+		if next == nil {
+			break
+		}
+		p := &next.pieces[next.handed]
+		next.handed++
+		if d.err == nil {
+			d.fail(next.part.Write(p.from, p.end))
+		}
+	}
+	for _, s := range d.shards {
+		s.pieces, s.handed, s.marked = s.pieces[:0], 0, 0
+		s.part.Reset()
+		s.written()
+	}
+	if d.err == nil {
+		d.fail(d.forker.Flush())
+	}
+}
