@@ -25,12 +25,14 @@ func decodeCommand(std stdio) *cli.Command {
 			"Example: netlab decode sample:http1-keepalive",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
+			&cli.BoolFlag{Name: "stats", Usage: "print what each protocol comes to, in place of conversations and exchanges"},
 			&cli.BoolFlag{Name: "digest", Usage: "with --json: the SHA-256 of each direction's bytes"},
 			&cli.IntFlag{Name: "follow", Usage: "print what both sides of conversation `ID` said", DefaultText: "none"},
 			&cli.BoolFlag{Name: "bodies", Usage: "print what the messages carry too, without its encodings"},
 			&cli.BoolFlag{Name: "follow-file", Usage: "decode a FILE that is still being written, and print what happens until Ctrl-C"},
 			&cli.StringFlag{Name: "where", Usage: "only exchanges for which `EXPR` holds, as 'http.status >= 500 && latency > 250ms'"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
+			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all"},
 			memoryFlag(),
 		},
 		Action: func(c *cli.Context) error { return std.decode(c.Context, c) },
@@ -46,6 +48,8 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return usagef("netlab decode: there is no file %q, and packets of a file are not filtered as netlab capture does; --where picks exchanges", words[0])
 	case c.Bool("follow-file") && (len(files) > 1 || !isPath(files[0])):
 		return usagef("netlab decode: --follow-file follows one file that has a name")
+	case c.IsSet("workers") && c.Int("workers") < 1:
+		return usagef("netlab decode: --workers wants a number of 1 or more")
 	}
 	room, err := memory(c)
 	if err != nil {
@@ -65,6 +69,15 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return usagef("netlab decode: --follow shows all bytes, and --redact can't hide any of them")
 	case c.Bool("bodies") && (hide != nil || c.IsSet("follow")):
 		return usagef("netlab decode: --bodies shows whatever is in them, without --redact and --follow")
+	case c.Bool("stats") && (c.IsSet("follow") || c.IsSet("where") || c.Bool("bodies") || growing):
+		return usagef("netlab decode: --stats counts what is in whole files, without --follow, --follow-file, --where and --bodies")
+	case c.Bool("stats"):
+		p := printer.NewStats(std.out, std.style())
+		if c.Bool("json") {
+			p.JSON = printer.NewJSON(std.out)
+			p.JSON.File = file
+		}
+		sink = p
 	case c.IsSet("follow"):
 		follow = printer.NewFollow(std.out, std.style(), c.Int("follow"))
 		sink = follow
@@ -102,7 +115,7 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	defer closer.Close()
-	opts := decode.Options{Digest: c.Bool("digest"), Memory: room}
+	opts := decode.Options{Digest: c.Bool("digest"), Memory: room, Workers: c.Int("workers")}
 	if c.Bool("bodies") {
 		opts.Keep = printer.KeepBodies
 	}

@@ -13,7 +13,7 @@ import (
 
 // memoryFlag is for the commands that decode.
 func memoryFlag() cli.Flag {
-	return &cli.StringFlag{Name: "memory", Usage: "keep within about `SIZE` of memory, by giving up what has waited longest", Value: "256MiB"}
+	return &cli.StringFlag{Name: "memory", Usage: "keep within about `SIZE` of memory, by giving up what has waited longest", Value: "128MiB"}
 }
 
 // memory returns what --memory says, and has the garbage collector keep to it
