@@ -100,7 +100,7 @@ func smallSend(r *rand.Rand, t *craft.Talk, from craft.Side, data []byte, mss, o
 			continue
 		}
 		segment(i)
-		if r.IntN(smallAgain) == 0 {
+		if r.IntN(smallAgain) == 0 && len(data)-i*mss > 1 { // one byte again is a keep-alive probe
 			segment(i)
 			sum.Retransmitted++
 		}

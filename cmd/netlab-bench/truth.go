@@ -33,7 +33,7 @@ type Streams struct {
 }
 
 // recipe is raised when what the generators make changes.
-const recipe = 1
+const recipe = 2
 
 // truthOf returns the name of the file beside a capture that holds its truth.
 func truthOf(capture string) string { return strings.TrimSuffix(capture, ".pcap") + ".truth.json" }

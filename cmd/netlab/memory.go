@@ -24,7 +24,7 @@ func memory(c *cli.Context) (int64, error) {
 		return 0, usagef("netlab %s: --memory wants a size of %s or more, as 512MiB; %q is none", c.Command.Name, humanize.IBytes(decode.MinMemory), c.String("memory"))
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(n) / 20 * 17) // what is freed is not given back at once
+		debug.SetMemoryLimit(int64(n) / 5 * 4) // what is freed is not given back at once, and not all is heap
 	}
 	return int64(n), nil
 }
