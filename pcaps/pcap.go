@@ -65,15 +65,13 @@ func (r *Reader) openPcap() error {
 }
 
 func (r *Reader) nextPcap() error {
-	var err error
-	b, size := r.win.ahead(), r.pcap.recordLen
-	if len(b) < size {
-		if b, err = r.win.peek(size); err != nil {
-			if errors.Is(err, io.EOF) {
-				return err
-			}
-			return r.cut(err, "a record header")
+	size := r.pcap.recordLen
+	b, err := r.win.ahead(size)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return err
 		}
+		return r.cut(err, "a record header")
 	}
 	h := (*[16]byte)(b)
 	sec, frac := r.order.u32(h[0:]), r.order.u32(h[4:])
@@ -84,10 +82,9 @@ func (r *Reader) nextPcap() error {
 	if n > MaxRecord {
 		return damaged("the record at byte %d declares %d captured bytes, more than the %d that are possible", r.win.pos, n, MaxRecord)
 	}
-	if size += int(n); len(b) < size {
-		if b, err = r.win.peek(size); err != nil {
-			return r.cut(err, "a packet")
-		}
+	size += int(n)
+	if b, err = r.win.ahead(size); err != nil {
+		return r.cut(err, "a packet")
 	}
 	r.win.skip(size)
 	r.record = b[:size]

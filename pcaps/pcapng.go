@@ -109,15 +109,12 @@ func (r *Reader) openPcapNG() error {
 
 // peekBlock returns the type of the next block, and all of it.
 func (r *Reader) peekBlock() (uint32, []byte, error) {
-	var err error
-	b := r.win.ahead()
-	if len(b) < 12 {
-		if b, err = r.win.peek(12); err != nil {
-			if errors.Is(err, io.EOF) {
-				return 0, nil, err
-			}
-			return 0, nil, r.cut(err, "a block header")
+	b, err := r.win.ahead(12)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return 0, nil, err
 		}
+		return 0, nil, r.cut(err, "a block header")
 	}
 	typ := r.order.u32(b)
 	if typ == blockSection {
@@ -138,10 +135,8 @@ func (r *Reader) peekBlock() (uint32, []byte, error) {
 	if n > maxBlock {
 		return 0, nil, damaged("the block at byte %d declares %d bytes, more than the %d that are possible", r.win.pos, n, maxBlock)
 	}
-	if len(b) < int(n) {
-		if b, err = r.win.peek(int(n)); err != nil {
-			return 0, nil, r.cut(err, "a block")
-		}
+	if b, err = r.win.ahead(int(n)); err != nil {
+		return 0, nil, r.cut(err, "a block")
 	}
 	if again := r.order.u32(b[n-4:]); again != n {
 		return 0, nil, damaged("the block at byte %d declares a length of %d at its start and %d at its end", r.win.pos, n, again)

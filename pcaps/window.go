@@ -37,9 +37,14 @@ func newWindow(src io.Reader) window {
 	return window{src: src, buf: make([]byte, windowSize)}
 }
 
-// ahead returns the bytes that are there already, valid as those of peek: nearly
+// ahead returns n bytes as peek does, and all that is there behind them: nearly
 // always a whole record, so that one look is enough.
-func (w *window) ahead() []byte { return w.buf[w.r:w.w] }
+func (w *window) ahead(n int) ([]byte, error) {
+	if b := w.buf[w.r:w.w]; len(b) >= n {
+		return b, nil
+	}
+	return w.peek(n)
+}
 
 // peek returns the next n bytes without taking them. They are valid until the
 // next peek; those taken, until swap returns their buffer again. At the end of the
