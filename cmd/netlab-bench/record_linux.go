@@ -144,12 +144,14 @@ func (r *recording) run() (Truth, error) {
 	if err != nil {
 		return t, err
 	}
-	time.Sleep(time.Second) // for what tcpdump has not read yet
+	if err := r.silent(dump); err != nil {
+		return t, err
+	}
 	if err := dump.stop(syscall.SIGINT); err != nil {
 		return t, err
 	}
 
-	lost, err := countIn(dump.said.String(), `(\d+) packets dropped by kernel`)
+	lost, err := countIn(dump.said.String(), droppedPackets)
 	switch {
 	case err != nil:
 		return t, err
@@ -160,7 +162,7 @@ func (r *recording) run() (Truth, error) {
 	t.Conversations = after.accepts - before.accepts - after.readings
 	t.Requests = after.requests - before.requests - after.readings
 	t.Cut = recordConnections
-	if t.Packets, err = countIn(dump.said.String(), `(\d+) packets captured`); err != nil {
+	if t.Packets, err = countIn(dump.said.String(), capturedPackets); err != nil {
 		return t, err
 	}
 	t.Responses, err = countIn(wrk.said.String(), `(\d+) requests in`)
@@ -197,6 +199,30 @@ func (r *recording) await(nginx *program, as func(status) bool) (status, error) 
 	}
 	return s, nil
 }
+
+// silent waits until tcpdump has read what is there: until it counts no more for
+// longer than the kernel keeps packets from it, which is a second.
+func (r *recording) silent(dump *program) error {
+	const kept = time.Second
+	var packets int64
+	since := time.Now()
+	return r.until(dump, 30*time.Second, func() bool {
+		if err := dump.cmd.Process.Signal(syscall.SIGUSR1); err != nil { // has it say how many there are
+			return false
+		}
+		now, err := countIn(dump.said.String(), capturedPackets)
+		if err != nil || now != packets {
+			packets, since = now, time.Now()
+		}
+		return time.Since(since) > 2*kept
+	})
+}
+
+// What tcpdump says of its counts.
+const (
+	capturedPackets = `(\d+) packets captured`
+	droppedPackets  = `(\d+) packets dropped by kernel`
+)
 
 // until waits for a condition while a program runs.
 func (r *recording) until(p *program, most time.Duration, ok func() bool) error {
@@ -254,13 +280,13 @@ func (p *program) stop(sig syscall.Signal) error {
 	}
 }
 
-// countIn finds a number in what a program said.
+// countIn finds a number in what a program said, the last that there is.
 func countIn(said, pattern string) (int64, error) {
-	m := regexp.MustCompile(pattern).FindStringSubmatch(said)
-	if m == nil {
+	all := regexp.MustCompile(pattern).FindAllStringSubmatch(said, -1)
+	if len(all) == 0 {
 		return 0, fmt.Errorf("no %q in: %s", pattern, strings.TrimSpace(said))
 	}
-	return strconv.ParseInt(m[1], 10, 64)
+	return strconv.ParseInt(all[len(all)-1][1], 10, 64)
 }
 
 // loopbackUp sets up the only interface of a new network.
