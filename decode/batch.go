@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -162,7 +163,6 @@ func (l *lines) reset() {
 // work hands batches to workers, a goroutine for each shard.
 type work struct {
 	d       *Decoder
-	lent    bool // the bytes of packets stay, in buffers of ours
 	free    chan *batch
 	buffers chan []byte
 	todo    []chan *batch // of each shard
@@ -182,8 +182,9 @@ func newWork(d *Decoder, src capture.Source) *work {
 		w.free <- d.newBatch()
 	}
 	if lender, ok := src.(capture.Lender); ok {
-		w.lent = true
 		lender.Lend(w.swap)
+	} else {
+		d.own = true
 	}
 	if len(d.shards) > 1 {
 		for _, s := range d.shards {
@@ -222,7 +223,6 @@ func (w *work) swap(used []byte) []byte {
 // add takes one packet.
 func (w *work) add(p *capture.Packet) error {
 	d := w.d
-	d.own = !w.lent
 	d.read(p)
 	if b := d.batch; len(b.units) >= batchUnits || len(b.arena) >= bufferBytes {
 		w.turn()
@@ -370,50 +370,30 @@ func (d *Decoder) number() {
 	if d.forker == nil {
 		return // they have them
 	}
-	for {
-		var next *shard
-		for _, s := range d.shards {
-			if len(s.begun) > s.numbered && (next == nil || s.begun[s.numbered].First < next.begun[next.numbered].First) {
-				next = s
-			}
-		}
-		if next == nil {
-			break
-		}
-		next.begun[next.numbered].ID = d.count
-		next.numbered++
+	for _, s := range d.shards {
+		d.begun = append(d.begun, s.begun...)
+		clear(s.begun)
+		s.begun = s.begun[:0]
+	}
+	slices.SortFunc(d.begun, func(a, b *flow.Conversation) int { return cmp.Compare(a.First, b.First) })
+	for _, c := range d.begun {
+		c.ID = d.count
 		d.count++
 	}
-	for _, s := range d.shards {
-		clear(s.begun)
-		s.begun, s.numbered = s.begun[:0], 0
-	}
+	clear(d.begun)
+	d.begun = d.begun[:0]
 }
 
 // finish finishes all that is left, in the order of the conversations.
 func (d *Decoder) finish() {
-	left := make([][]*entry, len(d.shards))
-	for i, s := range d.shards {
-		left[i] = s.table.All()
-	}
-	for n := int64(1); ; n++ {
-		next := -1
-		for i := range left {
-			if len(left[i]) > 0 && (next < 0 || left[i][0].Conversation.First < left[next][0].Conversation.First) {
-				next = i
-			}
-		}
-		if next < 0 {
-			break
-		}
-		s := d.shards[next]
-		s.retire(left[next][0])
-		s.mark(math.MaxInt64, phaseEnd, n)
-		left[next][0], left[next] = nil, left[next][1:]
-		if n%batchUnits == 0 {
+	n := 0
+	inTurn(d.shards, (*shard).all, func(s *shard, t *talk) {
+		s.retire(t.entry)
+		s.mark(math.MaxInt64, phaseEnd, t.conv().First)
+		if n++; n%batchUnits == 0 {
 			d.write()
 		}
-	}
+	})
 	d.write()
 }
 

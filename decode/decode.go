@@ -50,9 +50,6 @@ const DefaultMemory = 128 << 20
 // than these would wait for it.
 const usefulWorkers = 8
 
-// ftpPort is where FTP is, usually: what cuts its lines up is found there, too.
-const ftpPort = 21
-
 // MinMemory is the least that Options.Memory can be: below it, one message may
 // be more than there is.
 const MinMemory = 32 << 20
@@ -93,21 +90,21 @@ type Decoder struct {
 	err    error // of the sink, sticky
 	sum    Summary
 
-	packet  packet.Decoder
-	segment packet.Segment   // of the latest packet
-	links   int64            // packets of link, not counted in sum yet
-	link    capture.LinkType // of the latest packet
-	clock   flow.Clock
-	at      time.Duration // what it said last
-	look    time.Duration // when what timed out is looked for next
-	seed    flow.Seed
-	own     bool // the bytes of packets have to be copied
-	turns   int64
-	batch   *batch // that is being filled
+	packet packet.Decoder
+	links  int64            // packets of link, not counted in sum yet
+	link   capture.LinkType // of the latest packet
+	clock  flow.Clock
+	at     time.Duration // what it said last
+	look   time.Duration // when what timed out is looked for next
+	seed   flow.Seed
+	own    bool // the bytes of packets have to be copied
+	turns  int64
+	batch  *batch // that is being filled
 
 	shards []*shard
-	forker Forker // nil where sink is none: then a batch is one packet
-	count  int    // conversations that have a number
+	forker Forker               // nil where sink is none: then a batch is one packet
+	count  int                  // conversations that have a number
+	begun  []*flow.Conversation // those that are given theirs
 	// related is set when a conversation may open others: all shards' work is then
 	// done in the order of the packets.
 	related bool
@@ -150,7 +147,7 @@ func New(sink Sink, opts Options) *Decoder {
 func Run(src capture.Source, sink Sink, opts Options) (*Summary, error) {
 	d := New(sink, opts)
 	var work *work
-	if _, ok := sink.(Forker); ok {
+	if d.forker != nil {
 		work = newWork(d, src)
 	}
 	var failed error
@@ -216,12 +213,11 @@ func (d *Decoder) read(p *capture.Packet) {
 	d.links++
 	d.at = d.clock.Read(p.Time)
 	d.open(b, p.Number, p.Time)
-	g := &d.segment
-	kind := d.packet.DecodeTo(g, p)
+	kind, g := d.packet.Decode(p), &d.packet.Segment
 	s.Kinds[kind]++
 	switch kind {
 	case packet.TCP:
-		b.related = b.related || len(g.Payload) > 0 && (g.Flow.SrcPort() == ftpPort || g.Flow.DstPort() == ftpPort || proto.MayOpen(g.Payload))
+		b.related = b.related || proto.MayOpen(&g.Flow, g.Payload)
 		d.put(unitSegment)
 	case packet.UDP:
 		d.put(unitDatagram)
@@ -242,7 +238,7 @@ func (d *Decoder) read(p *capture.Packet) {
 
 // put adds the segment to the batch.
 func (d *Decoder) put(kind unitKind) {
-	b, g := d.batch, &d.segment
+	b, g := d.batch, &d.packet.Segment
 	switch {
 	case d.packet.Assembled:
 		g.Own(nil)

@@ -1,9 +1,7 @@
 package decode
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
 	"netlab/decode/flow"
 )
@@ -110,10 +108,7 @@ func (d *Decoder) keepWithin(b *batch) {
 	give(func() bool { return l.tooMany(&h) },
 		func(s *shard, talks []*talk) ([]*talk, int64) {
 			list, age := s.table.Oldest(nil)
-			for _, e := range list {
-				talks = append(talks, &e.Value)
-			}
-			return talks, age
+			return append(talks, s.talks(list)...), age
 		},
 		func(s *shard, t *talk) {
 			if !t.over { // else only stragglers could still come
@@ -140,6 +135,6 @@ func (d *Decoder) oldest(of func(s *shard, talks []*talk) ([]*talk, int64)) []*t
 			oldest = append(oldest, talks...)
 		}
 	}
-	slices.SortFunc(oldest, func(a, b *talk) int { return cmp.Compare(a.conv().First, b.conv().First) })
+	sortByFirst(oldest)
 	return oldest
 }

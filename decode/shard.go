@@ -39,7 +39,7 @@ type shard struct {
 	// endings are those that ended, to be looked at when they have been silent
 	// for quiet.
 	endings, over []ending
-	found         []*talk // of use at a time
+	found         []*talk // what those return that look for some
 	batch         *batch  // that is being worked on
 	warm          uint64  // of no use but that it must be read
 	unpacked      packet.Segment
@@ -48,16 +48,15 @@ type shard struct {
 	related       bool // one conversation may have to do with another
 	opens         bool // there was a protocol that has conversations open others
 
-	// What was made of a batch: the conversations that began, of which some have
-	// their numbers, and what is to be written, of which some is.
-	begun    []*flow.Conversation
-	numbered int
-	pieces   []piece
-	early    int // of the pieces, those made before the packets
-	sorted   []piece
-	keys     []int64
-	marked   int // where the latest ends
-	handed   int // how many pieces are written
+	// What was made of a batch: the conversations that began, and what is to be
+	// written, of which some is.
+	begun  []*flow.Conversation
+	pieces []piece
+	early  int // of the pieces, those made before the packets
+	sorted []piece
+	keys   []int64
+	marked int // where the latest ends
+	handed int // how many pieces are written
 
 	conversations map[flow.Transport]int64
 	exchanges     [3]int64 // by state
@@ -123,7 +122,7 @@ func newShard(d *Decoder, sink Sink, part Part) *shard {
 	s.tcp = tcp.NewAssembler(limits)
 	s.conversations = make(map[flow.Transport]int64)
 	s.anomalies = make(map[string]int64)
-	if _, ok := d.sink.(Forker); ok {
+	if part != nil {
 		s.reused = new(proto.Spare)
 	}
 	s.starter, _ = sink.(Starter)
@@ -192,17 +191,20 @@ func inTurn(shards []*shard, find func(*shard) []*talk, do func(*shard, *talk)) 
 			clear(found)
 		}
 	}
-	slices.SortFunc(talks, func(a, b *talk) int { return cmp.Compare(a.conv().First, b.conv().First) })
+	sortByFirst(talks)
 	for _, t := range talks {
 		do(t.shard, t)
 	}
 	clear(talks)
 }
 
+func sortByFirst(talks []*talk) {
+	slices.SortFunc(talks, func(a, b *talk) int { return cmp.Compare(a.conv().First, b.conv().First) })
+}
+
 // end puts what was made of a batch in order.
 func (s *shard) end() {
 	s.leave()
-	slices.SortFunc(s.begun, func(a, b *flow.Conversation) int { return cmp.Compare(a.First, b.First) })
 	s.sortPieces()
 }
 
@@ -230,6 +232,9 @@ func (s *shard) sortPieces() {
 func (s *shard) do(u *unit) {
 	g := &s.unpacked
 	u.Unpack(g)
+	if !s.d.opts.NoChecksums && g.BadChecksum() {
+		s.badChecksums++
+	}
 	switch u.kind {
 	case unitSegment:
 		s.segment(u, g)
@@ -283,9 +288,6 @@ func (s *shard) anomaly(a flow.Anomaly) {
 
 // segment adds a segment to its conversation.
 func (s *shard) segment(u *unit, g *packet.Segment) {
-	if !s.d.opts.NoChecksums && g.BadChecksum() {
-		s.badChecksums++
-	}
 	e, dir := s.lookup(u)
 	if e != nil && e.Value.tcp.Restarts(dir, g) {
 		s.retire(e)
@@ -314,9 +316,7 @@ func (s *shard) segment(u *unit, g *packet.Segment) {
 		c.Guessed = false
 	}
 	t, c := &e.Value, &e.Conversation
-	s.current, s.hash = e, u.hash
-	e.Seen(u.at)
-	c.End = flow.At(g.Time)
+	s.came(e, u, g)
 	was := c.State
 	s.tcp.Segment(t.tcp, dir, g)
 	if c.State != was && (c.State == flow.Closed || c.State == flow.Reset) {
@@ -328,6 +328,13 @@ func (s *shard) segment(u *unit, g *packet.Segment) {
 			s.tcp.Settle(t.tcp)
 		}
 	}
+}
+
+// came notes a packet of a conversation, which is the current one now.
+func (s *shard) came(e *entry, u *unit, g *packet.Segment) {
+	s.current, s.hash = e, u.hash
+	e.Seen(u.at)
+	e.Conversation.End = flow.At(g.Time)
 }
 
 // leave sees to what the packets of a conversation in a row have left.
@@ -373,9 +380,6 @@ func (s *shard) weigh(t *talk) {
 
 // datagram adds a datagram to its conversation.
 func (s *shard) datagram(u *unit, g *packet.Segment) {
-	if !s.d.opts.NoChecksums && g.BadChecksum() {
-		s.badChecksums++
-	}
 	e, dir := s.lookup(u)
 	if e == nil {
 		// Whoever speaks first asks, unless it is an answer.
@@ -383,9 +387,7 @@ func (s *shard) datagram(u *unit, g *packet.Segment) {
 		e = s.start(u, g, dir, dir == flow.ServerToClient)
 	}
 	t, c := &e.Value, &e.Conversation
-	s.current, s.hash = e, u.hash
-	e.Seen(u.at)
-	c.End = flow.At(g.Time)
+	s.came(e, u, g)
 	side := &c.Sides[dir]
 	side.Packets++
 	k := flow.Chunk{Data: g.Payload, Offset: side.End(), Time: g.Time, Packet: g.Packet, Ack: c.Sides[dir.Reverse()].Bytes}
@@ -527,8 +529,15 @@ func (s *shard) settle(t *talk) {
 
 // expired takes out those that were silent for long.
 func (s *shard) expired() []*talk {
+	return s.talks(s.table.Expired(flow.Turn{Number: s.batch.Number, At: s.batch.from}))
+}
+
+// all returns those that are left.
+func (s *shard) all() []*talk { return s.talks(s.table.All()) }
+
+func (s *shard) talks(entries []*entry) []*talk {
 	s.found = s.found[:0]
-	for _, e := range s.table.Expired(flow.Turn{Number: s.batch.Number, At: s.batch.from}) {
+	for _, e := range entries {
 		s.found = append(s.found, &e.Value)
 	}
 	return s.found

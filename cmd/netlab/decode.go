@@ -32,7 +32,7 @@ func decodeCommand(std stdio) *cli.Command {
 			&cli.BoolFlag{Name: "follow-file", Usage: "decode a FILE that is still being written, and print what happens until Ctrl-C"},
 			&cli.StringFlag{Name: "where", Usage: "only exchanges for which `EXPR` holds, as 'http.status >= 500 && latency > 250ms'"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
-			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all"},
+			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all there are, 8 at most"},
 			memoryFlag(),
 		},
 		Action: func(c *cli.Context) error { return std.decode(c.Context, c) },

@@ -167,7 +167,6 @@ type Decoder struct {
 	Assembled bool
 
 	packet *capture.Packet
-	out    *Segment
 	cut    bool // bytes of what is looked at are missing at its end
 	nested int
 	flow   flow.Flow
@@ -176,11 +175,8 @@ type Decoder struct {
 }
 
 // Decode takes one packet apart.
-func (d *Decoder) Decode(p *capture.Packet) Kind { return d.DecodeTo(&d.Segment, p) }
-
-// DecodeTo does so into s, which is filled in after TCP and UDP.
-func (d *Decoder) DecodeTo(s *Segment, p *capture.Packet) Kind {
-	d.packet, d.out, d.cut, d.nested, d.Error, d.Assembled = p, s, p.Cut(), 0, nil, false
+func (d *Decoder) Decode(p *capture.Packet) Kind {
+	d.packet, d.cut, d.nested, d.Error, d.Assembled = p, p.Cut(), 0, nil, false
 	return d.link(p.Link, p.Data, max(p.Length, len(p.Data)))
 }
 

@@ -6,7 +6,7 @@ import (
 	"netlab/decode/flow"
 )
 
-// tcp fills d.out (RFC 9293, section 3.1).
+// tcp fills d.Segment (RFC 9293, section 3.1).
 func (d *Decoder) tcp(b []byte, length int) Kind {
 	if len(b) < 20 {
 		return d.short(shortTCP, length, 20)
@@ -15,7 +15,7 @@ func (d *Decoder) tcp(b []byte, length int) Kind {
 	if hl < 20 || hl > length {
 		return d.undecoded(badTCP, 0)
 	}
-	s := d.out
+	s := &d.Segment
 	s.Flow = d.flow
 	s.Flow.SetPorts(flow.TCP, be.Uint16(b), be.Uint16(b[2:]))
 	s.Seq, s.Ack = be.Uint32(b[4:]), be.Uint32(b[8:])
@@ -30,7 +30,7 @@ func (d *Decoder) tcp(b []byte, length int) Kind {
 	return TCP
 }
 
-// udp fills d.out (RFC 768).
+// udp fills d.Segment (RFC 768).
 func (d *Decoder) udp(b []byte, length int) Kind {
 	if len(b) < 8 {
 		return d.short(shortUDP, length, 8)
@@ -47,7 +47,7 @@ func (d *Decoder) udp(b []byte, length int) Kind {
 	if k, ok := d.udpTunnel(src, dst, b[8:], length-8); ok {
 		return k
 	}
-	g := d.out
+	g := &d.Segment
 	g.Flow = d.flow
 	g.Flow.SetPorts(flow.UDP, src, dst)
 	g.Payload, g.Length = b[8:], length-8

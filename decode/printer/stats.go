@@ -28,8 +28,6 @@ type Stats struct {
 	style     Style
 	protocols map[string]*protocolStats
 	parts     []*Stats
-	last      *protocolStats // of what came last, which is mostly of the next
-	lastName  string
 }
 
 // protocolStats are the sums of a protocol.
@@ -54,15 +52,11 @@ func NewStats(w io.Writer, style Style) *Stats {
 
 // of returns the sums of a protocol.
 func (s *Stats) of(name string) *protocolStats {
-	if s.last != nil && s.lastName == name {
-		return s.last
-	}
 	p := s.protocols[name]
 	if p == nil {
 		p = &protocolStats{latency: hdrhistogram.New(1, maxLatency, 2), codes: make(map[int]int64)}
 		s.protocols[name] = p
 	}
-	s.last, s.lastName = p, name
 	return p
 }
 

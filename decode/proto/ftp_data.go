@@ -2,10 +2,11 @@ package proto
 
 import (
 	"bytes"
-	"encoding/binary"
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"netlab/decode/flow"
 )
 
 // ftpTransfers are the commands that use a data connection (RFC 959, section
@@ -117,9 +118,14 @@ func extendedPort(s string, listener netip.Addr) netip.AddrPort {
 }
 
 // MayOpen reports whether a packet's payload may say that another conversation is
-// to come: whether it begins as FTP does, with a command or the code of a reply,
-// and one of its lines is one that does. It is asked of each packet.
-func MayOpen(data []byte) bool {
+// to come: whether it is from or to the port of FTP, where lines may be cut up, or
+// begins as FTP does, with a command or the code of a reply, and one of its lines
+// is one that does. It is asked of each packet.
+func MayOpen(f *flow.Flow, data []byte) bool {
+	const ftpPort = 21
+	if len(data) > 0 && (f.SrcPort() == ftpPort || f.DstPort() == ftpPort) {
+		return true
+	}
 	n := 0
 	for n < len(data) && n <= len("EPRT") && isWord(data[n]) {
 		n++
@@ -127,20 +133,19 @@ func MayOpen(data []byte) bool {
 	if n < len("227") || n > len("EPRT") || n == len(data) || data[n] != ' ' && data[n] != '-' && data[n] != '\r' && data[n] != '\n' {
 		return false
 	}
-	for {
-		if len(data) < len("EPRT") {
-			return false
-		}
-		switch binary.BigEndian.Uint32(data) | 0x20202020 { // in lower case
-		case 'p'<<24 | 'o'<<16 | 'r'<<8 | 't', 'e'<<24 | 'p'<<16 | 'r'<<8 | 't', '2'<<24 | '2'<<16 | '7'<<8 | ' ', '2'<<24 | '2'<<16 | '9'<<8 | ' ', '2'<<24 | '2'<<16 | '7'<<8 | '-', '2'<<24 | '2'<<16 | '9'<<8 | '-':
+	for len(data) >= len("EPRT") {
+		lower := [...]byte{data[0] | 0x20, data[1] | 0x20, data[2] | 0x20, data[3] | 0x20}
+		switch string(lower[:]) {
+		case "port", "eprt", "227 ", "227-", "229 ", "229-":
 			return true
 		}
 		i := bytes.IndexByte(data, '\n')
 		if i < 0 {
-			return false
+			break
 		}
 		data = data[i+1:]
 	}
+	return false
 }
 
 func isWord(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' || isDigit(b) }

@@ -3,6 +3,8 @@ package proto
 import (
 	"strings"
 	"testing"
+
+	"netlab/decode/flow"
 )
 
 // mayOpen are what packets begin with, by what they are.
@@ -58,8 +60,15 @@ var mayOpen = map[string]struct {
 func TestMayOpen(t *testing.T) {
 	for name, test := range mayOpen {
 		t.Run(name, func(t *testing.T) {
-			if got := MayOpen([]byte(test.data)); got != test.want {
+			f := flow.Unknown(flow.TCP)
+			if got := MayOpen(&f, []byte(test.data)); got != test.want {
 				t.Errorf("%q may open a conversation: %v, want %v", test.data, got, test.want)
+			}
+			for _, ports := range [][2]uint16{{21, 40000}, {40000, 21}} {
+				f.SetPorts(flow.TCP, ports[0], ports[1])
+				if got := MayOpen(&f, []byte(test.data)); got != (test.data != "") {
+					t.Errorf("from port %d to port %d, %q may open a conversation: %v", ports[0], ports[1], test.data, got)
+				}
 			}
 		})
 	}
@@ -75,10 +84,10 @@ func BenchmarkMayOpen(b *testing.B) {
 		{"ftp", "227 Entering Passive Mode (10,1,0,2,195,80).\r\n"},
 	} {
 		b.Run("data="+test.name, func(b *testing.B) {
-			data := []byte(test.data)
+			f, data := flow.Unknown(flow.TCP), []byte(test.data)
 			b.ReportAllocs()
 			for b.Loop() {
-				MayOpen(data)
+				MayOpen(&f, data)
 			}
 		})
 	}
