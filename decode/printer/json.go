@@ -219,7 +219,7 @@ func (j *JSON) Finish(c *flow.Conversation) error {
 func (j *JSON) Exchange(e *proto.Exchange) error {
 	if e.Protocol.Split {
 		for _, m := range e.Messages() {
-			j.begin(e.Protocol.Name)
+			j.begin(e.Protocol.Record())
 			j.id("conversation", e.Conversation)
 			j.int("index", int64(e.Index))
 			if e.Data != nil {
@@ -232,7 +232,7 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 		}
 		return nil
 	}
-	j.begin(e.Protocol.Name)
+	j.begin(e.Protocol.Record())
 	j.id("conversation", e.Conversation)
 	j.int("index", int64(e.Index))
 	j.str("state", e.State.String())

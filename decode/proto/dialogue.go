@@ -36,6 +36,8 @@ type Options struct {
 	Protocol *Protocol
 	// Spare, if any, has what is handed on used again, once it is handed on.
 	Spare *Spare
+	// With is Waiting.With of Protocol.
+	With string
 }
 
 // Dialogue turns the ordered bytes of a conversation into exchanges. Thousands are
@@ -66,29 +68,34 @@ type Dialogue struct {
 	gaps     [2]span    // the last gap of each direction, for pairing
 	opening  opening    // what came before the protocol was found
 	idle     idleParser
+	shown    [2]Mark // of what is shown when nothing was left before it, for At
+	with     string
+	inner    *layer // what the parser carries, if it does
+	outer    *Dialogue
 }
 
 // side is what a Dialogue knows of one direction.
 type side struct {
-	last   mark   // of the last byte that the parser took
+	last   Mark   // of the last byte that the parser took
 	length int64  // bytes of the message in progress
 	offset int64  // of what the parser is shown next
 	buf    []byte // left by the parser
-	marks  []mark // where buf's bytes came from, oldest first; none without buf
+	marks  []Mark // where buf's bytes came from, oldest first; none without buf
 	raw    []byte // the beginning of the message in progress, when it is kept
-	start  mark   // of the first byte of the message in progress
+	start  Mark   // of the first byte of the message in progress
 	busy   bool   // run is at it
 }
 
 // span is a part of a stream.
 type span struct{ start, end int64 }
 
-// mark says where the bytes from an offset on came from.
-type mark struct {
-	offset int64
-	time   time.Time
-	packet int64
-	ack    int64
+// Mark says where the bytes from an offset on came from: which packet brought them,
+// when, and how much its sender had of the other direction.
+type Mark struct {
+	Offset int64
+	Time   time.Time
+	Packet int64
+	Ack    int64
 }
 
 // opening is what waits for the protocol to be found, MaxOpening bytes at most
@@ -145,7 +152,7 @@ func (g *Dialogue) Renew(conv *flow.Conversation, out Receiver, opts Options, co
 	}
 	g.conv, g.out, g.opts, g.count, g.stale = conv, out, opts, count, true
 	if opts.Protocol != nil {
-		g.speak(opts.Protocol)
+		g.speak(opts.Protocol, opts.With)
 	}
 }
 
@@ -228,9 +235,9 @@ func (g *Dialogue) Protocol() *Protocol { return g.protocol }
 func (g *Dialogue) Answers() (finals, interims int) { return g.finals, g.interims }
 
 // speak makes p the protocol from here on.
-func (g *Dialogue) speak(p *Protocol) {
+func (g *Dialogue) speak(p *Protocol, with string) {
 	g.stale = true
-	g.protocol, g.shelf = p, g.opts.Spare.shelf(p)
+	g.protocol, g.shelf, g.with = p, g.opts.Spare.shelf(p), with
 	if g.idle.protocol == p {
 		g.idle.parser.Reset(g)
 		g.parser, g.idle = g.idle.parser, idleParser{}
@@ -239,7 +246,11 @@ func (g *Dialogue) speak(p *Protocol) {
 	}
 	g.keeper, _ = g.parser.(keeper)
 	g.passer, _ = g.parser.(passer)
-	if g.conv.Protocol == "" || g.conv.Protocol == Raw.Name {
+	g.inner = nil
+	if c, ok := g.parser.(carrier); ok {
+		g.inner = &layer{carrier: c}
+	}
+	if g.conv.Protocol == "" || g.conv.Protocol == Raw.Name || g.outer != nil && p != &Raw {
 		g.conv.Protocol = p.Name
 	}
 }
@@ -274,7 +285,7 @@ func (g *Dialogue) tells(d flow.Direction, data []byte) bool {
 	}
 	p := Find(o)
 	if p != nil {
-		g.speak(p)
+		g.speak(p, "")
 	}
 	return p != nil
 }
@@ -292,11 +303,12 @@ func (g *Dialogue) Datagram(d flow.Direction, c flow.Chunk, cut int) {
 	if g.protocol == nil {
 		o := Opening{Transport: flow.UDP, Ended: [2]bool{true, true}}
 		o.First[d] = c.Data
-		g.speak(Find(o))
+		g.speak(Find(o), "")
 	}
 	s := &g.sides[d]
-	at := mark{c.Offset, c.Time, c.Packet, c.Ack}
+	at := Mark{c.Offset, c.Time, c.Packet, c.Ack}
 	s.offset, s.start, s.last, s.length = c.Offset, at, at, 0
+	g.shown[d] = at
 	data := c.Data
 	for {
 		n, m := g.next(d, data, true)
@@ -351,6 +363,9 @@ func (g *Dialogue) Close() {
 		}
 		g.find()
 	}
+	if g.inner != nil {
+		g.inner.close()
+	}
 	g.late()
 	for len(g.waiting) > 0 {
 		g.unanswered(0)
@@ -360,7 +375,7 @@ func (g *Dialogue) Close() {
 // Abandon lets go of all that waits, as Close does, to make room, and says so.
 func (g *Dialogue) Abandon(at time.Time, packet int64, why string) {
 	d := flow.ClientToServer
-	g.anomaly(flow.MemoryLimit, d, g.sides[d].offset, mark{time: at, packet: packet}, why)
+	g.anomaly(flow.MemoryLimit, d, g.sides[d].offset, Mark{Time: at, Packet: packet}, why)
 	g.Close()
 }
 
@@ -384,7 +399,7 @@ func (g *Dialogue) Held() int {
 func (g *Dialogue) settle() {
 	g.held = g.weigh()
 	g.calm = g.passer != nil && len(g.sides[0].buf)+len(g.sides[1].buf) == 0
-	g.stale = g.keeper != nil // nobody says when that keeps more
+	g.stale = g.keeper != nil || g.inner != nil // nobody says when those keep more
 }
 
 // weigh counts what the Dialogue holds itself. It goes by lengths: how much room a
@@ -398,6 +413,9 @@ func (g *Dialogue) weigh() int {
 	}
 	if g.keeper != nil {
 		n += g.keeper.Held()
+	}
+	if g.inner != nil {
+		n += g.inner.held()
 	}
 	return n
 }
@@ -436,7 +454,7 @@ func (g *Dialogue) find() {
 		if p == nil {
 			return
 		}
-		g.speak(p)
+		g.speak(p, "")
 		list := o.events
 		*o = opening{}
 		for _, h := range list {
@@ -468,10 +486,10 @@ func (g *Dialogue) add(d flow.Direction, c *flow.Chunk) {
 	}
 	if g.calm && g.passer.Pass(d, c.Data) {
 		g.keep(s, c.Data)
-		s.last, s.offset = mark{c.Offset, c.Time, c.Packet, c.Ack}, c.Offset+int64(len(c.Data))
+		s.last, s.offset = Mark{c.Offset, c.Time, c.Packet, c.Ack}, c.Offset+int64(len(c.Data))
 		return
 	}
-	at := mark{c.Offset, c.Time, c.Packet, c.Ack}
+	at := Mark{c.Offset, c.Time, c.Packet, c.Ack}
 	if len(s.buf) == 0 {
 		// Nothing was left: the bytes are shown where they lie.
 		s.offset = c.Offset
@@ -520,6 +538,25 @@ func (g *Dialogue) next(d flow.Direction, data []byte, end bool) (int, *Message)
 	return n, m
 }
 
+// At returns where the i-th of the bytes shown now came from.
+func (g *Dialogue) At(d flow.Direction, i int) Mark {
+	s := &g.sides[d]
+	at, offset := g.shown[d], s.offset+int64(i)
+	for j := len(s.marks) - 1; j >= 0; j-- {
+		if at = s.marks[j]; at.Offset <= offset {
+			break
+		}
+	}
+	at.Offset = offset
+	return at
+}
+
+// Keep returns how many bytes of a message are kept.
+func (g *Dialogue) Keep() int64 { return g.opts.Keep }
+
+// With returns what led to the protocol.
+func (g *Dialogue) With() string { return g.with }
+
 // passer is a Parser that knows, as a rule, what the next bytes are before they
 // come: the rest of a body. Pass takes data when Next would take all of it and
 // there would be no message; else it does nothing. It is asked within messages and
@@ -532,9 +569,12 @@ type passer interface {
 // left. All of data is from at; nil says that it is what is buffered. After each
 // step, what was left of the other direction may make sense: it is looked at
 // before the next, however the bytes were cut.
-func (g *Dialogue) run(d flow.Direction, data []byte, at *mark, end bool) []byte {
+func (g *Dialogue) run(d flow.Direction, data []byte, at *Mark, end bool) []byte {
 	s := &g.sides[d]
 	s.busy = true
+	if at != nil && (g.protocol.Interleaves || g.inner != nil) {
+		g.shown[d] = *at
+	}
 	for {
 		if s.length == 0 {
 			if at != nil {
@@ -542,7 +582,7 @@ func (g *Dialogue) run(d flow.Direction, data []byte, at *mark, end bool) []byte
 			} else {
 				s.start = s.marks[0]
 			}
-			s.start.offset = s.offset
+			s.start.Offset = s.offset
 		}
 		n, m := g.next(d, data, end)
 		if n > 0 {
@@ -557,6 +597,9 @@ func (g *Dialogue) run(d flow.Direction, data []byte, at *mark, end bool) []byte
 		}
 		if m != nil {
 			g.message(m)
+		}
+		if g.inner != nil {
+			g.inner.take(g, d)
 		}
 		if n > 0 || m != nil {
 			g.other(d.Reverse())
@@ -577,7 +620,7 @@ func (g *Dialogue) run(d flow.Direction, data []byte, at *mark, end bool) []byte
 // holdRest keeps what an earlier protocol left, of both directions, for the next
 // one to be found from. The other direction's bytes were there before; if run is
 // at them, it will keep them.
-func (g *Dialogue) holdRest(d flow.Direction, data []byte, at *mark) {
+func (g *Dialogue) holdRest(d flow.Direction, data []byte, at *Mark) {
 	if r := &g.sides[d.Reverse()]; !r.busy {
 		g.holdMarked(d.Reverse(), r.buf, nil)
 		r.left(nil)
@@ -586,18 +629,18 @@ func (g *Dialogue) holdRest(d flow.Direction, data []byte, at *mark) {
 	g.holdMarked(d, data, at)
 }
 
-func (g *Dialogue) holdMarked(d flow.Direction, data []byte, at *mark) {
+func (g *Dialogue) holdMarked(d flow.Direction, data []byte, at *Mark) {
 	s := &g.sides[d]
 	for len(data) > 0 {
 		m, n := at, len(data)
 		if at == nil {
 			m = &s.marks[0]
 			if len(s.marks) > 1 {
-				n = min(n, int(s.marks[1].offset-s.offset))
+				n = min(n, int(s.marks[1].Offset-s.offset))
 			}
 		}
 		g.hold(held{d: d, chunk: flow.Chunk{
-			Data: bytes.Clone(data[:n]), Offset: s.offset, Time: m.time, Packet: m.packet, Ack: m.ack,
+			Data: bytes.Clone(data[:n]), Offset: s.offset, Time: m.Time, Packet: m.Packet, Ack: m.Ack,
 		}})
 		s.offset += int64(n)
 		data = data[n:]
@@ -615,11 +658,11 @@ func (g *Dialogue) holdMarked(d flow.Direction, data []byte, at *mark) {
 // bytes that are done with, but for one.
 func (s *side) pass() {
 	i := 0
-	for i+1 < len(s.marks) && s.marks[i+1].offset < s.offset {
+	for i+1 < len(s.marks) && s.marks[i+1].Offset < s.offset {
 		i++
 	}
 	s.last = s.marks[i]
-	if i+1 < len(s.marks) && s.marks[i+1].offset == s.offset {
+	if i+1 < len(s.marks) && s.marks[i+1].Offset == s.offset {
 		i++
 	}
 	switch {
@@ -633,6 +676,9 @@ func (s *side) pass() {
 // keep counts the bytes that a message takes, and copies them when asked to.
 func (g *Dialogue) keep(s *side, data []byte) {
 	s.length += int64(len(data))
+	if g.opts.Keep == 0 || g.protocol.Interleaves {
+		return
+	}
 	if n := min(g.opts.Keep-int64(len(s.raw)), int64(len(data))); n > 0 {
 		g.stale = true
 		s.raw = append(s.raw, data[:n]...)
@@ -646,6 +692,9 @@ func (g *Dialogue) gap(d flow.Direction, gap flow.Gap) {
 		s.offset = gap.Offset
 	}
 	g.lose(d, gap)
+	if g.inner != nil {
+		g.inner.take(g, d)
+	}
 	g.other(d.Reverse())
 }
 
@@ -678,12 +727,12 @@ func (g *Dialogue) lose(d flow.Direction, gap flow.Gap) {
 
 // unseen is the mark of a message that begins in a gap. When nothing follows the
 // gap, the best guess at its time is when anything was last said.
-func (g *Dialogue) unseen(offset int64, gap flow.Gap) mark {
-	at := mark{offset, gap.Time, gap.Packet, flow.NoAck}
+func (g *Dialogue) unseen(offset int64, gap flow.Gap) Mark {
+	at := Mark{offset, gap.Time, gap.Packet, flow.NoAck}
 	if gap.Packet == 0 {
 		for d := range g.sides {
-			if t := g.sides[d].last.time; t.After(at.time) {
-				at.time = t
+			if t := g.sides[d].last.Time; t.After(at.Time) {
+				at.Time = t
 			}
 		}
 	}
@@ -708,7 +757,7 @@ func (g *Dialogue) end(d flow.Direction) {
 // Request returns the request that a response beginning now would answer.
 func (g *Dialogue) Request() *Message {
 	s := &g.sides[flow.ServerToClient]
-	if i := g.match(s.start.offset, s.start.ack); i >= 0 {
+	if i := g.match(s.start.Offset, s.start.Ack); i >= 0 {
 		return g.waiting[i].Request
 	}
 	return nil
@@ -744,35 +793,46 @@ func (g *Dialogue) match(offset, ack int64) int {
 func (g *Dialogue) message(m *Message) {
 	s := &g.sides[m.Direction]
 	if m.Malformed {
-		g.anomaly(flow.MalformedMessage, m.Direction, s.start.offset, s.start, m.Why)
+		g.anomaly(flow.MalformedMessage, m.Direction, s.start.Offset, s.start, m.Why)
 	}
 	if m.Kind == Skipped {
 		s.raw, s.length = emptied(s.raw), 0
 		return
 	}
 	g.stale = true
-	m.Time, m.Packet, m.Ack = s.start.time, s.start.packet, s.start.ack
-	m.End, m.LastPacket = s.last.time, s.last.packet
-	m.Offset, m.Length = s.start.offset, s.length
-	// One that is used again brings memory for the next.
-	m.Raw, m.RawMissing, s.raw = s.raw, s.length-int64(len(s.raw)), m.Raw[:0]
+	if !g.protocol.Interleaves {
+		m.Place(s.start, s.last, s.length)
+		// One that is used again brings memory for the next.
+		m.Raw, m.RawMissing, s.raw = s.raw, s.length-int64(len(s.raw)), m.Raw[:0]
+	}
 	s.length = 0
-	next := m.Next
+	next, with := m.Next, m.With
 	g.pair(m) // it may be another's now
 	if next != "" {
-		g.switchTo(next)
+		g.switchTo(next, with)
 	}
 }
 
+// Place says where a message was: its first and its last byte, and how long it is.
+func (m *Message) Place(first, last Mark, length int64) {
+	m.Time, m.Packet, m.Ack = first.Time, first.Packet, first.Ack
+	m.End, m.LastPacket = last.Time, last.Packet
+	m.Offset, m.Length = first.Offset, length
+}
+
 // switchTo goes on with another protocol behind the message just seen.
-func (g *Dialogue) switchTo(name string) {
+func (g *Dialogue) switchTo(name, with string) {
+	if g.inner != nil {
+		g.inner.close()
+		g.inner = nil
+	}
 	g.late()
 	for len(g.waiting) > 0 {
 		g.unanswered(0)
 	}
 	g.protocol, g.parser, g.keeper, g.passer = nil, nil, nil, nil
 	if p := Lookup(name); p != nil {
-		g.speak(p)
+		g.speak(p, with)
 	}
 }
 
@@ -885,8 +945,7 @@ func (g *Dialogue) keepMessage(e *Exchange, m *Message) {
 // begin starts an exchange with m.
 func (g *Dialogue) begin(m *Message) *Exchange {
 	e := g.opts.Spare.exchange()
-	e.Conversation, e.Protocol, e.Index = g.conv, g.protocol, g.count
-	g.count++
+	e.Conversation, e.Protocol, e.Index = g.conv, g.protocol, g.index()
 	switch m.Kind {
 	case Request:
 		e.Request = m
@@ -896,6 +955,15 @@ func (g *Dialogue) begin(m *Message) *Exchange {
 		e.Response = m
 	}
 	return e
+}
+
+// index counts the exchanges of the conversation, those inside of others too.
+func (g *Dialogue) index() int {
+	for g.outer != nil {
+		g = g.outer
+	}
+	g.count++
+	return g.count - 1
 }
 
 // unanswered gives up waiting for a response to the i-th request.
@@ -923,6 +991,6 @@ func (g *Dialogue) emit(e *Exchange) {
 	}
 }
 
-func (g *Dialogue) anomaly(kind string, d flow.Direction, offset int64, at mark, detail string) {
-	g.out.Anomaly(flow.Anomaly{Kind: kind, Detail: detail, Conversation: g.conv, Direction: d, Offset: offset, Packet: at.packet, Time: at.time})
+func (g *Dialogue) anomaly(kind string, d flow.Direction, offset int64, at Mark, detail string) {
+	g.out.Anomaly(flow.Anomaly{Kind: kind, Detail: detail, Conversation: g.conv, Direction: d, Offset: offset, Packet: at.Packet, Time: at.Time})
 }

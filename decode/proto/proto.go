@@ -9,8 +9,11 @@ import (
 
 // Protocol is what a protocol's file provides, and a line of the registry.
 type Protocol struct {
-	// Name is as users type it and as "type" in JSON.
+	// Name is as users type it.
 	Name string
+	// Type is "type" in JSON, and what the names of its attributes begin with; the
+	// Name when empty.
+	Type string
 	// Probe tells from the first bytes whether a conversation speaks it.
 	Probe func(Opening) Verdict
 	// New returns a parser of one conversation.
@@ -21,6 +24,10 @@ type Protocol struct {
 	Unasked bool
 	// Reuses means that its parser asks spare for its messages.
 	Reuses bool
+	// Interleaves means that a message may come in pieces with others between them:
+	// the parser says of each where it stands (Message.Place), and keeps its Raw, up
+	// to Waiting.Keep.
+	Interleaves bool
 	// AnyStart means that a conversation makes sense from any of its messages on:
 	// nothing said before is needed to understand, or to say, the rest.
 	AnyStart bool
@@ -34,9 +41,20 @@ type Protocol struct {
 	// about the content of the latest.
 	Opens func(e *Exchange) []netip.AddrPort
 	Uses  func(e *Exchange) bool
+	// Attributes are what can be asked about its exchanges, beside what can be about
+	// all.
+	Attributes []Attribute
 	// AppendJSON appends an exchange as `"name":value,…` when request and
 	// response side by side are not its form; else it is nil.
 	AppendJSON func(dst []byte, e *Exchange) []byte
+}
+
+// Record is the "type" of its records in JSON.
+func (p *Protocol) Record() string {
+	if p.Type != "" {
+		return p.Type
+	}
+	return p.Name
 }
 
 // Opening is what a Probe looks at: the first bytes of a conversation.
@@ -97,6 +115,13 @@ type Waiting interface {
 	// Request returns the request that a response which begins with the bytes
 	// shown now would answer; nil when there is none.
 	Request() *Message
+	// At returns where the i-th of the bytes shown now came from. It is for parsers
+	// that interleave, or carry another protocol.
+	At(d flow.Direction, i int) Mark
+	// Keep returns how many bytes of each message are to be kept.
+	Keep() int64
+	// With returns Message.With of the message that led to this protocol.
+	With() string
 }
 
 // Kind is a message's part in an exchange.
@@ -133,8 +158,10 @@ type Message struct {
 	// Next names the protocol that the conversation speaks after this message,
 	// in both directions; Anything when it is to be found out.
 	Next string
+	// With is what that protocol has to know, as HTTP's Upgrade agreed upon it.
+	With string
 
-	// The rest is filled in by the Dialogue.
+	// The rest is filled in by the Dialogue, unless the protocol Interleaves.
 
 	// Time and End are when the first and the last byte were seen, in the
 	// packets Packet and LastPacket.
@@ -165,6 +192,19 @@ type Body interface {
 	Summary() string
 	// AppendJSON appends the fields as `"name":value,…`, without braces.
 	AppendJSON(dst []byte) []byte
+}
+
+// Outcome is a Body of a response that says how it went: by a number, as HTTP's
+// status, or by a word, as Redis' WRONGTYPE; and whether that is a failure.
+type Outcome interface {
+	Outcome() (code int, word string, failed bool)
+}
+
+// Endpoint is a Body of a request that says what was asked for, without what differs
+// from one such request to the next: "GET /users/{id}", "HGETALL". What is slow or
+// fails is told by endpoint.
+type Endpoint interface {
+	Endpoint() string
 }
 
 // State says what became of an exchange.

@@ -299,13 +299,22 @@ func waitsForContinue(head []byte) bool {
 	return bytes.HasSuffix(head, []byte("\r\n\r\n")) && bytes.Contains(bytes.ToLower(head), []byte("\nexpect: 100-continue\r\n"))
 }
 
-// Conversation and Request make a client what a parser may ask.
+// Conversation, Request, At, Keep and With make a client what a parser may ask.
 func (c *client) Conversation() *flow.Conversation {
 	return &flow.Conversation{Tuple: flow.Unknown(flow.TCP)}
 }
 
 // Request returns nil: only requests are parsed here.
 func (c *client) Request() *proto.Message { return nil }
+
+// At returns nothing: where requests stand is not looked at here.
+func (c *client) At(flow.Direction, int) proto.Mark { return proto.Mark{} }
+
+// Keep returns 0: what to answer is found by the heads of requests.
+func (c *client) Keep() int64 { return 0 }
+
+// With returns what led to the protocol, which is nothing.
+func (c *client) With() string { return "" }
 
 // answer sends what was answered to a request, and reports whether the
 // connection goes on.
