@@ -106,6 +106,11 @@ type Extra struct {
 	Gaps     []Gap
 	GapCount int64
 	GapBytes int64
+	// ZeroWindows counts the times that it had the other direction stop, because its
+	// own buffer was full.
+	ZeroWindows int64
+	// Delays are the latest things that made the conversation wait, oldest first.
+	Delays []Delay
 	// Digest is the SHA-256 over Side.Bytes, when it was asked for.
 	Digest *[32]byte
 }
@@ -133,6 +138,52 @@ func (s *Side) End() int64 { return s.Bytes + s.Extra().GapBytes }
 
 // MaxGaps bounds Extra.Gaps: enough to read, and 28 KiB a direction at most.
 const MaxGaps = 512
+
+// Delay is something in TCP that made a conversation wait.
+type Delay struct {
+	At   Instant // when it was over
+	Span time.Duration
+	Kind DelayKind
+}
+
+// DelayKind says what a Delay was.
+type DelayKind uint8
+
+// The kinds of delay.
+const (
+	Resent DelayKind = iota // bytes came again, or late: some were lost on the way
+	Full                    // the buffer of the one who receives was full, for Span
+)
+
+// MaxDelays bounds Extra.Delays: what is asked about is recent.
+const MaxDelays = 8
+
+// AddDelay notes a delay of this side's making.
+func (s *Side) AddDelay(d Delay) {
+	x := s.More()
+	if len(x.Delays) == MaxDelays {
+		x.Delays = x.Delays[:copy(x.Delays, x.Delays[1:])]
+	}
+	x.Delays = append(x.Delays, d)
+}
+
+// Delays sums up the delays of both sides between two times: how often bytes came
+// again, and how long a buffer was full. Of many, the latest count.
+func (c *Conversation) Delays(from, to time.Time) (resent int, full time.Duration) {
+	a, b := At(from), At(to)
+	for i := range c.Sides {
+		for _, d := range c.Sides[i].Extra().Delays {
+			switch {
+			case d.At < a || d.At.Time().Add(-d.Span).After(to):
+			case d.Kind == Resent && d.At <= b:
+				resent++
+			case d.Kind == Full:
+				full += min(d.Span, d.At.Sub(a), b.Sub(d.At)+d.Span)
+			}
+		}
+	}
+	return resent, full
+}
 
 // Room counts the gaps that are listed in many conversations. While it is Full,
 // which its owner says, none more are; a nil Room never is.

@@ -245,16 +245,33 @@ func (a *Assembler) Segment(c *Conn, d flow.Direction, s *packet.Segment) {
 	}
 	c.conv.Sides[d].Packets++
 	h, peer := &c.halfs[d], &c.halfs[d.Reverse()]
-	if s.Flags&(packet.SYN|packet.FIN|packet.RST) == 0 && h.phase == running && !h.held() && !peer.held() {
+	if s.Flags&(packet.SYN|packet.FIN|packet.RST) == 0 && h.phase == running && !h.held() && !peer.held() && (s.Window == 0) == h.full {
 		a.usual(c, d, s)
 		return
 	}
 	a.general(c, d, s)
 }
 
+// window notes when a side has no room for more, and when it has again (RFC 9293,
+// section 3.8.6).
+func (c *Conn) window(d flow.Direction, s *packet.Segment) {
+	h, side := &c.halfs[d], &c.conv.Sides[d]
+	full := s.Window == 0 && s.Flags&(packet.SYN|packet.FIN|packet.RST) == 0
+	switch {
+	case full == h.full:
+	case full:
+		h.fullSince = s.Time
+		side.More().ZeroWindows++
+	default:
+		side.AddDelay(flow.Delay{At: flow.At(s.Time), Span: max(0, s.Time.Sub(h.fullSince)), Kind: flow.Full})
+	}
+	h.full = full
+}
+
 // general adds any segment.
 func (a *Assembler) general(c *Conn, d flow.Direction, s *packet.Segment) {
 	h, side := &c.halfs[d], &c.conv.Sides[d]
+	c.window(d, s)
 	if s.Flags.Has(packet.SYN) {
 		side.Syn = true
 		c.synced(a, d, s)
@@ -368,8 +385,10 @@ func (a *Assembler) data(c *Conn, d flow.Direction, off int64, s *packet.Segment
 	switch {
 	case reordered && fresh > 0:
 		side.More().OutOfOrder++
+		side.AddDelay(flow.Delay{At: flow.At(s.Time), Kind: flow.Resent})
 	case fresh == 0 && len(s.Payload) > 0:
 		side.More().Retransmitted++
+		side.AddDelay(flow.Delay{At: flow.At(s.Time), Kind: flow.Resent})
 	}
 	if h.phase == running {
 		c.drain(a, d)

@@ -27,6 +27,7 @@ type half struct {
 	ended    bool   // End was called
 	syn      bool   // base comes from a SYN
 	ackKnown bool   // the other side sent an acknowledgement
+	full     bool   // it takes no more from the other side
 	base     uint32 // sequence number of offset 0; of the first segment when holding
 	acked    uint32 // the highest acknowledgement that the other side sent
 	next     int64  // offset of the next byte to hand on
@@ -42,6 +43,7 @@ type half struct {
 	pendingBytes int
 	waitSince    time.Time // when the present wait began
 	waitPackets  int       // packets of the connection since
+	fullSince    time.Time
 }
 
 const noFin = -1 << 62

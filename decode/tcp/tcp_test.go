@@ -68,7 +68,7 @@ func newStage(isn [2]uint32, limits Limits) *stage {
 func (s *stage) segment(d flow.Direction, flags packet.Flags, off int64, data string, ack int64) *packet.Segment {
 	s.n++
 	g := &packet.Segment{
-		Seq: s.isn[d] + 1 + uint32(off), Ack: s.isn[d.Reverse()] + 1 + uint32(ack), Flags: flags,
+		Seq: s.isn[d] + 1 + uint32(off), Ack: s.isn[d.Reverse()] + 1 + uint32(ack), Flags: flags, Window: 1000,
 		Payload: []byte(data), Length: len(data), Time: s.now, Packet: s.n,
 	}
 	if flags.Has(packet.SYN) {
@@ -339,6 +339,32 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
+// TestFullWindow has the client stop the server for two seconds, and then again.
+func TestFullWindow(t *testing.T) {
+	s := newStage([2]uint32{100, 200}, Limits{})
+	s.open()
+	announce := func(window uint16) {
+		g := s.segment(c2s, packet.ACK, 0, "", 0)
+		g.Window = window
+		s.a.Segment(&s.c, c2s, g)
+	}
+	announce(0)
+	s.now = s.now.Add(time.Second)
+	announce(0)
+	s.send(s2c, packet.ACK, 0, "a", 0)
+	s.now = s.now.Add(time.Second)
+	announce(500)
+	open := s.now
+	announce(0)
+	want := &flow.Extra{ZeroWindows: 2, Delays: []flow.Delay{{At: flow.At(open), Span: 2 * time.Second, Kind: flow.Full}}}
+	if diff := cmp.Diff(want, s.conv.Sides[c2s].Extra()); diff != "" {
+		t.Error("-want +got\n" + diff)
+	}
+	if _, full := s.conv.Delays(open.Add(-time.Second), open); full != time.Second {
+		t.Errorf("full for %v of the last second", full)
+	}
+}
+
 func TestCounts(t *testing.T) {
 	s := newStage([2]uint32{100, 200}, Limits{})
 	s.open()
@@ -351,7 +377,8 @@ func TestCounts(t *testing.T) {
 	s.send(c2s, packet.ACK|packet.RST, 20, "", 0)
 	s.a.Settle(&s.c)
 	want := flow.Side{Packets: 8, Bytes: 20, Syn: true, Rst: true}
-	*want.More() = flow.Extra{Retransmitted: 2, OutOfOrder: 1, Conflicts: 2}
+	again := flow.Delay{At: flow.At(s.now), Kind: flow.Resent}
+	*want.More() = flow.Extra{Retransmitted: 2, OutOfOrder: 1, Conflicts: 2, Delays: []flow.Delay{again, again, again}}
 	if diff := cmp.Diff(want, s.conv.Sides[c2s], cmp.AllowUnexported(flow.Side{})); diff != "" {
 		t.Error("client (-want +got)\n" + diff)
 	}

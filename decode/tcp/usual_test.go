@@ -75,7 +75,10 @@ func (g *traffic) segment(d flow.Direction, flags packet.Flags, off, n int64) *p
 	g.packet++
 	s := &packet.Segment{
 		Seq: g.isn[d] + 1 + uint32(off), Ack: g.isn[d.Reverse()] + 1 + uint32(g.next[d.Reverse()]),
-		Flags: flags, Length: int(n), Time: g.now, Packet: g.packet,
+		Flags: flags, Length: int(n), Time: g.now, Packet: g.packet, Window: 1000,
+	}
+	if g.random.Intn(20) == 0 {
+		s.Window = 0
 	}
 	if flags.Has(packet.SYN) {
 		s.Seq--
