@@ -41,20 +41,23 @@ type Conversation struct {
 	// Guessed means that no SYN told who the client is: it was found from what
 	// was said, or from the port numbers.
 	Guessed bool
+	State   State
+	// CloseBy is who first ended a TCP conversation, when Ended.
+	CloseBy Direction
+	// Ended means that a FIN or RST was seen, at EndedAt.
+	Ended   bool
+	EndedAt Instant
 	// Start and End are the times of the first and the last packet.
 	Start, End Instant
-	State      State
+	// RoundTrip is how long a packet took to the server and back, by the handshake; 0
+	// when that was not seen.
+	RoundTrip time.Duration
 	// Protocol is what the conversation speaks, as far as is known.
 	Protocol string
 	// For says what it was opened for by another; nil when by none.
 	For *Errand
 	// Sides hold what each direction sent.
 	Sides [2]Side
-	// CloseBy is who first ended a TCP conversation, when Ended.
-	CloseBy Direction
-	// Ended means that a FIN or RST was seen, at EndedAt.
-	Ended   bool
-	EndedAt Instant
 }
 
 // Instant is a time in nanoseconds since 1970, from 1678 to 2262: there are many

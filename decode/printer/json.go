@@ -154,6 +154,14 @@ func (j *JSON) name(name string) {
 	j.buf = append(j.buf, '"', ':')
 }
 
+// named is name for one that may be anything.
+func (j *JSON) named(name string) {
+	if last := j.buf[len(j.buf)-1]; last != '{' {
+		j.buf = append(j.buf, ',')
+	}
+	j.buf = append(proto.AppendString(j.buf, name), ':')
+}
+
 // begin begins a record.
 func (j *JSON) begin(typ string) {
 	j.buf = append(j.buf, '{')
@@ -179,6 +187,10 @@ func (j *JSON) Finish(c *flow.Conversation) error {
 		j.str("closed_by", c.CloseBy.String())
 	}
 	j.bool("guessed", c.Guessed)
+	if c.RoundTrip > 0 {
+		j.name("round_trip_ms")
+		j.buf = proto.AppendMillis(j.buf, c.RoundTrip)
+	}
 	for d := range c.Sides {
 		s, x := &c.Sides[d], c.Sides[d].Extra()
 		j.name(flow.Direction(d).String())
@@ -209,6 +221,9 @@ func (j *JSON) Finish(c *flow.Conversation) error {
 		}
 		j.int("retransmitted", x.Retransmitted)
 		j.int("out_of_order", x.OutOfOrder)
+		if x.ZeroWindows > 0 {
+			j.int("zero_windows", x.ZeroWindows)
+		}
 		j.buf = append(j.buf, '}')
 	}
 	return j.end()
@@ -249,6 +264,10 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 	if d, ok := e.Latency(); ok {
 		j.name("latency_ms")
 		j.buf = proto.AppendMillis(j.buf, d)
+		total, _ := e.Total()
+		j.name("total_ms")
+		j.buf = proto.AppendMillis(j.buf, total)
+		j.delays(e)
 	}
 	if len(e.Interim) > 0 {
 		j.interim(e.Interim)
@@ -272,6 +291,21 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 	}
 	j.side("response", response)
 	return j.end()
+}
+
+// delays prints what TCP had to wait for within an exchange, if anything.
+func (j *JSON) delays(e *proto.Exchange) {
+	if len(e.Conversation.Sides[0].Extra().Delays)+len(e.Conversation.Sides[1].Extra().Delays) == 0 {
+		return
+	}
+	resent, full := e.Conversation.Delays(e.Request.Time, e.Response.End)
+	if resent > 0 {
+		j.int("retransmitted", int64(resent))
+	}
+	if full > 0 {
+		j.name("window_full_ms")
+		j.buf = proto.AppendMillis(j.buf, full)
+	}
 }
 
 // interim prints the status codes of interim responses.

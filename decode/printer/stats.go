@@ -19,15 +19,23 @@ import (
 )
 
 // Stats prints what a capture comes to: a line for each protocol, with how long
-// answers took and what they were, and the sums.
+// answers took and what they were; one for each endpoint; the largest
+// conversations; how TCP fared; and the sums.
 type Stats struct {
-	// JSON prints JSON Lines: a record for each protocol, then that of the capture.
+	// JSON prints JSON Lines: a record for each of these, then that of the capture.
 	JSON *JSON
 
 	w         io.Writer
 	style     Style
 	protocols map[string]*protocolStats
-	parts     []*Stats
+	endpoints map[endpointKey]*endpointStats
+	// crowded are the protocols with more endpoints than there is room for: they are
+	// counted as one.
+	crowded map[string]bool
+	counted map[string]int // endpoints of a protocol
+	largest []largest      // conversations, the largest first
+	tcp     tcpStats
+	parts   []*Stats
 }
 
 // protocolStats are the sums of a protocol.
@@ -38,7 +46,37 @@ type protocolStats struct {
 	bytes         [2]int64
 	latency       *hdrhistogram.Histogram // in microseconds
 	longest       time.Duration
-	codes         map[int]int64 // of responses
+	outcomes      map[outcome]int64
+}
+
+// outcome is how an exchange went: a number or a word.
+type outcome struct {
+	code int
+	word string
+}
+
+func (o outcome) String() string {
+	if o.word != "" {
+		return o.word
+	}
+	return strconv.Itoa(o.code)
+}
+
+// outcomeOf returns how an exchange went, whether that is a failure, and whether it
+// is known.
+func outcomeOf(e *proto.Exchange) (o outcome, failed, known bool) {
+	if e.Response == nil {
+		return o, false, false
+	}
+	b, ok := e.Response.Body.(proto.Outcome)
+	if !ok {
+		return o, false, false
+	}
+	o.code, o.word, failed = b.Outcome()
+	if o.word != "" {
+		o.code = 0
+	}
+	return o, failed, true
 }
 
 // maxLatency is the longest that is told from longer ones, in microseconds: an
@@ -47,14 +85,17 @@ const maxLatency = int64(time.Hour / time.Microsecond)
 
 // NewStats returns a printer to w.
 func NewStats(w io.Writer, style Style) *Stats {
-	return &Stats{w: w, style: style, protocols: make(map[string]*protocolStats)}
+	return &Stats{
+		w: w, style: style, protocols: make(map[string]*protocolStats), endpoints: make(map[endpointKey]*endpointStats),
+		crowded: make(map[string]bool), counted: make(map[string]int), tcp: newTCPStats(),
+	}
 }
 
 // of returns the sums of a protocol.
 func (s *Stats) of(name string) *protocolStats {
 	p := s.protocols[name]
 	if p == nil {
-		p = &protocolStats{latency: hdrhistogram.New(1, maxLatency, 2), codes: make(map[int]int64)}
+		p = &protocolStats{latency: hdrhistogram.New(1, maxLatency, 2), outcomes: make(map[outcome]int64)}
 		s.protocols[name] = p
 	}
 	return p
@@ -64,23 +105,24 @@ func (s *Stats) of(name string) *protocolStats {
 func (s *Stats) Exchange(e *proto.Exchange) error {
 	p := s.of(e.Protocol.Name)
 	p.exchanges[e.State]++
-	if d, ok := e.Latency(); ok {
-		if err := p.latency.RecordValue(min(d.Microseconds(), maxLatency)); err != nil {
-			panic("BUG: " + err.Error())
-		}
+	d, answered := e.Latency()
+	if answered {
+		record(p.latency, d)
 		p.longest = max(p.longest, d)
 	}
-	if e.Response != nil {
-		switch body := e.Response.Body.(type) {
-		case *proto.HTTPMessage:
-			p.codes[body.Status]++
-		case *proto.DNSMessage:
-			p.codes[body.Code()]++
-		case *proto.FTPReply:
-			p.codes[body.Code]++
-		}
+	o, failed, known := outcomeOf(e)
+	if known {
+		p.outcomes[o]++
 	}
+	s.endpoint(e, d, answered, failed)
 	return nil
+}
+
+// record adds a time to a histogram of microseconds.
+func record(h *hdrhistogram.Histogram, d time.Duration) {
+	if err := h.RecordValue(min(d.Microseconds(), maxLatency)); err != nil {
+		panic("BUG: " + err.Error())
+	}
 }
 
 // Finish counts a conversation.
@@ -91,6 +133,10 @@ func (s *Stats) Finish(c *flow.Conversation) error {
 		p.packets[d] += c.Sides[d].Packets
 		p.bytes[d] += c.Sides[d].Bytes
 	}
+	if c.Transport() == flow.TCP {
+		s.tcp.count(c)
+	}
+	s.large(c)
 	return nil
 }
 
@@ -101,15 +147,15 @@ func (s *Stats) Fork() decode.Part {
 	return part
 }
 
-// Len, Write, Reset and Flush have nothing to do: the order of what is counted
-// does not matter.
+// Len, Write and Flush have nothing to do: the order of what is counted does not
+// matter.
 func (s *Stats) Len() int { return 0 }
 
 // Write does nothing.
 func (s *Stats) Write(int, int) error { return nil }
 
-// Reset does nothing.
-func (s *Stats) Reset() {}
+// Reset takes down the numbers of the largest conversations, which are known now.
+func (s *Stats) Reset() { s.settle() }
 
 // Flush does nothing.
 func (s *Stats) Flush() error { return nil }
@@ -126,19 +172,14 @@ func (p *protocolStats) add(o *protocolStats) {
 	}
 	p.latency.Merge(o.latency)
 	p.longest = max(p.longest, o.longest)
-	for code, n := range o.codes {
-		p.codes[code] += n
+	for code, n := range o.outcomes {
+		p.outcomes[code] += n
 	}
 }
 
 // quantile returns the latency that q percent do not exceed, to two digits; of all
 // it is exact.
-func (p *protocolStats) quantile(q float64) time.Duration {
-	if q == 100 {
-		return p.longest
-	}
-	return min(time.Duration(p.latency.ValueAtQuantile(q))*time.Microsecond, p.longest)
-}
+func (p *protocolStats) quantile(q float64) time.Duration { return quantile(p.latency, p.longest, q) }
 
 // Summary prints all.
 func (s *Stats) Summary(sum *decode.Summary) error {
@@ -146,7 +187,9 @@ func (s *Stats) Summary(sum *decode.Summary) error {
 		for name, p := range part.protocols {
 			s.of(name).add(p)
 		}
+		s.merge(part)
 	}
+	s.settle()
 	names := slices.SortedFunc(maps.Keys(s.protocols), func(a, b string) int {
 		x, y := s.protocols[a], s.protocols[b]
 		return cmp.Or(cmp.Compare(y.conversations, x.conversations), cmp.Compare(a, b))
@@ -156,6 +199,19 @@ func (s *Stats) Summary(sum *decode.Summary) error {
 			if err := s.JSON.stats(name, s.protocols[name]); err != nil {
 				return err
 			}
+		}
+		for _, k := range s.sortedEndpoints() {
+			if err := s.JSON.asked(k, s.endpoints[k]); err != nil {
+				return err
+			}
+		}
+		for i := range s.largest {
+			if err := s.JSON.largest(&s.largest[i]); err != nil {
+				return err
+			}
+		}
+		if err := s.JSON.tcp(&s.tcp); err != nil {
+			return err
 		}
 		return s.JSON.Summary(sum)
 	}
@@ -174,13 +230,16 @@ func (s *Stats) Summary(sum *decode.Summary) error {
 			return Duration(p.quantile(q))
 		}
 		t.add([]paint{cyan}, name, number(p.conversations), number(p.exchanges[proto.Complete]), number(p.exchanges[proto.Unanswered]),
-			number(p.exchanges[proto.Broken]), Bytes(p.bytes[0]), Bytes(p.bytes[1]), latency(50), latency(99), latency(100), answers(name, p))
+			number(p.exchanges[proto.Broken]), Bytes(p.bytes[0]), Bytes(p.bytes[1]), latency(50), latency(99), latency(100), answers(p))
 	}
 	w := bufio.NewWriter(s.w)
 	if len(names) > 0 {
 		t.write(w)
 		w.WriteByte('\n')
 	}
+	s.writeEndpoints(w)
+	s.writeLargest(w)
+	s.tcp.write(w)
 	for _, kind := range sum.Anomalous() {
 		fmt.Fprintln(w, s.style.paint(yellow, "odd: ")+kind+", "+Count(sum.Anomalies[kind], "time"))
 	}
@@ -192,7 +251,7 @@ func (s *Stats) Summary(sum *decode.Summary) error {
 const maxAnswers = 6
 
 // answers lists what a protocol's responses were, the most frequent first.
-func answers(name string, p *protocolStats) string {
+func answers(p *protocolStats) string {
 	codes := p.sorted()
 	var parts []string
 	for i, code := range codes {
@@ -200,23 +259,15 @@ func answers(name string, p *protocolStats) string {
 			parts = append(parts, "…")
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s %d", codeName(name, code), p.codes[code]))
+		parts = append(parts, fmt.Sprintf("%s %d", Clean(code.String()), p.outcomes[code]))
 	}
 	return strings.Join(parts, ", ")
 }
 
-func (p *protocolStats) sorted() []int {
-	return slices.SortedFunc(maps.Keys(p.codes), func(a, b int) int {
-		return cmp.Or(cmp.Compare(p.codes[b], p.codes[a]), cmp.Compare(a, b))
+func (p *protocolStats) sorted() []outcome {
+	return slices.SortedFunc(maps.Keys(p.outcomes), func(a, b outcome) int {
+		return cmp.Or(cmp.Compare(p.outcomes[b], p.outcomes[a]), cmp.Compare(a.code, b.code), cmp.Compare(a.word, b.word))
 	})
-}
-
-// codeName is what people call a code.
-func codeName(protocol string, code int) string {
-	if protocol == proto.DNS.Name {
-		return proto.RcodeName(code)
-	}
-	return strconv.Itoa(code)
 }
 
 // stats prints the record of a protocol.
@@ -238,22 +289,14 @@ func (j *JSON) stats(name string, p *protocolStats) error {
 		j.buf = append(j.buf, '}')
 	}
 	if p.latency.TotalCount() > 0 {
-		j.name("latency_ms")
-		j.buf = append(j.buf, '{')
-		for _, q := range []struct {
-			name string
-			at   float64
-		}{{"p50", 50}, {"p90", 90}, {"p99", 99}, {"max", 100}} {
-			j.name(q.name)
-			j.buf = proto.AppendMillis(j.buf, p.quantile(q.at))
-		}
-		j.buf = append(j.buf, '}')
+		j.quantiles("latency_ms", p.quantile)
 	}
-	if len(p.codes) > 0 {
+	if len(p.outcomes) > 0 {
 		j.name("answers")
 		j.buf = append(j.buf, '{')
 		for _, code := range p.sorted() {
-			j.int(codeName(name, code), p.codes[code])
+			j.named(code.String())
+			j.buf = strconv.AppendInt(j.buf, p.outcomes[code], 10)
 		}
 		j.buf = append(j.buf, '}')
 	}

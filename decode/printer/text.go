@@ -20,7 +20,7 @@ import (
 // before it prints its tables and begins anew: some 8 MB of rows.
 const PageRows = 10_000
 
-// Text prints a table of conversations and one of their exchanges, and the sums.
+// Text prints a table of conversations, a ledger of their exchanges, and the sums.
 type Text struct {
 	// Hide puts what must not be shown out of sight; nil shows all.
 	Hide Hider
@@ -39,7 +39,9 @@ type exchangeRow struct {
 	at                time.Time
 	conversation      int
 	request, response string
-	latency           string
+	first, total      string // how long until the response's first byte, and its last
+	bytes             string // of the response
+	slow              string // where the time went
 	paint             paint
 }
 
@@ -78,7 +80,13 @@ func (t *Text) Exchange(e *proto.Exchange) error {
 	r.request, r.response = t.sides(e)
 	r.at = e.Messages()[0].Time
 	if d, ok := e.Latency(); ok {
-		r.latency = Duration(d)
+		r.first = Duration(d)
+	}
+	if d, ok := e.Total(); ok {
+		r.total, r.slow = Duration(d), slow(e, d)
+	}
+	if e.Response != nil {
+		r.bytes = Bytes(e.Response.Length)
 	}
 	t.rows = append(t.rows, r)
 	if len(t.rows) >= PageRows {
@@ -121,10 +129,8 @@ func severity(e *proto.Exchange) paint {
 	if e.State != proto.Complete {
 		return yellow
 	}
-	if e.Response != nil {
-		if h, ok := e.Response.Body.(*proto.HTTPMessage); ok && h.Status >= 400 {
-			return red
-		}
+	if _, failed, _ := outcomeOf(e); failed {
+		return red
 	}
 	return ""
 }
@@ -180,9 +186,12 @@ func (t *Text) page() error {
 			Duration(c.End.Sub(c.Start)), Bytes(c.Sides[0].Bytes), Bytes(c.Sides[1].Bytes), state(c))
 	}
 	slices.SortStableFunc(t.rows, func(a, b exchangeRow) int { return a.at.Compare(b.at) })
-	rows := table{style: t.style, head: []string{"ID", "TIME", "REQUEST", "RESPONSE", "LATENCY"}, right: []bool{true, true, false, false, true}}
+	rows := table{style: t.style,
+		head:  []string{"ID", "TIME", "REQUEST", "RESPONSE", "FIRST BYTE", "TOTAL", "BYTES", "SLOW FOR"},
+		right: []bool{true, true, false, false, true, true, true, false}}
 	for _, r := range t.rows {
-		rows.add([]paint{dim, dim, r.paint, r.paint}, strconv.Itoa(r.conversation), t.clock(r.at), r.request, r.response, r.latency)
+		rows.add([]paint{dim, dim, r.paint, r.paint, "", "", "", yellow}, strconv.Itoa(r.conversation), t.clock(r.at), r.request, r.response,
+			r.first, r.total, r.bytes, r.slow)
 	}
 	w := bufio.NewWriter(t.w)
 	convs.write(w)

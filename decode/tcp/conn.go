@@ -300,7 +300,7 @@ func (a *Assembler) general(c *Conn, d flow.Direction, s *packet.Segment) {
 		}
 	}
 	if s.Flags.Has(packet.ACK) {
-		c.acknowledge(a, d.Reverse(), s.Ack)
+		c.acknowledge(a, d.Reverse(), s.Ack, s.Time)
 	}
 	if s.Flags&(packet.SYN|packet.FIN|packet.RST) != 0 {
 		c.state(d, s)
@@ -321,7 +321,7 @@ func (a *Assembler) usual(c *Conn, d flow.Direction, s *packet.Segment) {
 		a.data(c, d, h.offset(s.Seq), s)
 	}
 	if s.Flags.Has(packet.ACK) {
-		c.acknowledge(a, d.Reverse(), s.Ack)
+		c.acknowledge(a, d.Reverse(), s.Ack, s.Time)
 	}
 	if h.waiting() {
 		h.waitPackets++
@@ -424,14 +424,27 @@ func (c *Conn) ackOf(d flow.Direction, ack uint32, has bool) int64 {
 }
 
 // acknowledge notes that the receiver of direction d has all before ack.
-func (c *Conn) acknowledge(a *Assembler, d flow.Direction, ack uint32) {
+func (c *Conn) acknowledge(a *Assembler, d flow.Direction, ack uint32, at time.Time) {
 	h := &c.halfs[d]
 	if h.ackKnown && int32(ack-h.acked) <= 0 {
 		return
 	}
+	if !h.ackKnown {
+		c.shaken(d, at)
+	}
 	h.acked, h.ackKnown = ack, true
 	if len(h.recent) > 0 && h.offset(ack) >= h.next {
 		h.forget(a)
+	}
+}
+
+// shaken measures the round trip: from a client's SYN to its acknowledgement of the
+// server's, wherever between them the capture was made. Where one of these came
+// twice it is not known which was answered.
+func (c *Conn) shaken(d flow.Direction, at time.Time) {
+	client, server := &c.conv.Sides[flow.ClientToServer], &c.conv.Sides[flow.ServerToClient]
+	if d == flow.ServerToClient && client.Syn && server.Syn && client.Packets == 2 && server.Packets == 1 {
+		c.conv.RoundTrip = max(0, flow.At(at).Sub(c.conv.Start))
 	}
 }
 

@@ -1,0 +1,90 @@
+package proto
+
+import "strings"
+
+// Outcome is the status, which is a failure from 400 on.
+func (h *HTTPMessage) Outcome() (code int, word string, failed bool) {
+	return h.Status, "", h.Status >= 400
+}
+
+// Endpoint is the method, the host, and the path with {id} in place of what looks
+// like one.
+func (h *HTTPMessage) Endpoint() string {
+	host, _ := h.Get("Host")
+	path := h.Target
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		path = path[:i]
+	}
+	var b strings.Builder
+	b.Grow(len(h.Method) + 1 + len(host) + len(path))
+	b.WriteString(h.Method)
+	b.WriteByte(' ')
+	if strings.HasPrefix(path, "/") {
+		b.WriteString(host)
+	}
+	for rest := path; rest != ""; {
+		segment := rest
+		if i := strings.IndexByte(rest[1:], '/'); i >= 0 {
+			segment = rest[:i+1]
+		}
+		rest = rest[len(segment):]
+		if segment[0] == '/' && isID(segment[1:]) {
+			segment = "/{id}"
+		}
+		b.WriteString(segment)
+	}
+	return b.String()
+}
+
+// longID is how long what has both letters and digits has to be to look like a
+// random identifier, and not like a name with a number in it.
+const longID = 20
+
+// isID reports whether a part of a path looks like an identifier: a number, a UUID,
+// or a long run of letters and digits.
+func isID(s string) bool {
+	var digits, letters, hex int
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isDigit(c):
+			digits++
+		case 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F':
+			hex++
+			letters++
+		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
+			letters++
+		case c != '-' && c != '_':
+			return false
+		}
+	}
+	switch {
+	case digits == 0:
+		return false
+	case letters == 0:
+		return digits == len(s)
+	case letters == hex && digits+hex >= 16:
+		return true
+	}
+	return digits >= 4 && len(s) >= longID
+}
+
+// Outcome is the response code, by its name.
+func (m *DNSMessage) Outcome() (code int, word string, failed bool) {
+	return m.Code(), m.Rcode(), m.Code() != 0
+}
+
+// Endpoint is the type that is asked for.
+func (m *DNSMessage) Endpoint() string {
+	if q, next := readQuestion(m.Wire, dnsHeaderLen); next > 0 {
+		return dnsType(q.Type)
+	}
+	return "nothing"
+}
+
+// Outcome is the code, which is a failure from 400 on (RFC 959, section 4.2.1).
+func (r *FTPReply) Outcome() (code int, word string, failed bool) {
+	return r.Code, "", r.Code >= 400
+}
+
+// Endpoint is the command.
+func (c *FTPCommand) Endpoint() string { return strings.ToUpper(c.Command) }
