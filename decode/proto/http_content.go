@@ -24,9 +24,9 @@ const maxEncodings = 8
 // ErrContentTooLarge means that a body is larger than its bound.
 var ErrContentTooLarge = errors.New("the body is too large")
 
-// transferred returns the body of an HTTP message as it was transferred, without the
+// Transferred returns the body of an HTTP message as it was transferred, without the
 // framing of chunks. It needs the message's Raw.
-func transferred(m *Message) ([]byte, error) {
+func Transferred(m *Message) ([]byte, error) {
 	h, ok := m.Body.(*HTTPMessage)
 	if !ok || len(m.Raw) < len(h.Head) {
 		return nil, errors.New("the bytes of the message were not kept")
@@ -55,7 +55,7 @@ func Content(m *Message) ([]byte, error) { return ContentUpTo(m, MaxContent) }
 
 // ContentUpTo is Content with another bound.
 func ContentUpTo(m *Message, limit int) ([]byte, error) {
-	body, err := transferred(m)
+	body, err := Transferred(m)
 	if err != nil || len(body) == 0 {
 		return body, err
 	}
