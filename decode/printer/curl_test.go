@@ -26,7 +26,7 @@ func TestCurlQuotes(t *testing.T) {
 	for _, s := range unruly {
 		for _, body := range []string{"", s, s + "\x00" + s} {
 			c := flow.Conversation{Tuple: flow.Unknown(flow.TCP)}
-			h := &proto.HTTPMessage{Method: "PUT", Target: s, Version: "HTTP/1.1", BodyBytes: int64(len(body)), Fields: []proto.Field{{"Host", "h"}, {"X", s}, {"User-Agent", "-"}, {"Accept", "-"}, {"Content-Type", "-"}}}
+			h := &proto.HTTPMessage{Method: "PUT", Target: s, Version: "HTTP/1.1", BodyBytes: int64(len(body)), Fields: []proto.Field{{Name: "Host", Value: "h"}, {Name: "X", Value: s}, {Name: "User-Agent", Value: "-"}, {Name: "Accept", Value: "-"}, {Name: "Content-Type", Value: "-"}}}
 			var out bytes.Buffer
 			p := printer.NewCurl(&out, 0)
 			e := &proto.Exchange{Conversation: &c, Protocol: &proto.HTTP, Request: &proto.Message{Complete: true, Body: h, Raw: []byte(body)}}

@@ -101,22 +101,15 @@ func (t *Text) sides(e *proto.Exchange) (request, response string) {
 }
 
 func sides(e *proto.Exchange, hide Hider) (request, response string) {
-	summary := func(m *proto.Message) string {
-		body := m.Body
-		if hide != nil {
-			body = hide.Hide(body)
-		}
-		return Clean(body.Summary())
-	}
 	if e.Request != nil {
-		request = summary(e.Request)
+		request = Clean(summary(e.Request, hide))
 	}
 	var parts []string
 	for _, m := range e.Interim {
-		parts = append(parts, summary(m))
+		parts = append(parts, Clean(summary(m, hide)))
 	}
 	if e.Response != nil {
-		parts = append(parts, summary(e.Response))
+		parts = append(parts, Clean(summary(e.Response, hide)))
 	}
 	if why := e.Why(); why != "" {
 		parts = append(parts, "("+Clean(remark(why, hide))+")")
