@@ -2,7 +2,6 @@ package where
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -253,7 +252,7 @@ func collect() []proto.Attribute {
 			if slices.ContainsFunc(list, func(f proto.Attribute) bool { return f.Name == name }) {
 				continue
 			}
-			list = append(list, proto.Attribute{Name: name, Kind: proto.Truth, About: "the exchange is in it", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
+			list = append(list, proto.Attribute{Name: name, Kind: proto.Truth, About: "the exchange is in " + name, Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
 				return truth(vs, e.Protocol.Name == name || e.Protocol.Record() == name)
 			}})
 		}
@@ -372,23 +371,22 @@ func Lookup(name string) (proto.Attribute, bool) {
 
 // Unknown says that there is no field of a name, and which may be meant.
 func Unknown(name string) string {
-	if len(name) > 80 {
-		name = name[:80]
-	}
+	name = name[:min(len(name), 80)] // and distance is no more work than that
 	what := "there is no field " + strings.ToValidUTF8(name, "\ufffd")
 	if f, ok := byName[name]; ok && f.Any != nil {
 		return what + " without a name behind it, as " + name + "NAME"
 	}
-	if n := nearest(name); n != "" {
+	if n := Nearest(name, Names()); n != "" {
 		return what + "; do you mean " + n + "?"
 	}
 	return what + "; netlab fields lists all"
 }
 
-// nearest returns the name that differs least, or one of which it is a part.
-func nearest(name string) string {
+// Nearest returns the one of some names that differs least from name, or of which
+// it is a part; empty when none is near.
+func Nearest(name string, names []string) string {
+	names = slices.SortedStableFunc(slices.Values(names), func(a, b string) int { return cmp.Compare(len(a), len(b)) })
 	best, least := "", 0
-	names := slices.SortedStableFunc(maps.Keys(all()), func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 	for _, n := range names {
 		if d := distance(strings.ToLower(name), n); d <= max(1, len(n)/4) && (best == "" || d < least) {
 			best, least = n, d
@@ -403,14 +401,6 @@ func nearest(name string) string {
 		}
 	}
 	return ""
-}
-
-func all() map[string]bool {
-	m := make(map[string]bool)
-	for _, n := range Names() {
-		m[n] = true
-	}
-	return m
 }
 
 // distance counts the letters that have to be put in, taken out, replaced or
