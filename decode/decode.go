@@ -39,6 +39,9 @@ type Options struct {
 	Digest bool
 	// Keep is how many bytes of each message to keep in Message.Raw.
 	Keep int64
+	// As names what conversations speak by their server's port; of several about one
+	// port, the last counts.
+	As []As
 	// NoChecksums leaves the checksums of TCP and UDP unverified.
 	NoChecksums bool
 }

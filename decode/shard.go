@@ -383,7 +383,10 @@ func (s *shard) datagram(u *unit, g *packet.Segment) {
 	e, dir := s.lookup(u)
 	if e == nil {
 		// Whoever speaks first asks, unless it is an answer.
-		dir, _ = proto.SideOf(flow.UDP, g.Payload)
+		known := false
+		if dir, known = s.d.opts.server(&g.Flow); !known {
+			dir, _ = proto.SideOf(flow.UDP, g.Payload)
+		}
 		e = s.start(u, g, dir, dir == flow.ServerToClient)
 	}
 	t, c := &e.Value, &e.Conversation

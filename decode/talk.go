@@ -59,8 +59,11 @@ func (t *talk) said() *dialogue {
 	}
 	s, c := t.shard, t.conv()
 	opts := proto.Options{Keep: s.d.opts.Keep, Protocol: t.spoken, Spare: s.reused}
-	if c.For != nil {
+	switch {
+	case c.For != nil:
 		opts.Protocol = &proto.Raw // whatever its content looks like
+	case opts.Protocol == nil && len(s.d.opts.As) > 0:
+		opts.Protocol = s.d.opts.named(c.Transport(), c.Tuple.DstPort())
 	}
 	if n := len(s.spare); n > 0 {
 		t.dialogue, s.spare = s.spare[n-1], s.spare[:n-1]
@@ -108,6 +111,12 @@ func (t *talk) hush() {
 func (t *talk) Begin(first [2][]byte) bool {
 	if !t.conv().Guessed {
 		return false
+	}
+	if d, known := t.shard.d.opts.server(&t.conv().Tuple); known {
+		if d == flow.ServerToClient {
+			t.conv().Turn()
+		}
+		return d == flow.ServerToClient
 	}
 	for d, data := range first {
 		if side, known := proto.SideOf(flow.TCP, data); known {

@@ -54,6 +54,10 @@ type stdio struct {
 
 // run runs netlab with these arguments and returns its exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if names := completeValue(args); names != nil {
+		fmt.Fprintln(stdout, strings.Join(names, "\n"))
+		return exitDone
+	}
 	app := newApp(stdio{stdin, stdout, stderr})
 	err := app.RunContext(ctx, reorder(app, args))
 	return explain(stderr, err)
@@ -96,7 +100,7 @@ func newApp(std stdio) *cli.App {
 		ErrWriter: std.err,
 		Commands: []*cli.Command{
 			captureCommand(std), decodeCommand(std), replayCommand(std), serveCommand(std),
-			sendCommand(std), listenCommand(std), samplesCommand(std), demoCommand(std), completionCommand(std),
+			sendCommand(std), listenCommand(std), samplesCommand(std), fieldsCommand(std), demoCommand(std), completionCommand(std),
 		},
 		Description: "Exit status: 0 done or same, 1 answers differ, 2 could not do it, 3 nothing was compared.\n" +
 			"FILE is a pcap or pcapng file, - for standard input, or sample:NAME (see netlab samples).",

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/urfave/cli/v2"
+
+	"netlab/decode/where"
 )
 
 // completions ask the program itself what can follow, as the flag package has it.
@@ -51,4 +53,18 @@ func completionCommand(std stdio) *cli.Command {
 			return err
 		},
 	}
+}
+
+// completeValue returns what can follow when a script asks for the value of a flag
+// that wants a field; the library knows flags only.
+func completeValue(args []string) []string {
+	n := len(args)
+	if n < 3 || args[n-1] != "--generate-bash-completion" {
+		return nil
+	}
+	switch args[n-2] {
+	case "-e", "--e", "--where", "-where":
+		return where.Names()
+	}
+	return nil
 }

@@ -30,7 +30,11 @@ func decodeCommand(std stdio) *cli.Command {
 			&cli.IntFlag{Name: "follow", Usage: "print what both sides of conversation `ID` said", DefaultText: "none"},
 			&cli.BoolFlag{Name: "bodies", Usage: "print what the messages carry too, without its encodings"},
 			&cli.BoolFlag{Name: "follow-file", Usage: "decode a FILE that is still being written, and print what happens until Ctrl-C"},
-			&cli.StringFlag{Name: "where", Usage: "only exchanges for which `EXPR` holds, as 'http.status >= 500 && latency > 250ms'"},
+			&cli.StringFlag{Name: "where", Usage: "only exchanges for which `EXPR` holds, as 'http.status >= 500 && latency > 250ms' (see netlab fields)"},
+			&cli.StringSliceFlag{Name: "e", Usage: "print a line for each exchange: a `FIELD` for each -e, with tabs between them (see netlab fields)"},
+			&cli.BoolFlag{Name: "header", Usage: "with -e: the names of the fields first"},
+			&cli.BoolFlag{Name: "csv", Usage: "print exchanges as CSV, with a header: the fields that -e names, or the usual ones"},
+			&cli.StringSliceFlag{Name: "decode-as", Usage: "take conversations with a server's port for a protocol: `RULE` is tcp.port==8000:http or 8000=http"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
 			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all there are, 8 at most"},
 			memoryFlag(),
@@ -60,8 +64,14 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 	if c.Bool("redact") {
 		hide = redact.Finder{}
 	}
+	lines := c.IsSet("e") || c.Bool("csv")
+	as, err := decodeAs(c.StringSlice("decode-as"))
+	if err != nil {
+		return err
+	}
 	var sink decode.Sink
 	var follow *printer.Follow
+	var header func() error
 	switch {
 	case c.IsSet("follow") && (c.Bool("json") || c.IsSet("where")):
 		return usagef("netlab decode: --follow shows one conversation as it is, without --json and --where")
@@ -69,8 +79,25 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return usagef("netlab decode: --follow shows all bytes, and --redact can't hide any of them")
 	case c.Bool("bodies") && (hide != nil || c.IsSet("follow")):
 		return usagef("netlab decode: --bodies shows whatever is in them, without --redact and --follow")
-	case c.Bool("stats") && (c.IsSet("follow") || c.IsSet("where") || c.Bool("bodies") || growing):
-		return usagef("netlab decode: --stats counts what is in whole files, without --follow, --follow-file, --where and --bodies")
+	case c.Bool("stats") && (c.IsSet("follow") || c.Bool("bodies") || growing):
+		return usagef("netlab decode: --stats counts what is in whole files, without --follow, --follow-file and --bodies")
+	case lines && (c.Bool("json") || c.Bool("stats") || c.Bool("bodies") || c.IsSet("follow")):
+		return usagef("netlab decode: -e and --csv print a line for each exchange, without --json, --stats, --bodies and --follow")
+	case c.Bool("header") && !lines:
+		return usagef("netlab decode: --header names the fields of -e, and there is none")
+	case lines:
+		fields := ledgerColumns()
+		if c.IsSet("e") {
+			if fields, err = columns(c.StringSlice("e")); err != nil {
+				return err
+			}
+		}
+		p := printer.NewColumns(std.out, fields)
+		p.CSV, p.Hide, p.Live = c.Bool("csv"), hide, growing
+		if p.CSV || c.Bool("header") {
+			header = p.Header
+		}
+		sink = p
 	case c.Bool("stats"):
 		p := printer.NewStats(std.out, std.style())
 		if c.Bool("json") {
@@ -115,7 +142,12 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	defer closer.Close()
-	opts := decode.Options{Digest: c.Bool("digest"), Memory: room, Workers: c.Int("workers")}
+	if header != nil {
+		if err := header(); err != nil {
+			return err
+		}
+	}
+	opts := decode.Options{As: as, Digest: c.Bool("digest"), Memory: room, Workers: c.Int("workers")}
 	if c.Bool("bodies") {
 		opts.Keep = printer.KeepBodies
 	}
@@ -126,7 +158,7 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 	if growing {
 		fmt.Fprintf(std.err, "netlab: %s", printer.Account(sum))
 	}
-	if sum.Truncated && (c.Bool("json") || follow != nil || growing) {
+	if sum.Truncated && (c.Bool("json") || lines || follow != nil || growing) {
 		fmt.Fprintf(std.err, "netlab: %s\n", printer.Clean(sum.Damage))
 	}
 	if follow != nil && !follow.Found {

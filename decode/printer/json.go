@@ -1,7 +1,6 @@
 package printer
 
 import (
-	"cmp"
 	"encoding/hex"
 	"io"
 	"maps"
@@ -30,20 +29,10 @@ type JSON struct {
 	// keep. Hide can't hide any of it.
 	Bodies bool
 
-	w     io.Writer
-	buf   []byte
+	w io.Writer
+	gathered
 	clock proto.Clock
-
-	// Of a part: the whole, and where conversations stand in buf that have no number
-	// yet.
-	whole *JSON
-	holes []hole
-}
-
-// hole is a place in a part's bytes at which the number of a conversation goes.
-type hole struct {
-	at int
-	of *flow.Conversation
+	whole *JSON // of which it is a part; else nil
 }
 
 // Fork returns a printer of a shard.
@@ -51,32 +40,14 @@ func (j *JSON) Fork() decode.Part {
 	return &JSON{Hide: j.Hide, Bodies: j.Bodies, whole: j}
 }
 
-// Len returns how much a part has printed.
-func (j *JSON) Len() int { return len(j.buf) }
-
 // Write has the whole print what a part has, between from and to.
 func (j *JSON) Write(from, to int) error {
-	w, i := j.whole, 0
-	if len(j.holes) > 0 {
-		i, _ = slices.BinarySearchFunc(j.holes, from, func(h hole, at int) int { return cmp.Compare(h.at, at) })
-	}
-	for ; i < len(j.holes) && j.holes[i].at < to; i++ {
-		h := j.holes[i]
-		w.buf = append(w.buf, j.buf[from:h.at]...)
-		w.buf = strconv.AppendInt(w.buf, int64(h.of.ID), 10)
-		from = h.at
-	}
-	w.buf = append(w.buf, j.buf[from:to]...)
+	w := j.whole
+	w.buf = j.appendTo(w.buf, from, to)
 	if len(w.buf) < jsonFlush {
 		return nil
 	}
 	return w.Flush()
-}
-
-// Reset forgets what a part has printed.
-func (j *JSON) Reset() {
-	clear(j.holes)
-	j.buf, j.holes = j.buf[:0], j.holes[:0]
 }
 
 // jsonFlush is how much is gathered before it is written.
@@ -106,12 +77,8 @@ func (j *JSON) end() error {
 
 // id prints the number of a conversation.
 func (j *JSON) id(name string, c *flow.Conversation) {
-	if c.ID != decode.Unnumbered {
-		j.int(name, int64(c.ID))
-		return
-	}
 	j.name(name)
-	j.holes = append(j.holes, hole{len(j.buf), c})
+	j.number(c)
 }
 
 func (j *JSON) str(name, s string) {

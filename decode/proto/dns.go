@@ -24,6 +24,7 @@ var DNS = Protocol{
 	AnyStart:    true,
 	Reuses:      true,
 	RequestName: "query",
+	Attributes:  dnsAttributes,
 }
 
 const dnsHeaderLen = 12

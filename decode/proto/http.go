@@ -18,6 +18,8 @@ var HTTP = Protocol{
 	New:      func(w Waiting) Parser { return &httpParser{waiting: w} },
 	Reuses:   true,
 	AnyStart: true,
+
+	Attributes: httpAttributes,
 }
 
 // maxHead bounds start line and fields; the most lenient servers take 256 KiB.

@@ -15,6 +15,7 @@ var TLS = Protocol{
 	Probe:      probeTLS,
 	New:        func(Waiting) Parser { return &tlsParser{} },
 	AppendJSON: appendHellos,
+	Attributes: tlsAttributes,
 }
 
 // TLSHello is what one side says of itself before it encrypts.

@@ -101,10 +101,10 @@ func exchanges(t testing.TB) []*proto.Exchange {
 }
 
 // picked names the exchanges that a filter picks.
-func picked(f where.Filter, list []*proto.Exchange) string {
+func picked(f *where.Filter, list []*proto.Exchange) string {
 	var out []string
 	for _, e := range list {
-		if f(e) {
+		if f.Match(e) {
 			out = append(out, names[[2]int{e.Conversation.ID, e.Index}])
 		}
 	}
@@ -168,12 +168,15 @@ func TestFilter(t *testing.T) {
 		{"microseconds", `latency == 250100us`, "post"},
 		{"microseconds_in_greek", `latency == 250100µs`, "post"},
 		{"milliseconds", `latency == 250.1ms`, "post"},
-		{"milliseconds_unsaid", `latency == 250.1`, "post"},
+		{"zero_of_any_unit", `latency > 0`, "post dns retr"},
+		{"nanoseconds", `latency == 250100000ns`, "post"},
+		{"minutes", `latency < 1m and latency < 1h`, "post dns retr"},
+		{"half_a_nanosecond", `latency >= 250100000.5ns or latency <= 250100000.5ns`, "post dns retr"},
 		{"seconds", `latency > 0.25s`, "post"},
 		{"bytes", `request.bytes == 69B`, "post"},
 		{"kilobytes", `request.bytes < .069kB`, "get dns retr raw"},
 		{"megabytes", `request.bytes < 1MB and request.bytes < 1GB and request.bytes < 1e3`, "post get dns retr raw"},
-		{"negative", `latency > -1`, "post dns retr"},
+		{"negative", `latency > -1s`, "post dns retr"},
 
 		// A field alone asks whether it is there.
 		{"has_latency", `latency`, "post dns retr"},
@@ -223,8 +226,8 @@ func TestSyntaxError(t *testing.T) {
 	for _, c := range []struct{ name, expr, caret, reason string }{
 		{"empty", ``, `^`, "something is missing here"},
 		{"white_space", `  `, `  ^`, "something is missing here"},
-		{"no_such_field", `staus == 1`, `^`, "there is no field staus; there are client, "},
-		{"no_such_field_later", `status == 1 and not hots`, `                    ^`, "there is no field hots; there are client, "},
+		{"no_such_field", `staus == 1`, `^`, "there is no field staus; do you mean status?"},
+		{"no_such_field_later", `status == 1 and not hots`, `                    ^`, "there is no field hots; do you mean host?"},
 		{"near_miss_beginning", `lat > 1`, `^`, "there is no field lat; do you mean latency?"},
 		{"near_miss_end", `request.host == a`, `^`, "there is no field request.host; do you mean host?"},
 		{"near_miss_last_word", `name == a`, `^`, "there is no field name; do you mean dns.name?"},
@@ -238,10 +241,10 @@ func TestSyntaxError(t *testing.T) {
 		{"two_expressions", `status == 1 id == 2`, `            ^`, "unexpected id"},
 		{"number_is_none", `status == ok`, `          ^`, "http.status is a number, ok is none"},
 		{"number_is_quoted", `status == "200"`, `          ^`, `http.status is a number, "200" is none`},
-		{"unit_is_none", `latency > 5min`, `          ^`, "latency is a number, 5min is none"},
-		{"two_points", `latency > 1.2.3`, `          ^`, "latency is a number, 1.2.3 is none"},
-		{"not_a_number", `latency > NaN`, `          ^`, "latency is a number, NaN is none"},
-		{"infinite", `latency < inf`, `          ^`, "latency is a number, inf is none"},
+		{"unit_is_none", `latency > 5days`, `          ^`, "latency is a duration, 5days is none: write 250ms"},
+		{"two_points", `latency > 1.2.3`, `          ^`, "latency is a duration, 1.2.3 is none: write 250ms"},
+		{"not_a_number", `latency > NaN`, `          ^`, "latency is a duration, NaN is none: write 250ms"},
+		{"infinite", `latency < inf`, `          ^`, "latency is a duration, inf is none: write 250ms"},
 		{"and_at_the_end", `status == 1 &&`, `              ^`, "something is missing here"},
 		{"or_at_the_end", `status == 1 or `, `               ^`, "something is missing here"},
 		{"and_at_the_beginning", `&& status`, `^`, "there is no field &&"},
@@ -291,8 +294,8 @@ func TestDepth(t *testing.T) {
 		{"one_parenthesis_too_many", nested("(", 100, ")"), false, ""},
 		{"not", nested("!", 99, ""), true, ""},
 		{"one_not_too_many", nested("not ", 100, ""), false, ""},
-		{"a_million_parentheses", nested("(", 1_000_000, ")"), false, ""},
-		{"a_million_not", nested("!", 1_000_000, ""), false, ""},
+		{"many_parentheses", nested("(", 100_000, ")"), false, ""},
+		{"many_not", nested("!", 100_000, ""), false, ""},
 		{"side_by_side", strings.Repeat("(id) and ", 10_000) + "id", true, all},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -313,11 +316,14 @@ func TestDepth(t *testing.T) {
 }
 
 func TestFields(t *testing.T) {
-	list := where.Fields()
+	list := where.Names()
 	if !slices.IsSorted(list) || !slices.Contains(list, "http.status") || !slices.Contains(list, "status") {
 		t.Errorf("%v", list)
 	}
 	for _, name := range list {
+		if strings.HasSuffix(name, ".") {
+			name += "NAME"
+		}
 		if _, err := where.Compile(name); err != nil {
 			t.Error(err)
 		}
@@ -404,8 +410,8 @@ func TestSink(t *testing.T) {
 			if d := cmp.Diff(c.want, got.lines); d != "" {
 				t.Errorf("-want +got\n%s", d)
 			}
-			if s.Left != c.left {
-				t.Errorf("%d exchanges were left out, want %d", s.Left, c.left)
+			if left := s.(*where.Sink).Left(); left != c.left {
+				t.Errorf("%d exchanges were left out, want %d", left, c.left)
 			}
 		})
 	}
@@ -449,7 +455,7 @@ func TestSinkBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got collector
-	s := where.NewSink(f, &got)
+	s := where.NewSink(f, &got).(*where.Sink)
 	a, b := &flow.Conversation{ID: 1}, &flow.Conversation{ID: 2}
 	flood := func(c *flow.Conversation) {
 		for range 20_000 {
@@ -469,7 +475,7 @@ func TestSinkBound(t *testing.T) {
 	if n := exchange(b); n != 0 {
 		t.Errorf("%d anomalies of another conversation", n)
 	}
-	if n := exchange(a); n < 1000 || n > 10_000 {
+	if n := exchange(a); n != 64 {
 		t.Errorf("%d anomalies have waited", n)
 	}
 	// Those that are handed on make room, and so do those of a conversation that
@@ -480,7 +486,7 @@ func TestSinkBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	flood(d)
-	if n := exchange(d); n < 1000 {
+	if n := exchange(d); n != 64 {
 		t.Errorf("%d anomalies have waited after others were let go", n)
 	}
 	if err := s.Anomaly(flow.Anomaly{Kind: "odd"}); err != nil {
