@@ -74,6 +74,7 @@ type Summary struct {
 	Exchanges     map[proto.State]int64
 	Anomalies     map[string]int64
 	BadChecksums  int64
+	Traits        Traits
 	// Truncated means that the capture is damaged: Damage says how.
 	Truncated bool
 	Damage    string

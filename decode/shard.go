@@ -62,10 +62,12 @@ type shard struct {
 	exchanges     [3]int64 // by state
 	anomalies     map[string]int64
 	badChecksums  int64
+	traits        Traits
 
 	starter   Starter
 	finisher  Finisher
 	closer    Closer
+	packeter  Packeter
 	streamer  Streamer
 	gapper    Gapper
 	anomalist Anomalist
@@ -128,6 +130,7 @@ func newShard(d *Decoder, sink Sink, part Part) *shard {
 	s.starter, _ = sink.(Starter)
 	s.finisher, _ = sink.(Finisher)
 	s.closer, _ = sink.(Closer)
+	s.packeter, _ = sink.(Packeter)
 	s.streamer, _ = sink.(Streamer)
 	s.gapper, _ = sink.(Gapper)
 	s.anomalist, _ = sink.(Anomalist)
@@ -335,6 +338,9 @@ func (s *shard) came(e *entry, u *unit, g *packet.Segment) {
 	s.current, s.hash = e, u.hash
 	e.Seen(u.at)
 	e.Conversation.End = flow.At(g.Time)
+	if s.packeter != nil {
+		s.fail(s.packeter.Packet(&e.Conversation, g.Packet))
+	}
 }
 
 // leave sees to what the packets of a conversation in a row have left.
@@ -432,6 +438,7 @@ func (s *shard) retire(e *entry) {
 		s.current = nil
 	}
 	s.table.Remove(e)
+	s.traits.count(&e.Conversation)
 	s.finish(&e.Value)
 }
 
@@ -613,4 +620,5 @@ func (s *shard) account(sum *Summary) {
 		sum.Anomalies[kind] += n
 	}
 	sum.BadChecksums += s.badChecksums
+	sum.Traits.add(&s.traits)
 }

@@ -28,6 +28,11 @@ type Closer interface {
 	Close(*flow.Conversation) error
 }
 
+// Packeter is told of each packet of a conversation, before what it means.
+type Packeter interface {
+	Packet(c *flow.Conversation, number int64) error
+}
+
 // Streamer gets the bytes of both directions in order, before what they mean.
 // The Chunk's Data is valid during the call. A UDP datagram is one Chunk.
 type Streamer interface {
@@ -113,6 +118,10 @@ func (t tee) Finish(c *flow.Conversation) error {
 
 func (t tee) Close(c *flow.Conversation) error {
 	return each(t, func(s Closer) error { return s.Close(c) })
+}
+
+func (t tee) Packet(c *flow.Conversation, number int64) error {
+	return each(t, func(s Packeter) error { return s.Packet(c, number) })
 }
 
 func (t tee) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {

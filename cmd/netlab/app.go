@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitDone
 	}
 	app := newApp(stdio{stdin, stdout, stderr})
-	err := app.RunContext(ctx, reorder(app, args))
+	err := app.RunContext(ctx, reorder(app, bare(app, args)))
 	return explain(stderr, err)
 }
 
@@ -156,6 +156,17 @@ func version() string {
 		}
 	}
 	return v
+}
+
+// bare puts decode before a FILE that stands where a command should.
+func bare(app *cli.App, args []string) []string {
+	if len(args) < 2 || strings.HasPrefix(args[1], "-") || app.Command(args[1]) != nil {
+		return args
+	}
+	if st, err := os.Stat(args[1]); strings.HasPrefix(args[1], "sample:") || err == nil && st.Mode().IsRegular() {
+		return slices.Insert(slices.Clone(args), 1, "decode")
+	}
+	return args
 }
 
 // reorder puts the flags of a command before its positional arguments: the flag

@@ -20,20 +20,27 @@ func decodeCommand(std stdio) *cli.Command {
 		Name:      "decode",
 		Usage:     "show what was said in a capture file",
 		ArgsUsage: "FILE...",
-		Description: "Prints a table of conversations, then one of their exchanges. Several files are read at once, in the\n" +
-			"order of time, and their packets numbered so.\n\n" +
+		Description: "Prints a table of conversations, then a ledger of their exchanges. Several files are read at once, in the\n" +
+			"order of time, and their packets numbered so. netlab FILE is netlab decode FILE.\n\n" +
 			"Example: netlab decode sample:http1-keepalive",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
-			&cli.BoolFlag{Name: "stats", Usage: "print what each protocol comes to, in place of conversations and exchanges"},
+			&cli.BoolFlag{Name: "stats", Usage: "print what protocols, endpoints and TCP come to, in place of conversations and exchanges"},
 			&cli.BoolFlag{Name: "digest", Usage: "with --json: the SHA-256 of each direction's bytes"},
 			&cli.IntFlag{Name: "follow", Usage: "print what both sides of conversation `ID` said", DefaultText: "none"},
+			&cli.StringFlag{Name: "follow-as", Usage: "with --follow: as `FORM` text, hex, or raw, which is the bytes alone", DefaultText: "text or hex, as fits"},
+			&cli.StringFlag{Name: "side", Usage: "with --follow: only what the `SIDE` client or server said", DefaultText: "both"},
 			&cli.BoolFlag{Name: "bodies", Usage: "print what the messages carry too, without its encodings"},
 			&cli.BoolFlag{Name: "follow-file", Usage: "decode a FILE that is still being written, and print what happens until Ctrl-C"},
 			&cli.StringFlag{Name: "where", Usage: "only exchanges for which `EXPR` holds, as 'http.status >= 500 && latency > 250ms' (see netlab fields)"},
 			&cli.StringSliceFlag{Name: "e", Usage: "print a line for each exchange: a `FIELD` for each -e, with tabs between them (see netlab fields)"},
 			&cli.BoolFlag{Name: "header", Usage: "with -e: the names of the fields first"},
 			&cli.BoolFlag{Name: "csv", Usage: "print exchanges as CSV, with a header: the fields that -e names, or the usual ones"},
+			&cli.StringFlag{Name: "curl", Usage: "print the HTTP requests of conversation `ID`, or its exchange ID.INDEX, as curl commands"},
+			&cli.StringFlag{Name: "stage", Usage: "print what is there at one stage of decoding: `STAGE` is " + strings.Join(printer.Stages, ", ")},
+			&cli.StringFlag{Name: "har", Usage: "write HTTP as an HTTP Archive to `FILE`, for browsers' network panels"},
+			&cli.StringFlag{Name: "extract", Usage: "write bodies, files that FTP transferred, and mail into the folder `DIR`"},
+			&cli.StringFlag{Name: "write", Aliases: []string{"w"}, Usage: "write the packets of the conversations that --where picks to `FILE`"},
 			&cli.StringSliceFlag{Name: "decode-as", Usage: "take conversations with a server's port for a protocol: `RULE` is tcp.port==8000:http or 8000=http"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
 			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all there are, 8 at most"},
@@ -41,6 +48,25 @@ func decodeCommand(std stdio) *cli.Command {
 		},
 		Action: func(c *cli.Context) error { return std.decode(c.Context, c) },
 	}
+}
+
+// decoding is one run of decode: where it reads, and what it makes of it.
+type decoding struct {
+	std     stdio
+	c       *cli.Context
+	files   []string
+	growing bool // --follow-file
+	hide    printer.Hider
+	filter  *where.Filter // nil for all
+	opts    decode.Options
+
+	sinks []decode.Sink
+	left  interface{ Left() int64 } // of a sink behind filter
+	// begin, if any, is called before the first packet, and end behind the last.
+	begin func() error
+	end   []func() error
+	// tables means that the account of the packets is printed with the rest.
+	tables bool
 }
 
 func (std stdio) decode(ctx context.Context, c *cli.Context) error {
@@ -55,117 +81,89 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 	case c.IsSet("workers") && c.Int("workers") < 1:
 		return usagef("netlab decode: --workers wants a number of 1 or more")
 	}
-	room, err := memory(c)
-	if err != nil {
+	d := &decoding{std: std, c: c, files: files, growing: c.Bool("follow-file")}
+	if d.opts.Memory, err = memory(c); err != nil {
 		return err
 	}
-	file, growing := strings.Join(files, " "), c.Bool("follow-file")
-	var hide printer.Hider
+	d.opts.Digest, d.opts.Workers = c.Bool("digest"), c.Int("workers")
+	if d.opts.As, err = decodeAs(c.StringSlice("decode-as")); err != nil {
+		return err
+	}
 	if c.Bool("redact") {
-		hide = redact.Finder{}
-	}
-	lines := c.IsSet("e") || c.Bool("csv")
-	as, err := decodeAs(c.StringSlice("decode-as"))
-	if err != nil {
-		return err
-	}
-	var sink decode.Sink
-	var follow *printer.Follow
-	var header func() error
-	switch {
-	case c.IsSet("follow") && (c.Bool("json") || c.IsSet("where")):
-		return usagef("netlab decode: --follow shows one conversation as it is, without --json and --where")
-	case c.IsSet("follow") && hide != nil:
-		return usagef("netlab decode: --follow shows all bytes, and --redact can't hide any of them")
-	case c.Bool("bodies") && (hide != nil || c.IsSet("follow")):
-		return usagef("netlab decode: --bodies shows whatever is in them, without --redact and --follow")
-	case c.Bool("stats") && (c.IsSet("follow") || c.Bool("bodies") || growing):
-		return usagef("netlab decode: --stats counts what is in whole files, without --follow, --follow-file and --bodies")
-	case lines && (c.Bool("json") || c.Bool("stats") || c.Bool("bodies") || c.IsSet("follow")):
-		return usagef("netlab decode: -e and --csv print a line for each exchange, without --json, --stats, --bodies and --follow")
-	case c.Bool("header") && !lines:
-		return usagef("netlab decode: --header names the fields of -e, and there is none")
-	case lines:
-		fields := ledgerColumns()
-		if c.IsSet("e") {
-			if fields, err = columns(c.StringSlice("e")); err != nil {
-				return err
-			}
-		}
-		p := printer.NewColumns(std.out, fields)
-		p.CSV, p.Hide, p.Live = c.Bool("csv"), hide, growing
-		if p.CSV || c.Bool("header") {
-			header = p.Header
-		}
-		sink = p
-	case c.Bool("stats"):
-		p := printer.NewStats(std.out, std.style())
-		if c.Bool("json") {
-			p.JSON = printer.NewJSON(std.out)
-			p.JSON.File = file
-		}
-		sink = p
-	case c.IsSet("follow"):
-		follow = printer.NewFollow(std.out, std.style(), c.Int("follow"))
-		sink = follow
-	case c.Bool("json"):
-		p := printer.NewJSON(std.out)
-		p.File, p.Hide, p.Live, p.Bodies = file, hide, growing, c.Bool("bodies")
-		sink = p
-	case c.Bool("bodies"):
-		sink = printer.NewBodies(std.out, std.style())
-	case growing:
-		p := printer.NewLive(std.out, std.style())
-		p.Hide = hide
-		sink = p
-	default:
-		p := printer.NewText(std.out, std.style())
-		p.Hide = hide
-		sink = p
+		d.hide = redact.Finder{}
 	}
 	if c.IsSet("where") {
-		f, err := where.Compile(c.String("where"))
-		if err != nil {
+		if d.filter, err = where.Compile(c.String("where")); err != nil {
 			return err
 		}
-		sink = where.NewSink(f, sink)
 	}
-	var src capture.Source
-	var closer io.Closer
-	if growing {
-		fmt.Fprintf(std.err, "netlab: following %s; Ctrl-C ends\n", file)
-		src, closer, err = followFile(ctx, file)
-	} else {
-		src, closer, err = std.openFiles(files)
+	if c.IsSet("stage") {
+		if done, err := d.stage(ctx); done || err != nil {
+			return err
+		}
 	}
+	if err := d.outputs(); err != nil {
+		return err
+	}
+	return d.run(ctx)
+}
+
+// run reads the files.
+func (d *decoding) run(ctx context.Context) error {
+	src, closer, err := d.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
-	if header != nil {
-		if err := header(); err != nil {
+	if d.begin != nil {
+		if err := d.begin(); err != nil {
 			return err
 		}
 	}
-	opts := decode.Options{As: as, Digest: c.Bool("digest"), Memory: room, Workers: c.Int("workers")}
-	if c.Bool("bodies") {
-		opts.Keep = printer.KeepBodies
+	sink := d.sinks[0]
+	if len(d.sinks) > 1 {
+		sink = decode.Tee(d.sinks...)
 	}
-	sum, err := decode.Run(until(ctx, src), sink, opts)
+	sum, err := decode.Run(until(ctx, src), sink, d.opts)
 	if err != nil {
 		return err
 	}
-	if growing {
-		fmt.Fprintf(std.err, "netlab: %s", printer.Account(sum))
+	if d.growing {
+		fmt.Fprintf(d.std.err, "netlab: %s", printer.Account(sum))
 	}
-	if sum.Truncated && (c.Bool("json") || lines || follow != nil || growing) {
-		fmt.Fprintf(std.err, "netlab: %s\n", printer.Clean(sum.Damage))
+	if sum.Truncated && (!d.tables || d.growing) {
+		fmt.Fprintf(d.std.err, "netlab: %s\n", printer.Clean(sum.Damage))
 	}
-	if follow != nil && !follow.Found {
-		return hinted{fmt.Errorf("decode: %s has no conversation %d", file, c.Int("follow")), "netlab decode " + file}
+	for _, end := range d.end {
+		if err := end(); err != nil {
+			return err
+		}
 	}
-	if ctx.Err() != nil && !growing {
+	if ctx.Err() != nil && !d.growing {
 		return status(exitCanceled)
 	}
+	hints := printer.Hints(sum)
+	if n := total(sum.Exchanges); d.left != nil && n > 0 && d.left.Left() == n {
+		hints = append(hints, fmt.Sprintf("--where leaves out all of %s", printer.Count(n, "exchange")))
+	}
+	for _, line := range hints {
+		fmt.Fprintf(d.std.err, "netlab: %s\n", line)
+	}
 	return nil
+}
+
+func total[K comparable](counts map[K]int64) (n int64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// open opens the files, as one Source.
+func (d *decoding) open(ctx context.Context) (capture.Source, io.Closer, error) {
+	if d.growing {
+		fmt.Fprintf(d.std.err, "netlab: following %s; Ctrl-C ends\n", d.files[0])
+		return followFile(ctx, d.files[0])
+	}
+	return d.std.openFiles(d.files)
 }

@@ -6,7 +6,6 @@ import (
 	"mime"
 	"path"
 	"strings"
-	"time"
 
 	"netlab/decode"
 	"netlab/decode/flow"
@@ -242,15 +241,11 @@ func (x *Extract) Finish(c *flow.Conversation) error {
 }
 
 // Summary prints what all comes to.
-func (x *Extract) Summary(sum *decode.Summary) error {
-	var took time.Duration
-	if sum.Packets > 0 {
-		took = sum.Last.Sub(sum.First)
-	}
+func (x *Extract) Summary(*decode.Summary) error {
 	left := ""
 	if x.Left > 0 {
 		left = fmt.Sprintf(", %d more are not written: there are too many", x.Left)
 	}
-	_, err := fmt.Fprintf(x.w, "%s, %s from %s of traffic%s\n", Count(x.Files, "file"), Bytes(x.Bytes), Duration(took), left)
+	_, err := fmt.Fprintf(x.w, "%s, %s%s\n", Count(x.Files, "file"), Bytes(x.Bytes), left)
 	return err
 }

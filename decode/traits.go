@@ -1,0 +1,52 @@
+package decode
+
+import (
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// Traits counts conversations by what keeps one from seeing what was said in them. A
+// conversation may have several.
+type Traits struct {
+	Empty     int64 // no bytes in either direction: handshakes and probes
+	OneSided  int64 // packets of one direction only
+	Midstream int64 // TCP whose beginning was not captured
+	Cut       int64 // bytes were cut off by the snapshot length
+	Gaps      int64 // bytes are missing
+	Encrypted int64 // what was said is encrypted, and there were no keys
+}
+
+// count adds a conversation that is over.
+func (t *Traits) count(c *flow.Conversation) {
+	a, b := &c.Sides[0], &c.Sides[1]
+	if a.Bytes+b.Bytes == 0 {
+		t.Empty++
+	}
+	if (a.Packets == 0) != (b.Packets == 0) {
+		t.OneSided++
+	}
+	if c.State == flow.Midstream {
+		t.Midstream++
+	}
+	if x, y := a.Extra(), b.Extra(); x.GapCount+y.GapCount > 0 {
+		t.Gaps++
+		for _, g := range [...][]flow.Gap{x.Gaps, y.Gaps} {
+			if len(g) > 0 && g[0].Cut {
+				t.Cut++
+				break
+			}
+		}
+	}
+	if p := proto.Lookup(c.Protocol); p != nil && p.Record() == proto.TLS.Name && !c.Secured {
+		t.Encrypted++
+	}
+}
+
+func (t *Traits) add(o *Traits) {
+	t.Empty += o.Empty
+	t.OneSided += o.OneSided
+	t.Midstream += o.Midstream
+	t.Cut += o.Cut
+	t.Gaps += o.Gaps
+	t.Encrypted += o.Encrypted
+}
