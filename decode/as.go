@@ -6,7 +6,7 @@ import (
 )
 
 // As names what conversations with a port speak, in place of what is found from
-// their bytes.
+// their bytes; over UDP only what datagrams may carry.
 type As struct {
 	Transport flow.Transport // 0 is any
 	Port      uint16         // of the server
@@ -17,7 +17,8 @@ type As struct {
 // there is none.
 func (o *Options) named(t flow.Transport, port uint16) *proto.Protocol {
 	for i := len(o.As) - 1; i >= 0; i-- {
-		if a := &o.As[i]; a.Port == port && (a.Transport == 0 || a.Transport == t) {
+		a := &o.As[i]
+		if a.Port == port && (a.Transport == 0 || a.Transport == t) && (t != flow.UDP || a.Protocol.UDP) {
 			return a.Protocol
 		}
 	}

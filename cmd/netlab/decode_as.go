@@ -38,6 +38,9 @@ func decodeAs(list []string) ([]decode.As, error) {
 		if p == nil {
 			return nil, usagef("netlab decode: --decode-as %s: there is no protocol %q%s", rule, name, nearProtocol(name))
 		}
+		if transport == flow.UDP && !p.UDP {
+			return nil, usagef("netlab decode: --decode-as %s: %s is not spoken over UDP", rule, name)
+		}
 		all = append(all, decode.As{Transport: transport, Port: uint16(port), Protocol: p})
 	}
 	return all, nil

@@ -20,6 +20,7 @@ var DNS = Protocol{
 	Probe:       probeDNS,
 	New:         newDNSParser,
 	Pairing:     ByID,
+	UDP:         true,
 	Unasked:     true, // multicast DNS announces, and LLMNR answers from elsewhere
 	AnyStart:    true,
 	Reuses:      true,

@@ -90,7 +90,7 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 			return
 		}
 		transport := flow.TCP
-		if udp = udp && (p == nil || p == &DNS || p == &Raw); udp {
+		if udp = udp && (p == nil || p.UDP); udp {
 			transport = flow.UDP
 		}
 		tr := fromFuzz(transport, p, b)

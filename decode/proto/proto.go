@@ -20,6 +20,8 @@ type Protocol struct {
 	New func(Waiting) Parser
 	// Pairing says how messages become exchanges.
 	Pairing Pairing
+	// UDP means that datagrams may carry it: who names what they carry can name it.
+	UDP bool
 	// Unasked means that a response nobody asked for is normal.
 	Unasked bool
 	// Reuses means that its parser asks spare for its messages.

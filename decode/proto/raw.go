@@ -19,6 +19,7 @@ var Raw = Protocol{
 		return p
 	},
 	Unasked: true,
+	UDP:     true,
 	Reuses:  true,
 
 	Attributes: []Attribute{

@@ -339,6 +339,15 @@ func (r *recorder) Exchange(e *Exchange) {
 	if (e.State == Complete) != (e.Why() == "") {
 		r.t.Errorf("exchange %d is %s, and why: %q", e.Index, e.State, e.Why())
 	}
+	for _, a := range e.Protocol.Attributes { // there is something to be asked about any exchange
+		get := a.Get
+		if a.Any != nil {
+			get = a.Any("a")
+		}
+		for _, v := range get(nil, e) {
+			a.Kind.Append(nil, v)
+		}
+	}
 	var summaries []string
 	for _, m := range e.Messages() {
 		summaries = append(summaries, clip(visible(m.Body.Summary()), 200))
