@@ -438,7 +438,6 @@ func (s *shard) retire(e *entry) {
 		s.current = nil
 	}
 	s.table.Remove(e)
-	s.traits.count(&e.Conversation)
 	s.finish(&e.Value)
 }
 
@@ -576,6 +575,7 @@ func (s *shard) finish(t *talk) {
 			c.Sides[i].More().Digest = (*[sha256.Size]byte)(h.Sum(nil))
 		}
 	}
+	s.traits.count(c)
 	if s.finisher != nil {
 		s.fail(s.finisher.Finish(c))
 	}

@@ -124,7 +124,9 @@ func (d *decoding) run(ctx context.Context) error {
 	if len(d.sinks) > 1 {
 		sink = decode.Tee(d.sinks...)
 	}
+	src, read := d.watched(src)
 	sum, err := decode.Run(until(ctx, src), sink, d.opts)
+	read()
 	if err != nil {
 		return err
 	}

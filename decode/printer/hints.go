@@ -22,6 +22,9 @@ func Hints(s *decode.Summary) []string {
 	if t.Encrypted > 0 {
 		hint("%s encrypted, and there are no keys. Next time: SSLKEYLOGFILE=keys.txt curl ..., or a browser started so; then netlab decode --keylog keys.txt", are(t.Encrypted, "conversation"))
 	}
+	if t.OneSided > 0 && t.OneSided == conversations && t.Empty < conversations {
+		hint("only one direction was captured: both have to pass the interface")
+	}
 	if exchanges > 0 {
 		return lines
 	}
@@ -29,30 +32,21 @@ func Hints(s *decode.Summary) []string {
 	case s.Packets == 0:
 		hint("there are no packets in it")
 	case conversations == 0 && s.Undecoded() > s.Packets/2:
-		why := ""
-		if r := reasons(s); len(r) > 0 {
-			for _, one := range r {
-				if one.kind == packet.Undecoded || one.kind == packet.CutShort {
-					why = ": " + one.reason
-					break
-				}
+		for _, r := range reasons(s) {
+			if r.kind == packet.Undecoded || r.kind == packet.CutShort {
+				hint("most packets could not be decoded: %s", r.reason)
+				break
 			}
 		}
-		hint("most packets could not be decoded%s", why)
 	case conversations == 0:
 		hint("there is no TCP and no UDP in it")
 	case t.Empty == conversations:
 		hint("nothing was said in any conversation: there are only handshakes, probes and refusals")
 	case t.Cut > 0:
-		hint("bytes were cut off %s: capture with a larger snapshot length, as netlab capture does without -s", inSome(t.Cut))
-	}
-	if t.OneSided > 0 && t.OneSided == conversations && t.Empty < conversations {
-		hint("only one direction was captured: both have to pass the interface")
+		hint("bytes were cut off in %s: capture with a larger snapshot length, as netlab capture does without -s", Count(t.Cut, "conversation"))
 	}
 	return lines
 }
-
-func inSome(n int64) string { return "in " + Count(n, "conversation") }
 
 // are writes how many of something are.
 func are(n int64, noun string) string {
