@@ -234,7 +234,7 @@ func (p *pgParser) Next(d flow.Direction, data []byte, end bool) (int, *Message)
 		return len(data), &Message{Direction: d, Kind: Skipped}
 	}
 	p.begin(d, data[0])
-	body := pgFields{data: data[pgHeaderLen:n], cut: size > n}
+	body := sqlFields{data: data[pgHeaderLen:n], cut: size > n}
 	if d == flow.ClientToServer {
 		p.says(data[0], &body, size)
 	} else {
@@ -459,7 +459,7 @@ func (p *pgParser) startup(data []byte, end bool) (int, *Message) {
 	}
 	r := &PostgresRequest{Command: "startup"}
 	m.Body, m.Complete = r, true
-	f := pgFields{data: data[4:size]}
+	f := sqlFields{data: data[4:size]}
 	switch code := f.uint32(); code {
 	case pgSSL:
 		r.Command = "ssl"
@@ -494,7 +494,7 @@ func (p *pgParser) startup(data []byte, end bool) (int, *Message) {
 }
 
 // says takes a message of the client, of which body is what is looked at.
-func (p *pgParser) says(kind byte, body *pgFields, size int) {
+func (p *pgParser) says(kind byte, body *sqlFields, size int) {
 	r := p.req
 	switch kind {
 	case 'Q':
@@ -575,7 +575,7 @@ func (r *PostgresRequest) adopt() {
 }
 
 // parse takes a Parse.
-func (p *pgParser) parse(body *pgFields) {
+func (p *pgParser) parse(body *sqlFields) {
 	r := p.req
 	r.count("prepare")
 	name := body.text()
@@ -589,7 +589,7 @@ func (p *pgParser) parse(body *pgFields) {
 }
 
 // bind takes a Bind.
-func (p *pgParser) bind(body *pgFields) {
+func (p *pgParser) bind(body *sqlFields) {
 	r := p.req
 	r.count("bind")
 	portal, name := body.text(), body.text()
@@ -876,7 +876,7 @@ func probePgStartup(b []byte) Verdict {
 	case len(b) < size:
 		return NeedMore
 	}
-	f := pgFields{data: b[8:size]}
+	f := sqlFields{data: b[8:size]}
 	user := false
 	for !f.bad {
 		name := f.text()

@@ -56,13 +56,14 @@ func (r *PostgresRequest) Shape() string { return sqlShape(r.Query, sqlPostgres)
 
 // Endpoint is the query without what varies, or what else is asked for.
 func (r *PostgresRequest) Endpoint() string {
+	shape := r.Shape()
 	switch {
-	case r.Query == "":
+	case shape == "":
 		return r.Command
 	case r.Command == "query" || r.Command == "execute":
-		return r.Shape()
+		return shape
 	}
-	return r.Command + " " + r.Shape()
+	return r.Command + " " + shape
 }
 
 // Summary is the query, or what else is said. Passwords are not shown.
@@ -340,7 +341,7 @@ var pgAuths = map[int32]string{
 var pgStates = map[byte]string{'I': "idle", 'T': "in transaction", 'E': "failed transaction"}
 
 // answers takes a message of the server, of which body is what is looked at.
-func (p *pgParser) answers(kind byte, body *pgFields, size int) {
+func (p *pgParser) answers(kind byte, body *sqlFields, size int) {
 	r := p.resp
 	switch kind {
 	case 'T':
@@ -500,7 +501,7 @@ func (r *pgResult) describe(columns []pgColumn, width int, formats []bool) {
 }
 
 // columns takes a RowDescription.
-func (p *pgParser) columns(body *pgFields) {
+func (p *pgParser) columns(body *sqlFields) {
 	p.push()
 	n := int(body.uint16())
 	columns := make([]pgColumn, 0, min(n, maxSQLColumns))
@@ -527,7 +528,7 @@ func (p *pgParser) columns(body *pgFields) {
 }
 
 // row takes a DataRow.
-func (p *pgParser) row(body *pgFields) {
+func (p *pgParser) row(body *sqlFields) {
 	r := p.take()
 	p.resp.Rows++
 	if r.Rows++; len(r.First) >= maxSQLRows {
@@ -551,7 +552,7 @@ func (p *pgParser) row(body *pgFields) {
 }
 
 // value reads a value of n bytes; fewer than none is NULL.
-func (c *pgColumn) value(n int32, body *pgFields) SQLValue {
+func (c *pgColumn) value(n int32, body *sqlFields) SQLValue {
 	if n < 0 {
 		return SQLValue{Null: true}
 	}
@@ -618,16 +619,16 @@ func clipped(s string, n int) string {
 	return strings.Clone(s[:n])
 }
 
-// pgFields reads the fields of a message, which may be cut. What is not there is
+// sqlFields reads the fields of a message, which may be cut. What is not there is
 // zero, and bad.
-type pgFields struct {
+type sqlFields struct {
 	data []byte
 	cut  bool
 	bad  bool
 }
 
 // take returns the next n bytes.
-func (f *pgFields) take(n int) []byte {
+func (f *sqlFields) take(n int) []byte {
 	if n < 0 || n > len(f.data) {
 		f.data, f.bad = nil, true
 		return nil
@@ -638,7 +639,7 @@ func (f *pgFields) take(n int) []byte {
 }
 
 // upTo returns the next n bytes, or what is there of them, and whether some are not.
-func (f *pgFields) upTo(n int) ([]byte, bool) {
+func (f *sqlFields) upTo(n int) ([]byte, bool) {
 	if n > len(f.data) {
 		b := f.data
 		f.data, f.bad = nil, true
@@ -647,21 +648,21 @@ func (f *pgFields) upTo(n int) ([]byte, bool) {
 	return f.take(n), false
 }
 
-func (f *pgFields) byte() byte {
+func (f *sqlFields) byte() byte {
 	if b := f.take(1); b != nil {
 		return b[0]
 	}
 	return 0
 }
 
-func (f *pgFields) uint16() uint16 {
+func (f *sqlFields) uint16() uint16 {
 	if b := f.take(2); b != nil {
 		return binary.BigEndian.Uint16(b)
 	}
 	return 0
 }
 
-func (f *pgFields) uint32() uint32 {
+func (f *sqlFields) uint32() uint32 {
 	if b := f.take(4); b != nil {
 		return binary.BigEndian.Uint32(b)
 	}
@@ -669,7 +670,7 @@ func (f *pgFields) uint32() uint32 {
 }
 
 // text returns a text that ends with a zero; all that is there without one.
-func (f *pgFields) text() string {
+func (f *sqlFields) text() string {
 	i := bytes.IndexByte(f.data, 0)
 	if i < 0 {
 		s := string(f.data)
@@ -683,7 +684,7 @@ func (f *pgFields) text() string {
 
 // formats reads a list of formats: whether each is binary. It keeps as many as there
 // are values.
-func (f *pgFields) formats() []bool {
+func (f *sqlFields) formats() []bool {
 	n := int(f.uint16())
 	b := f.take(2 * n)
 	formats := make([]bool, 0, min(n, maxSQLColumns))
@@ -695,7 +696,7 @@ func (f *pgFields) formats() []bool {
 
 // fault reads an error or a notice: fields of one letter and a text (section "Error
 // and Notice Message Fields").
-func (f *pgFields) fault() *SQLError {
+func (f *sqlFields) fault() *SQLError {
 	e := new(SQLError)
 	for !f.bad {
 		field := f.byte()

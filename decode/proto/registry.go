@@ -10,6 +10,8 @@ var registry = []*Protocol{
 	&DNS,
 	&FTP,
 	&Postgres,
+	&MySQL,
+	&MySQLCompressed,
 	&Raw,
 }
 

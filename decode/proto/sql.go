@@ -217,6 +217,14 @@ func sqlShape(query string, family sqlFamily) string {
 				n = len(q) - i
 			}
 			s.space = true
+		case family == sqlMySQL && (strings.HasPrefix(q[i:], "/*!") || strings.HasPrefix(q[i:], "/*M!")):
+			n = strings.IndexByte(q[i:], '!') + 1 // what is in it is meant; a version may be first
+			for i+n < len(q) && isDigit(q[i+n]) {
+				n++
+			}
+			s.space = true
+		case family == sqlMySQL && strings.HasPrefix(q[i:], "*/"):
+			n, s.space = 2, true
 		case strings.HasPrefix(q[i:], "/*"):
 			if n = strings.Index(q[i+2:], "*/") + 4; n < 4 {
 				n = len(q) - i
