@@ -259,6 +259,10 @@ func (p *mysqlParser) Next(d flow.Direction, data []byte, end bool) (int, *Messa
 		return len(data), &Message{Direction: d, Kind: Skipped}
 	}
 	body := mysqlFields{sqlFields{data: data[mysqlHeaderLen:n], cut: mysqlHeaderLen+size > n}}
+	if d == flow.ServerToClient && p.answer == nil && !p.known && data[3] > 1 && size == 5 && body.data[0] == mysqlEOF {
+		// Whether one is behind what a prepare brought is not known from the middle.
+		return n, &Message{Direction: d, Kind: Skipped}
+	}
 	if m, why := p.packet(d, data[3], size, &body); m != nil {
 		return 0, m
 	} else if why != "" {
@@ -285,7 +289,7 @@ func (p *mysqlParser) wanted(d flow.Direction, sequence, first byte) int {
 	case d == flow.ClientToServer && sequence == 0 && first == 0x17:
 		return maxMySQLExecute
 	case d == flow.ClientToServer && sequence == 0 && first == 0x18:
-		return 1
+		return 7 // as far as the number of the parameter
 	case d == flow.ServerToClient && p.answer != nil && p.state == mysqlRows && first != mysqlEOF && first != mysqlERR:
 		if p.result != nil && len(p.result.First) >= maxSQLRows {
 			return 1

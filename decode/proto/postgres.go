@@ -679,7 +679,7 @@ func pgResync(d flow.Direction, data []byte, end bool) (int, bool) {
 	for n := range data {
 		switch v := pgAnchor(data[n:]); {
 		case v == Match && n == 0:
-			return pgAnchorLen(data), true
+			return 0, true
 		case v == Match, v == NeedMore && !end:
 			return n, false
 		}
@@ -690,15 +690,6 @@ func pgResync(d flow.Direction, data []byte, end bool) (int, bool) {
 // maxPgAnchor bounds a client's message by which the place in its stream is found
 // again.
 const maxPgAnchor = 4 << 10
-
-// pgAnchorLen returns how much of an anchor is skipped: what it ends is lost, what it
-// begins is not.
-func pgAnchorLen(data []byte) int {
-	if data[0] == 'S' {
-		return pgHeaderLen
-	}
-	return 0
-}
 
 // pgAnchor tells whether a client's message begins that can hardly be something else.
 func pgAnchor(data []byte) Verdict {

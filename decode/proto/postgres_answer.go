@@ -240,13 +240,13 @@ func (r *PostgresResponse) Outcome() (code int, word string, failed bool) {
 func (r *PostgresResponse) Summary() string {
 	switch tag := r.Tag(); {
 	case r.Error != nil:
-		return r.Error.Severity + " " + r.Error.State + " " + r.Error.Message
+		return strings.TrimSpace(r.Error.Severity + " " + r.Error.State + " " + r.Error.Message)
 	case r.Skipped:
 		return "skipped after an error"
 	case r.Encryption != "":
 		return "encryption: " + r.Encryption
 	case r.Count > 1:
-		return fmt.Sprintf("%s and %d more, %s", r.Results[0].Tag, r.Count-1, sqlCount(r.Rows))
+		return fmt.Sprintf("%d results, %s", r.Count, sqlCount(r.Rows))
 	case tag != "":
 		return tag
 	case r.Suspended:

@@ -431,7 +431,7 @@ func beginsSQL(q string) bool {
 
 // sqlPassword matches a password in a query: PASSWORD 'x', IDENTIFIED BY 'x', and
 // PASSWORD('x').
-var sqlPassword = regexp.MustCompile(`(?is)\b((?:password|identified(?:\s+(?:with|via)\s+\S+)?\s+(?:by|as|using))[\s=(]*)('(?:[^'\\]|''|\\.)*'?|"(?:[^"\\]|\\.)*"?)`)
+var sqlPassword = regexp.MustCompile(`(?is)\b((?:password|identified(?:\s+(?:with|via)\s+\S+)?\s+(?:by|as|using))[\s=(]+)('(?:[^'\\]|''|\\.)*'?|"(?:[^"\\]|\\.)*"?)`)
 
 // sqlLine is a query for people: its white space folded, without passwords.
 func sqlLine(query string) string {
