@@ -121,6 +121,10 @@ func FuzzDNS(f *testing.F) { fuzz(f, &DNS, "dns") }
 
 func FuzzFTP(f *testing.F) { fuzz(f, &FTP, "ftp") }
 
+func FuzzPostgres(f *testing.F) { fuzz(f, &Postgres, "postgres") }
+
+func FuzzMySQL(f *testing.F) { fuzz(f, &MySQL, "mysql") }
+
 func FuzzTLS(f *testing.F) { fuzz(f, &TLS, "tls") }
 
 func FuzzRaw(f *testing.F) { fuzz(f, &Raw, "raw") }

@@ -12,7 +12,8 @@ type carrier interface {
 	// Carried returns a piece of the inner stream of d that the latest call of Next
 	// or Gap brought, valid until the next call; it is asked until there is none.
 	Carried(d flow.Direction) (Carried, bool)
-	// Inside names what is spoken inside; empty when it is to be found out.
+	// Inside names what is spoken inside; empty when it is to be found out. A
+	// method InsideWith, if there is one, returns Waiting.With of that.
 	Inside() string
 }
 
@@ -87,6 +88,9 @@ func (l *layer) begin(g *Dialogue) bool {
 	}
 	opts := g.opts
 	opts.Protocol, opts.With = Lookup(l.carrier.Inside()), ""
+	if w, ok := l.carrier.(interface{ InsideWith() string }); ok {
+		opts.With = w.InsideWith()
+	}
 	l.dialogue = new(Dialogue)
 	l.dialogue.outer = g
 	l.dialogue.Renew(g.conv, g.out, opts, 0)

@@ -9,6 +9,9 @@ var registry = []*Protocol{
 	&TLS,
 	&DNS,
 	&FTP,
+	&Postgres,
+	&MySQL,
+	&MySQLCompressed,
 	&Raw,
 }
 

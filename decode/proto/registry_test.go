@@ -16,6 +16,11 @@ const (
 	clientHello = "\x16\x03\x01\x00\x33\x01\x00"
 )
 
+const (
+	pgStartup     = "\x00\x00\x00\x20\x00\x03\x00\x00user\x00ada\x00database\x00shop\x00\x00"
+	mysqlGreeting = "\x31\x00\x00\x00\x0a8.0.36\x00\x2a\x00\x00\x00saltsalt\x00\xff\xf7\x2d\x02\x00\xff\xdf\x15" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00moresaltmore\x00"
+)
+
 // ofTCP puts its length before a message.
 func ofTCP(dns string) string { return string([]byte{byte(len(dns) >> 8), byte(len(dns))}) + dns }
 
@@ -85,6 +90,24 @@ func TestFind(t *testing.T) {
 		"a_number_that_goes_on":  {flow.TCP, "USER joe\r\n", "2200 ready\r\n", open, &Raw},
 		"ftp_command_in_umlauts": {flow.TCP, "\xdcSER joe\r\n", "220 ready\r\n", open, &Raw},
 
+		"postgres":                   {flow.TCP, pgStartup, "", open, &Postgres},
+		"postgres_unfinished":        {flow.TCP, pgStartup[:20], "", open, nil},
+		"postgres_that_ends":         {flow.TCP, pgStartup[:20], "", true, &Raw},
+		"postgres_wants_tls":         {flow.TCP, "\x00\x00\x00\x08\x04\xd2\x16\x2f", "", open, &Postgres},
+		"postgres_without_user":      {flow.TCP, "\x00\x00\x00\x0d\x00\x03\x00\x00a\x00b\x00\x00", "", true, &Raw},
+		"postgres_query":             {flow.TCP, "Q\x00\x00\x00\x0dselect 1\x00", "", open, &Postgres},
+		"postgres_no_query":          {flow.TCP, "Q\x00\x00\x00\x0dselectah\x00", "", true, &Raw},
+		"postgres_run_up_to_sync":    {flow.TCP, "E\x00\x00\x00\x09\x00\x00\x00\x00\x00S\x00\x00\x00\x04", "", open, &Postgres},
+		"postgres_answer":            {flow.TCP, "", "C\x00\x00\x00\x0dSELECT 1\x00Z\x00\x00\x00\x05I", open, &Postgres},
+		"mysql_greeting":             {flow.TCP, "", mysqlGreeting, open, &MySQL},
+		"mysql_greeting_unfinished":  {flow.TCP, "", mysqlGreeting[:12], open, nil},
+		"mysql_greeting_that_ends":   {flow.TCP, "", mysqlGreeting[:12], true, &Raw},
+		"mysql_greeting_and_nothing": {flow.TCP, "", mysqlGreeting, true, &MySQL},
+		"mysql_refusal":              {flow.TCP, "", "\x17\x00\x00\x00\xff\x10\x04Too many connections", open, &MySQL},
+		"mysql_query":                {flow.TCP, "\x09\x00\x00\x00\x03select 1", "", open, &MySQL},
+		"mysql_no_query":             {flow.TCP, "\x09\x00\x00\x00\x03selectah", "", true, &Raw},
+		"mysql_ping":                 {flow.TCP, "\x01\x00\x00\x00\x0e", "", open, &MySQL},
+
 		"nothing":        {flow.TCP, "", "", open, nil},
 		"nothing_at_all": {flow.TCP, "", "", true, &Raw},
 		"ssh":            {flow.TCP, "SSH-2.0-a\r\n", "SSH-2.0-b\r\n", open, &Raw},
@@ -124,6 +147,10 @@ func TestSideOf(t *testing.T) {
 		"answer":            {flow.UDP, dnsResponse, s2c, true},
 		"query_over_tcp":    {flow.TCP, ofTCP(dnsQuery), c2s, true},
 		"answer_over_tcp":   {flow.TCP, ofTCP(dnsResponse), s2c, true},
+		"postgres_query":    {flow.TCP, "Q\x00\x00\x00\x0dselect 1\x00", c2s, true},
+		"postgres_answer":   {flow.TCP, "D\x00\x00\x00\x06\x00\x00Z\x00\x00\x00\x05I", s2c, true},
+		"mysql_query":       {flow.TCP, "\x09\x00\x00\x00\x03select 1", c2s, true},
+		"mysql_greeting":    {flow.TCP, mysqlGreeting, s2c, true},
 		"nbns":              {flow.UDP, nbnsQuery, c2s, false},
 		"anything":          {flow.TCP, "\x80\x81\x82", c2s, false},
 		"anything_over_udp": {flow.UDP, "ping", c2s, false},

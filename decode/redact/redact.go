@@ -40,6 +40,33 @@ func (Finder) Hide(b proto.Body) proto.Body {
 		if strings.EqualFold(b.Command, "PASS") || strings.EqualFold(b.Command, "ACCT") {
 			return &proto.FTPCommand{Command: b.Command, Argument: Hidden}
 		}
+	case *proto.PostgresRequest:
+		out := *b
+		// Any literal may be one.
+		out.Query, out.Parameters = b.Shape(), hideValues(b.Parameters)
+		out.Settings = hidePairs(b.Settings)
+		return &out
+	case *proto.PostgresResponse:
+		out := *b
+		out.Results, out.Error = hideResults(b.Results), hideError(b.Error)
+		out.Notices = nil
+		for i := range b.Notices {
+			out.Notices = append(out.Notices, *hideError(&b.Notices[i]))
+		}
+		out.Settings = hidePairs(b.Settings)
+		if out.Payload != "" {
+			out.Payload = Hidden
+		}
+		return &out
+	case *proto.MySQLRequest:
+		out := *b
+		out.Query, out.Parameters = b.Shape(), hideValues(b.Parameters)
+		out.Attributes = hidePairs(b.Attributes)
+		return &out
+	case *proto.MySQLResponse:
+		out := *b
+		out.Results, out.Error = hideResults(b.Results), hideError(b.Error)
+		return &out
 	case *proto.Turn:
 		// What a turn holds is not known: its beginning is not shown.
 		return &proto.Turn{Bytes: b.Bytes, Missing: b.Missing}
@@ -132,4 +159,50 @@ func hideParam(p string) string {
 		return before + "=" + Hidden
 	}
 	return p
+}
+
+// quoted matches what a message of a database quotes, which may be a value.
+var quoted = regexp.MustCompile(`'[^']*'?|"[^"]*"?`)
+
+// hideError hides what an error quotes; what is behind a colon is a value too.
+func hideError(e *proto.SQLError) *proto.SQLError {
+	if e == nil {
+		return nil
+	}
+	out := *e
+	out.Message = quoted.ReplaceAllLiteralString(e.Message, Hidden)
+	if before, _, ok := strings.Cut(out.Message, ": "); ok {
+		out.Message = before + ": " + Hidden
+	}
+	return &out
+}
+
+// hideResults hides the values in rows; how many there are, and the columns, stay.
+func hideResults(results []proto.SQLResult) []proto.SQLResult {
+	out := make([]proto.SQLResult, len(results))
+	for i, r := range results {
+		r.First = nil
+		out[i] = r
+	}
+	return out
+}
+
+func hideValues(values []proto.SQLValue) []proto.SQLValue {
+	out := make([]proto.SQLValue, len(values))
+	for i := range out {
+		out[i].Text = Hidden
+	}
+	return out
+}
+
+// hidePairs hides the values of those that are named as secrets are.
+func hidePairs(pairs [][2]string) [][2]string {
+	out := make([][2]string, len(pairs))
+	for i, p := range pairs {
+		if secretName.MatchString(p[0]) || secretParam.MatchString(p[0]) {
+			p[1] = Hidden
+		}
+		out[i] = p
+	}
+	return out
 }

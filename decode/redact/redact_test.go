@@ -200,3 +200,30 @@ func TestRawMissing(t *testing.T) {
 		t.Errorf("-want +got\n%s", d)
 	}
 }
+
+// TestDatabases keeps what a query does and how it went, and no value.
+func TestDatabases(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		p    *proto.Protocol
+		d    flow.Direction
+		raw  string
+		want string
+	}{
+		{"postgres_query", &proto.Postgres, flow.ClientToServer, "Q\x00\x00\x00\x23select 1 where a = 'S3CRET123'\x00", `"command":"query","query":"select ? where a = ?"`},
+		{"postgres_password", &proto.Postgres, flow.ClientToServer, "p\x00\x00\x00\x0bS3CRET\x00", `"command":"authenticate"`},
+		{"postgres_parameter", &proto.Postgres, flow.ClientToServer, "B\x00\x00\x00\x16\x00\x00\x00\x00\x00\x01\x00\x00\x00\x06S3CRET\x00\x00S\x00\x00\x00\x04", `"command":"bind","parameters":["***"]`},
+		{"postgres_row", &proto.Postgres, flow.ServerToClient, "D\x00\x00\x00\x10\x00\x01\x00\x00\x00\x06S3CRETZ\x00\x00\x00\x05I", `"rows":1,"columns":[],"column_count":1,"status":"idle"`},
+		{"postgres_error", &proto.Postgres, flow.ServerToClient, "E\x00\x00\x00\x26SFATAL\x00C22P02\x00Mno \"S3CRET\": S3CRET\x00\x00", `"rows":0,"sqlstate":"22P02","error":{"code":"22P02","severity":"FATAL","message":"no ***: ***"}`},
+		{"mysql_query", &proto.MySQL, flow.ClientToServer, "\x11\x00\x00\x00\x03select \"S3CRET\" ", `"command":"query","query":"select ?"`},
+		{"mysql_row", &proto.MySQL, flow.ServerToClient, "\x01\x00\x00\x01\x01\x01\x00\x00\x02x\x07\x00\x00\x03\x06S3CRET\x05\x00\x00\x04\xfe\x00\x00\x02\x00", `"rows":1,"columns":[""]`},
+		{"mysql_error", &proto.MySQL, flow.ServerToClient, "\x1e\x00\x00\x01\xff\x26\x04#23000Duplicate entry 'S3CRET'", `"rows":0,"errno":1062,"error":{"code":1062,"state":"23000","message":"Duplicate entry ***"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := string(hide(t, parse(t, c.p, c.d, c.raw)).AppendJSON(nil))
+			if got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
