@@ -21,13 +21,13 @@ var MySQL = Protocol{
 	New:     newMySQLParser,
 	Unasked: true, // the greeting
 	Attributes: []Attribute{
-		{"mysql.command", Text, "query, execute, prepare, ping, login, …", mysqlAsked(func(r *MySQLRequest) string { return r.Command })},
-		{"mysql.query", Text, "the query, of a prepared one too", mysqlAsked(func(r *MySQLRequest) string { return r.Query })},
-		{"mysql.user", Text, "who logs in", mysqlAsked(func(r *MySQLRequest) string { return r.User })},
-		{"mysql.database", Text, "the database chosen", mysqlAsked(func(r *MySQLRequest) string { return r.Database })},
-		{"mysql.rows", Number, "rows in all results", mysqlNumber(func(r *MySQLResponse) (int64, bool) { return r.Rows, true })},
-		{"mysql.affected", Number, "rows changed", mysqlNumber((*MySQLResponse).Affected)},
-		{"mysql.errno", Number, "the number of the error: 1146", mysqlNumber(func(r *MySQLResponse) (int64, bool) {
+		{Name: "mysql.command", About: "query, execute, prepare, ping, login, …", Get: mysqlAsked(func(r *MySQLRequest) string { return r.Command })},
+		{Name: "mysql.query", About: "the query, of a prepared one too", Get: mysqlAsked(func(r *MySQLRequest) string { return r.Query })},
+		{Name: "mysql.user", About: "who logs in", Get: mysqlAsked(func(r *MySQLRequest) string { return r.User })},
+		{Name: "mysql.database", About: "the database chosen", Get: mysqlAsked(func(r *MySQLRequest) string { return r.Database })},
+		{Name: "mysql.rows", Kind: Number, About: "rows in all results", Get: mysqlNumber(func(r *MySQLResponse) (int64, bool) { return r.Rows, true })},
+		{Name: "mysql.affected", Kind: Number, About: "rows changed", Get: mysqlNumber((*MySQLResponse).Affected)},
+		{Name: "mysql.errno", Kind: Number, About: "the number of the error: 1146", Get: mysqlNumber(func(r *MySQLResponse) (int64, bool) {
 			if r.Error == nil {
 				return 0, false
 			}

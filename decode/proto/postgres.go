@@ -21,18 +21,18 @@ var Postgres = Protocol{
 	New:     func(w Waiting) Parser { return &pgParser{waiting: w} },
 	Unasked: true, // notifications, and what an administrator has to say
 	Attributes: []Attribute{
-		{"postgres.command", Text, "query, execute, prepare, copy, startup, …", pgAsked(func(r *PostgresRequest) string { return r.Command })},
-		{"postgres.query", Text, "the query, of a prepared one too", pgAsked(func(r *PostgresRequest) string { return r.Query })},
-		{"postgres.user", Text, "who logs in", pgAsked(func(r *PostgresRequest) string { return r.User })},
-		{"postgres.database", Text, "the database chosen at log-in", pgAsked(func(r *PostgresRequest) string { return r.Database })},
-		{"postgres.rows", Number, "rows in all results", func(v []Value, e *Exchange) []Value {
+		{Name: "postgres.command", About: "query, execute, prepare, copy, startup, …", Get: pgAsked(func(r *PostgresRequest) string { return r.Command })},
+		{Name: "postgres.query", About: "the query, of a prepared one too", Get: pgAsked(func(r *PostgresRequest) string { return r.Query })},
+		{Name: "postgres.user", About: "who logs in", Get: pgAsked(func(r *PostgresRequest) string { return r.User })},
+		{Name: "postgres.database", About: "the database chosen at log-in", Get: pgAsked(func(r *PostgresRequest) string { return r.Database })},
+		{Name: "postgres.rows", Kind: Number, About: "rows in all results", Get: func(v []Value, e *Exchange) []Value {
 			if r, ok := bodyOf[*PostgresResponse](e.Response); ok {
 				v = appendNumber(v, r.Rows)
 			}
 			return v
 		}},
-		{"postgres.tag", Text, "what was done last: SELECT 1", pgAnswered((*PostgresResponse).Tag)},
-		{"postgres.sqlstate", Text, "the code of the error: 42P01", pgAnswered(func(r *PostgresResponse) string {
+		{Name: "postgres.tag", About: "what was done last: SELECT 1", Get: pgAnswered((*PostgresResponse).Tag)},
+		{Name: "postgres.sqlstate", About: "the code of the error: 42P01", Get: pgAnswered(func(r *PostgresResponse) string {
 			if r.Error == nil {
 				return ""
 			}
