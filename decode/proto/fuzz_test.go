@@ -123,6 +123,8 @@ func FuzzFTP(f *testing.F) { fuzz(f, &FTP, "ftp") }
 
 func FuzzTLS(f *testing.F) { fuzz(f, &TLS, "tls") }
 
+func FuzzMQTT(f *testing.F) { fuzz(f, &MQTT, "mqtt") }
+
 func FuzzRaw(f *testing.F) { fuzz(f, &Raw, "raw") }
 
 // FuzzDialogue has the protocol found from the bytes.

@@ -9,6 +9,7 @@ var registry = []*Protocol{
 	&TLS,
 	&DNS,
 	&FTP,
+	&MQTT,
 	&Raw,
 }
 
