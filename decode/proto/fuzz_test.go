@@ -90,7 +90,7 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 			return
 		}
 		transport := flow.TCP
-		if udp = udp && (p == nil || p == &DNS || p == &Raw); udp {
+		if udp = p == &QUIC || udp && (p == nil || p == &DNS || p == &Raw); udp {
 			transport = flow.UDP
 		}
 		tr := fromFuzz(transport, p, b)
@@ -124,6 +124,8 @@ func FuzzFTP(f *testing.F) { fuzz(f, &FTP, "ftp") }
 func FuzzTLS(f *testing.F) { fuzz(f, &TLS, "tls") }
 
 func FuzzMQTT(f *testing.F) { fuzz(f, &MQTT, "mqtt") }
+
+func FuzzQUIC(f *testing.F) { fuzz(f, &QUIC, "quic") }
 
 func FuzzRaw(f *testing.F) { fuzz(f, &Raw, "raw") }
 

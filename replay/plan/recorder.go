@@ -147,6 +147,8 @@ func (r *Recorder) conn(v *flow.Conversation, t *tape) *Conn {
 	switch {
 	case c.Protocol == &proto.TLS:
 		c.Skip = "encrypted (TLS)"
+	case c.Protocol == &proto.QUIC:
+		c.Skip = "encrypted (QUIC)"
 	case c.Protocol == &proto.FTP && t.opensData():
 		c.Skip = "FTP that opens data connections is not replayed yet"
 	case !begun && !c.Protocol.AnyStart:
