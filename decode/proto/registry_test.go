@@ -14,6 +14,7 @@ const (
 	nbnsQuery   = "\x80\x01\x01\x10\x00\x01\x00\x00\x00\x00\x00\x00\x20FHEPFCELEHFCEPFFFACACACACACACABN\x00\x00\x20\x00\x01"
 	// clientHello is only as much as is looked at.
 	clientHello = "\x16\x03\x01\x00\x33\x01\x00"
+	mqttConnect = "\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"
 )
 
 // ofTCP puts its length before a message.
@@ -85,6 +86,27 @@ func TestFind(t *testing.T) {
 		"a_number_that_goes_on":  {flow.TCP, "USER joe\r\n", "2200 ready\r\n", open, &Raw},
 		"ftp_command_in_umlauts": {flow.TCP, "\xdcSER joe\r\n", "220 ready\r\n", open, &Raw},
 
+		"mqtt":                        {flow.TCP, mqttConnect + "x", "", open, &MQTT},
+		"mqtt_begins":                 {flow.TCP, mqttConnect[:8], "", open, nil},
+		"mqtt_ends":                   {flow.TCP, mqttConnect[:8], "", true, &Raw},
+		"mqtt_of_3_1":                 {flow.TCP, "\x10\x0f\x00\x06MQIsdp\x03\x02", "", open, &MQTT},
+		"mqtt_of_a_bridge":            {flow.TCP, "\x10\x0f\x00\x04MQTT\x84\x02", "", open, &MQTT},
+		"mqtt_of_a_version_to_come":   {flow.TCP, "\x10\x0f\x00\x04MQTT\x06\x02", "", true, &Raw},
+		"mqtt_publish_and_its_answer": {flow.TCP, "\x32\x06\x00\x01a\x00\x07x", "\x40\x02\x00\x07", open, &MQTT},
+		"mqtt_answer_to_another":      {flow.TCP, "\x32\x06\x00\x01a\x00\x07x", "\x40\x02\x00\x08", true, &Raw},
+		"mqtt_ping":                   {flow.TCP, "\xc0\x00", "\xd0\x00", open, &MQTT},
+		"mqtt_ping_turned":            {flow.TCP, "\xd0\x00", "\xc0\x00", true, &Raw},
+		"mqtt_topic_with_a_wildcard":  {flow.TCP, "\x30\x04\x00\x01#x", "", true, &Raw},
+		"ber":                         {flow.TCP, "\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00", "", true, &Raw},
+		"digits":                      {flow.TCP, "220 ready\r\n", "1234", true, &Raw},
+
+		"quic_version_negotiation":             {flow.UDP, "", "\x80\x00\x00\x00\x00\x01a\x01b\x00\x00\x00\x01", true, &QUIC},
+		"quic_version_negotiation_of_a_client": {flow.UDP, "\x80\x00\x00\x00\x00\x01a\x01b\x00\x00\x00\x01", "", true, &Raw},
+		"quic_negotiation_of_nothing_known":    {flow.UDP, "", "\x80\x00\x00\x00\x00\x01a\x01b\x00\x00\x00\x07", true, &Raw},
+		"quic_short_header":                    {flow.UDP, "\x40" + strings.Repeat("a", 40), "", true, &Raw},
+		"quic_over_tcp":                        {flow.TCP, "\xe0\x00\x00\x00\x01\x00\x00\x10" + strings.Repeat("a", 40), "", true, &Raw},
+		"quic_handshake":                       {flow.UDP, "\xe0\x00\x00\x00\x01\x00\x00\x10" + strings.Repeat("a", 40), "", true, &QUIC},
+
 		"nothing":        {flow.TCP, "", "", open, nil},
 		"nothing_at_all": {flow.TCP, "", "", true, &Raw},
 		"ssh":            {flow.TCP, "SSH-2.0-a\r\n", "SSH-2.0-b\r\n", open, &Raw},
@@ -125,6 +147,9 @@ func TestSideOf(t *testing.T) {
 		"query_over_tcp":    {flow.TCP, ofTCP(dnsQuery), c2s, true},
 		"answer_over_tcp":   {flow.TCP, ofTCP(dnsResponse), s2c, true},
 		"nbns":              {flow.UDP, nbnsQuery, c2s, false},
+		"mqtt":              {flow.TCP, mqttConnect, c2s, true},
+		"mqtt_answer":       {flow.TCP, "\x90\x03\x00\x01\x00", s2c, true},
+		"quic_negotiation":  {flow.UDP, "\x80\x00\x00\x00\x00\x01a\x01b\x00\x00\x00\x01", s2c, true},
 		"anything":          {flow.TCP, "\x80\x81\x82", c2s, false},
 		"anything_over_udp": {flow.UDP, "ping", c2s, false},
 		"nothing":           {flow.TCP, "", c2s, false},
