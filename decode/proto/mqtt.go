@@ -361,46 +361,46 @@ func (c *MQTTConnection) appendJSON(dst []byte) []byte {
 
 // mqttAttributes are what can be asked about an exchange.
 var mqttAttributes = []Attribute{
-	{"mqtt.command", Text, "the packet that asks: PUBLISH, SUBSCRIBE …", mqttAsked(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.command", About: "the packet that asks: PUBLISH, SUBSCRIBE …", Get: mqttAsked(func(v []Value, p *MQTTPacket) []Value {
 		return appendText(v, p.Type.String())
 	})},
-	{"mqtt.from", Text, "who asks: client or server", mqttAsked(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.from", About: "who asks: client or server", Get: mqttAsked(func(v []Value, p *MQTTPacket) []Value {
 		return appendText(v, [...]string{"client", "server"}[p.From])
 	})},
-	{"mqtt.topic", Text, "what a PUBLISH is about", mqttPublished(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.topic", About: "what a PUBLISH is about", Get: mqttPublished(func(v []Value, p *MQTTPacket) []Value {
 		return appendText(v, p.Topic)
 	})},
-	{"mqtt.filters", Text, "each filter of a SUBSCRIBE or UNSUBSCRIBE", mqttAsked(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.filters", About: "each filter of a SUBSCRIBE or UNSUBSCRIBE", Get: mqttAsked(func(v []Value, p *MQTTPacket) []Value {
 		for i := range p.Filters {
 			v = appendText(v, p.Filters[i].Filter)
 		}
 		return v
 	})},
-	{"mqtt.qos", Number, "the quality of service of a PUBLISH", mqttPublished(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.qos", Kind: Number, About: "the quality of service of a PUBLISH", Get: mqttPublished(func(v []Value, p *MQTTPacket) []Value {
 		return appendNumber(v, int64(p.QoS))
 	})},
-	{"mqtt.retain", Truth, "whether a PUBLISH is to be kept for later subscribers", mqttPublished(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.retain", Kind: Truth, About: "whether a PUBLISH is to be kept for later subscribers", Get: mqttPublished(func(v []Value, p *MQTTPacket) []Value {
 		if p.Retain {
 			return appendNumber(v, 1)
 		}
 		return appendNumber(v, 0)
 	})},
-	{"mqtt.payload_bytes", Size, "the size of what is published", mqttPublished(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.payload_bytes", Kind: Size, About: "the size of what is published", Get: mqttPublished(func(v []Value, p *MQTTPacket) []Value {
 		return appendNumber(v, p.Payload)
 	})},
-	{"mqtt.client_id", Text, "who connects", mqttConnecting(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.client_id", About: "who connects", Get: mqttConnecting(func(v []Value, p *MQTTPacket) []Value {
 		return appendText(v, p.Connect.ClientID)
 	})},
-	{"mqtt.username", Text, "as whom", mqttConnecting(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.username", About: "as whom", Get: mqttConnecting(func(v []Value, p *MQTTPacket) []Value {
 		if p.Connect.HasUser {
 			v = appendText(v, p.Connect.User)
 		}
 		return v
 	})},
-	{"mqtt.version", Text, "of a CONNECT: 3.1, 3.1.1 or 5", mqttConnecting(func(v []Value, p *MQTTPacket) []Value {
+	{Name: "mqtt.version", About: "of a CONNECT: 3.1, 3.1.1 or 5", Get: mqttConnecting(func(v []Value, p *MQTTPacket) []Value {
 		return appendText(v, p.VersionName())
 	})},
-	{"mqtt.reason", Number, "how it went, as the answer says: 0 is well, 128 and more is not", func(v []Value, e *Exchange) []Value {
+	{Name: "mqtt.reason", Kind: Number, About: "how it went, as the answer says: 0 is well, 128 and more is not", Get: func(v []Value, e *Exchange) []Value {
 		p, ok := bodyOf[*MQTTPacket](e.Response)
 		if !ok {
 			p, ok = bodyOf[*MQTTPacket](e.Request) // a DISCONNECT has one itself

@@ -52,7 +52,7 @@ func TestMQTTAttributes(t *testing.T) {
 }
 
 func TestQUICAttributes(t *testing.T) {
-	want := map[string][]string{"tls.sni": {"example.com"}, "tls.alpn": {"alpn"}, "tls.version": {"1.3"}, "tls.quic": {"2"}}
+	want := map[string][]string{"tls.sni": {"example.com"}, "tls.alpn": {"alpn"}, "tls.version": {"1.3"}, "tls.cipher": {"0x1301"}, "tls.quic": {"2"}}
 	if diff := cmp.Diff(want, attributesOf(t, "quic/rfc9369")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

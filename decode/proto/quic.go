@@ -182,19 +182,33 @@ func (c *QUICClose) AppendJSON(dst []byte) []byte {
 
 // quicAttributes are what can be asked about an exchange.
 var quicAttributes = []Attribute{
-	{"tls.sni", Text, "the name of the server that a client asks for", quicAsked(func(v []Value, h *QUICHello) []Value {
-		return appendText(v, h.ServerName)
+	{Name: "tls.sni", About: "the name of the server that a client asks for", Get: quicAsked(func(v []Value, h *QUICHello) []Value {
+		if h.ServerName != "" {
+			v = appendText(v, h.ServerName)
+		}
+		return v
 	})},
-	{"tls.alpn", Text, "each protocol that a client offers", quicAsked(func(v []Value, h *QUICHello) []Value {
+	{Name: "tls.alpn", About: "each protocol that a client offers", Get: quicAsked(func(v []Value, h *QUICHello) []Value {
 		for _, name := range h.ALPN {
 			v = appendText(v, name)
 		}
 		return v
 	})},
-	{"tls.version", Text, "the highest version that a client offers", quicAsked(func(v []Value, h *QUICHello) []Value {
-		return appendText(v, tls.VersionName(h.Hello.Version))
-	})},
-	{"tls.quic", Text, "the version of QUIC", func(v []Value, e *Exchange) []Value {
+	{Name: "tls.version", About: "the one chosen, else the highest offered: 1.3", Get: func(v []Value, e *Exchange) []Value {
+		for _, m := range [...]*Message{e.Response, e.Request} {
+			if h, ok := bodyOf[*QUICHello](m); ok && h.Hello != nil {
+				return appendText(v, tls.VersionName(h.Hello.Version))
+			}
+		}
+		return v
+	}},
+	{Name: "tls.cipher", About: "the cipher suite chosen: 0x1301", Get: func(v []Value, e *Exchange) []Value {
+		if h, ok := bodyOf[*QUICHello](e.Response); ok && h.Hello != nil {
+			v = appendText(v, fmt.Sprintf("0x%04x", h.Cipher))
+		}
+		return v
+	}},
+	{Name: "tls.quic", About: "the version of QUIC", Get: func(v []Value, e *Exchange) []Value {
 		if h, ok := bodyOf[*QUICHello](e.Request); ok {
 			v = appendText(v, tls.QUICName(h.Version))
 		}
