@@ -90,7 +90,7 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 			return
 		}
 		transport := flow.TCP
-		if udp = udp && (p == nil || p.UDP); udp {
+		if udp = p == &QUIC || udp && (p == nil || p.UDP); udp {
 			transport = flow.UDP
 		}
 		tr := fromFuzz(transport, p, b)
@@ -126,6 +126,10 @@ func FuzzPostgres(f *testing.F) { fuzz(f, &Postgres, "postgres") }
 func FuzzMySQL(f *testing.F) { fuzz(f, &MySQL, "mysql") }
 
 func FuzzTLS(f *testing.F) { fuzz(f, &TLS, "tls") }
+
+func FuzzMQTT(f *testing.F) { fuzz(f, &MQTT, "mqtt") }
+
+func FuzzQUIC(f *testing.F) { fuzz(f, &QUIC, "quic") }
 
 func FuzzRaw(f *testing.F) { fuzz(f, &Raw, "raw") }
 

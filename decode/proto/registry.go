@@ -8,10 +8,12 @@ var registry = []*Protocol{
 	&HTTP,
 	&TLS,
 	&DNS,
+	&QUIC,
 	&FTP,
 	&Postgres,
 	&MySQL,
 	&MySQLCompressed,
+	&MQTT,
 	&Raw,
 }
 

@@ -67,6 +67,8 @@ func (Finder) Hide(b proto.Body) proto.Body {
 		out := *b
 		out.Results, out.Error = hideResults(b.Results), hideError(b.Error)
 		return &out
+	case *proto.MQTTPacket:
+		return hideMQTT(b)
 	case *proto.Turn:
 		// What a turn holds is not known: its beginning is not shown.
 		return &proto.Turn{Bytes: b.Bytes, Missing: b.Missing}
@@ -81,6 +83,39 @@ func hideHTTP(h *proto.HTTPMessage) proto.Body {
 	out.Fields = hideFields(h.Fields)
 	out.Trailer = hideFields(h.Trailer)
 	return &out
+}
+
+// hideMQTT hides passwords and what is published, of which nothing is known.
+func hideMQTT(p *proto.MQTTPacket) proto.Body {
+	out := *p
+	out.Preview = nil
+	out.Properties = hideProperties(p.Properties)
+	if p.Connect != nil {
+		c := *p.Connect
+		if c.HasPassword {
+			c.Password = Hidden
+		}
+		if c.HasWill {
+			c.WillPayload = Hidden
+		}
+		c.WillProperties = hideProperties(c.WillProperties)
+		out.Connect = &c
+	}
+	return &out
+}
+
+func hideProperties(list []proto.MQTTProperty) []proto.MQTTProperty {
+	out := make([]proto.MQTTProperty, len(list))
+	for i, p := range list {
+		switch name := p.PropertyName(); {
+		case name == "authentication_data" || name == "correlation_data":
+			p.Text = ""
+		case name == "user_property" && (secretName.MatchString(p.Name) || secretParam.MatchString(p.Name)):
+			p.Text = Hidden
+		}
+		out[i] = p
+	}
+	return out
 }
 
 func hideFields(fields []proto.Field) []proto.Field {

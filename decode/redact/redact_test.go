@@ -227,3 +227,18 @@ func TestDatabases(t *testing.T) {
 		})
 	}
 }
+
+func TestMQTT(t *testing.T) {
+	text := func(s string) string { return string([]byte{byte(len(s) >> 8), byte(len(s))}) + s }
+	packet := func(first byte, rest string) string { return string([]byte{first, byte(len(rest))}) + rest }
+	connect := packet(0x10, text("MQTT")+"\x05\xc6\x00\x3c"+"\x21"+"\x15"+text("plain")+"\x16"+text("S3CRET")+"\x26"+text("token")+text("S3CRET")+
+		text("device")+"\x00"+text("gone")+text("S3CRET")+text("ada")+text("S3CRET"))
+	b := hide(t, parse(t, &proto.MQTT, flow.ClientToServer, connect)).(*proto.MQTTPacket)
+	if b.Connect.User != "ada" || b.Connect.Password != redact.Hidden || b.Connect.WillTopic != "gone" {
+		t.Errorf("of the CONNECT is left %s", b.AppendJSON(nil))
+	}
+	b = hide(t, parse(t, &proto.MQTT, flow.ClientToServer, packet(0x30, text("a/b")+"S3CRET"))).(*proto.MQTTPacket)
+	if b.Topic != "a/b" || b.Payload != 6 {
+		t.Errorf("of the PUBLISH is left %s", b.AppendJSON(nil))
+	}
+}

@@ -93,6 +93,20 @@ conn 0 http ended 0 rank 0
   check 0
   check 1
   close fin by the client`},
+		"mqtt_by_turns": {conn + `
+a open
+a > "\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"
+a < "\x20\x02\x00\x00"
+a < "\x32\x05\x00\x01a\x00\x01"
+a > "\x40\x02\x00\x01\xc0\x00"
+a < "\xd0\x00"
+a close`, `
+conn 0 raw ended 0 rank 0
+  send "\x10\f\x00\x04MQTT\x04\x02\x00<\x00\x00" turn 0 after 0 bytes, 0 datagrams
+  send "@\x02\x00\x01\xc0\x00" turn 1 after 11 bytes, 0 datagrams
+  check 0 14 bytes > " \x02\x00\x002\x05\x00\x01a\x00\x01"
+  check 1 6 bytes > "\xd0\x00"
+  close fin by the client`},
 		"pipelined_in_packets_of_their_own": {conn + `
 a open
 a > "GET /1 HTTP/1.1\r\n\r\n"

@@ -72,10 +72,16 @@ func (r *Recorder) Start(c *flow.Conversation) error {
 	return nil
 }
 
+// byTurns reports whether what a conversation speaks is replayed by turns: it is not
+// parsed, or both sides ask.
+func byTurns(protocol string) bool {
+	return protocol == "" || protocol == proto.Raw.Name || protocol == proto.MQTT.Name
+}
+
 // Stream keeps what is said. Of a protocol that is parsed, the server's messages
 // are kept with the exchanges, and not here again.
 func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
-	if d == flow.ServerToClient && c.Protocol != "" && c.Protocol != proto.Raw.Name {
+	if d == flow.ServerToClient && !byTurns(c.Protocol) {
 		k.Data = k.Data[:0]
 	}
 	limit := r.Limit
@@ -99,6 +105,9 @@ func (r *Recorder) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error
 
 // Exchange keeps what was asked and answered.
 func (r *Recorder) Exchange(e *proto.Exchange) error {
+	if e.Conversation.Protocol == proto.MQTT.Name {
+		return nil // its bytes are kept
+	}
 	t := r.tapes[e.Conversation.ID]
 	t.exchanges = append(t.exchanges, e)
 	return nil
@@ -138,7 +147,7 @@ func (r *Recorder) conn(v *flow.Conversation, t *tape) *Conn {
 		ID: v.ID, Transport: v.Transport(), Client: v.Client(), Server: v.Server(),
 		Protocol: proto.Lookup(v.Protocol), Open: v.Start.Time().Sub(r.plan.Start),
 	}
-	if c.Protocol == nil {
+	if c.Protocol == nil || byTurns(c.Protocol.Name) {
 		c.Protocol = &proto.Raw
 	}
 	client, server := &t.sides[flow.ClientToServer], &t.sides[flow.ServerToClient]
@@ -147,6 +156,8 @@ func (r *Recorder) conn(v *flow.Conversation, t *tape) *Conn {
 	switch {
 	case c.Protocol == &proto.TLS:
 		c.Skip = "encrypted (TLS)"
+	case c.Protocol == &proto.QUIC:
+		c.Skip = "encrypted (QUIC)"
 	case c.Protocol == &proto.FTP && t.opensData():
 		c.Skip = "FTP that opens data connections is not replayed yet"
 	case !begun && !c.Protocol.AnyStart:
