@@ -125,6 +125,11 @@ func FuzzTLS(f *testing.F) { fuzz(f, &TLS, "tls") }
 
 func FuzzRaw(f *testing.F) { fuzz(f, &Raw, "raw") }
 
+// FuzzWebSocket and FuzzSSE begin as HTTP does.
+func FuzzWebSocket(f *testing.F) { fuzz(f, nil, "websocket") }
+
+func FuzzSSE(f *testing.F) { fuzz(f, nil, "sse") }
+
 // FuzzDialogue has the protocol found from the bytes.
 func FuzzDialogue(f *testing.F) { fuzz(f, nil, "*") }
 

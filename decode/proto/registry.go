@@ -9,6 +9,8 @@ var registry = []*Protocol{
 	&TLS,
 	&DNS,
 	&FTP,
+	&WebSocket,
+	&SSE,
 	&Raw,
 }
 
