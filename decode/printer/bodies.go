@@ -92,6 +92,9 @@ func content(m *proto.Message) (data []byte, note string) {
 		}
 		return m.Raw, note
 	case *proto.WebSocketFrame:
+		if b.Code != 0 {
+			return nil, "" // the summary has it all
+		}
 		data, err := proto.WebSocketContent(m)
 		if err != nil {
 			note = err.Error()
