@@ -106,9 +106,12 @@ func (e *ServerEvent) AppendJSON(dst []byte) []byte {
 	return dst
 }
 
-// Outcome is the type of the event. A server that tells of errors names them so.
+// Outcome is a failure when the server calls the event an error.
 func (e *ServerEvent) Outcome() (code int, word string, failed bool) {
-	return 0, e.Type, strings.EqualFold(e.Type, "error")
+	if strings.EqualFold(e.Type, "error") {
+		return 0, e.Type, true
+	}
+	return 0, "", false
 }
 
 // EventStream takes a stream of events apart: bytes go in, and events come out. Its

@@ -118,3 +118,12 @@ func TestEventsWithSpare(t *testing.T) {
 		t.Errorf("%d exchanges", out.exchanges)
 	}
 }
+
+func TestEventOutcome(t *testing.T) {
+	for kind, want := range map[string]bool{"message": false, "tick": false, "error": true, "Error": true} {
+		_, word, failed := (&ServerEvent{Type: kind}).Outcome()
+		if failed != want || (word == kind) != want {
+			t.Errorf("%s: %q, %t", kind, word, failed)
+		}
+	}
+}
