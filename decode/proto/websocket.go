@@ -72,9 +72,6 @@ func webSocketAttribute(get func([]Value, *WebSocketFrame) []Value) func([]Value
 
 // Bounds of what is kept of frames and messages.
 const (
-	// maxWebSocketHead is two bytes, eight of length and four of mask (RFC 6455,
-	// section 5.2).
-	maxWebSocketHead = 14
 	// maxControl bounds the payload of a control frame (section 5.5).
 	maxControl = 125
 	// webSocketPreview is how much of a message is always kept, to show what it is.
@@ -352,7 +349,7 @@ func (p *webSocketParser) Held() int {
 }
 
 // webSocketHead returns how long the head is that data begins with, or how much is
-// needed to tell.
+// needed to tell: 14 bytes at most (RFC 6455, section 5.2).
 func webSocketHead(data []byte) int {
 	if len(data) < 2 {
 		return 2
