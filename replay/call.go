@@ -150,7 +150,11 @@ func addrPort(a net.Addr) netip.AddrPort {
 }
 
 // Exchange takes an exchange of the live conversation.
-func (k *call) Exchange(e *proto.Exchange) { k.exchanges = append(k.exchanges, e) }
+func (k *call) Exchange(e *proto.Exchange) {
+	if !e.Inside() {
+		k.exchanges = append(k.exchanges, e)
+	}
+}
 
 // Anomaly notes when the server breaks the protocol.
 func (k *call) Anomaly(a flow.Anomaly) {

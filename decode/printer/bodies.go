@@ -24,7 +24,8 @@ const maxContent = 4 << 20
 const maxShown = 64 << 10
 
 // Bodies prints exchanges with the content of their messages: of HTTP without its
-// encodings, of raw conversations the bytes.
+// encodings, of WebSocket without masks and compression, of raw conversations the
+// bytes.
 type Bodies struct {
 	w     io.Writer
 	style Style
@@ -90,6 +91,20 @@ func content(m *proto.Message) (data []byte, note string) {
 			return nil, note // the summary has it all
 		}
 		return m.Raw, note
+	case *proto.WebSocketFrame:
+		if b.Code != 0 {
+			return nil, "" // the summary has it all
+		}
+		data, err := proto.WebSocketContent(m)
+		if err != nil {
+			note = err.Error()
+		}
+		return data, note
+	case *proto.ServerEvent:
+		if more := b.DataBytes - int64(len(b.Data)); more > 0 {
+			note = fmt.Sprintf("%s of the data were not kept", Count(more, "byte"))
+		}
+		return []byte(b.Data), note
 	}
 	return nil, ""
 }
@@ -97,6 +112,9 @@ func content(m *proto.Message) (data []byte, note string) {
 // body prints what a message carries: as a string when it is UTF-8, else in
 // base64.
 func (j *JSON) body(m *proto.Message) {
+	if _, ok := m.Body.(*proto.ServerEvent); ok {
+		return // the record has it
+	}
 	data, note := content(m)
 	switch {
 	case len(data) == 0:

@@ -94,3 +94,35 @@ func TestBodiesJSON(t *testing.T) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// TestBodiesOfFrames has a compressed message, a text in fragments and an event with
+// more data than a line shows.
+func TestBodiesOfFrames(t *testing.T) {
+	text := `tcp ws 10.1.0.1:40001 > 10.1.0.2:80
+ws open
+ws > "GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+ws < "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+ws < hex c107f248cdc9c90700
+ws > hex 8185 37fa213d 7f9f4d5158
+ws < hex 0103 616263 8003 646566
+ws < hex 8203 00ff80
+ws < hex 8802 03e8
+ws close
+tcp sse 10.1.0.1:40002 > 10.1.0.2:80
+sse open
+sse > "GET /events HTTP/1.1\r\nHost: h\r\n\r\n"
+sse < "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nevent: tick\nid: 1\ndata: first\ndata: second\n\n"
+sse close
+`
+	var out bytes.Buffer
+	recipe(t, text, printer.NewBodies(&out, printer.Style{}), decode.Options{Keep: printer.KeepBodies})
+	golden(t, "bodies_frames.text", out.Bytes())
+	out.Reset()
+	p := printer.NewJSON(&out)
+	p.Bodies = true
+	recipe(t, text, p, decode.Options{Keep: printer.KeepBodies})
+	if err := p.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "bodies_frames.jsonl", out.Bytes())
+}

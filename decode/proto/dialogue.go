@@ -399,7 +399,7 @@ func (g *Dialogue) Held() int {
 func (g *Dialogue) settle() {
 	g.held = g.weigh()
 	g.calm = g.passer != nil && len(g.sides[0].buf)+len(g.sides[1].buf) == 0
-	g.stale = g.keeper != nil || g.inner != nil // nobody says when those keep more
+	g.stale = g.inner != nil // nobody says when that keeps more
 }
 
 // weigh counts what the Dialogue holds itself. It goes by lengths: how much room a
@@ -572,8 +572,11 @@ type passer interface {
 func (g *Dialogue) run(d flow.Direction, data []byte, at *Mark, end bool) []byte {
 	s := &g.sides[d]
 	s.busy = true
-	if at != nil && (g.protocol.Interleaves || g.inner != nil) {
+	if at != nil {
 		g.shown[d] = *at
+	}
+	if g.keeper != nil {
+		g.stale = true // it may keep more, or less, from here on
 	}
 	for {
 		if s.length == 0 {
@@ -791,6 +794,10 @@ func (g *Dialogue) match(offset, ack int64) int {
 
 // message fills in what the parser does not know, and pairs the message.
 func (g *Dialogue) message(m *Message) {
+	if m.Within != nil {
+		g.within(m)
+		return
+	}
 	s := &g.sides[m.Direction]
 	if m.Malformed {
 		g.anomaly(flow.MalformedMessage, m.Direction, s.start.Offset, s.start, m.Why)
@@ -811,6 +818,16 @@ func (g *Dialogue) message(m *Message) {
 	if next != "" {
 		g.switchTo(next, with)
 	}
+}
+
+// within hands on a message found inside of another, which is left as it is.
+func (g *Dialogue) within(m *Message) {
+	g.stale = true
+	if m.Malformed {
+		g.anomaly(flow.MalformedMessage, m.Direction, m.Offset, Mark{Time: m.Time, Packet: m.Packet}, m.Why)
+	}
+	m.Alone, m.RawMissing = true, m.Length
+	g.emit(g.begin(m))
 }
 
 // Place says where a message was: its first and its last byte, and how long it is.
@@ -946,6 +963,9 @@ func (g *Dialogue) keepMessage(e *Exchange, m *Message) {
 func (g *Dialogue) begin(m *Message) *Exchange {
 	e := g.opts.Spare.exchange()
 	e.Conversation, e.Protocol, e.Index = g.conv, g.protocol, g.index()
+	if m.Within != nil {
+		e.Protocol = m.Within
+	}
 	switch m.Kind {
 	case Request:
 		e.Request = m
@@ -987,7 +1007,11 @@ func (g *Dialogue) emit(e *Exchange) {
 	}
 	g.out.Exchange(e)
 	if g.opts.Spare != nil {
-		g.opts.Spare.put(e, g.shelf)
+		k := g.shelf
+		if e.Protocol != g.protocol { // within another
+			k = nil
+		}
+		g.opts.Spare.put(e, k)
 	}
 }
 

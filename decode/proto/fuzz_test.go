@@ -80,7 +80,14 @@ func (tr *transcript) toFuzz() []byte {
 // the promises of Dialogue, among them its bounds, and the two must agree. The
 // parser's progress is seen by its coming to an end.
 func fuzz(f *testing.F, p *Protocol, folder string) {
+	with := ""
+	if p == &WebSocket {
+		with = "permessage-deflate\n"
+	}
 	for _, tr := range transcripts(f, folder) {
+		if p == &WebSocket {
+			tr.lines = tr.lines[min(2, len(tr.lines)):] // without the upgrade
+		}
 		if b := tr.toFuzz(); len(b) < 8<<10 {
 			f.Add(tr.transport == flow.UDP, uint64(len(b)), b)
 		}
@@ -95,8 +102,8 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 		}
 		tr := fromFuzz(transport, p, b)
 		g := new(Dialogue)
-		want := tr.playIn(t, g, Options{Keep: keepAll}, whole).text.String()
-		spare := Options{Keep: keepAll, Spare: new(Spare)}
+		want := tr.playIn(t, g, Options{Keep: keepAll, With: with}, whole).text.String()
+		spare := Options{Keep: keepAll, Spare: new(Spare), With: with}
 		if got := tr.playIn(t, g, spare, whole).text.String(); got != want {
 			t.Errorf("with a Spare (-own +spare):\n%s", cmp.Diff(want, got))
 		}
@@ -132,6 +139,11 @@ func FuzzMQTT(f *testing.F) { fuzz(f, &MQTT, "mqtt") }
 func FuzzQUIC(f *testing.F) { fuzz(f, &QUIC, "quic") }
 
 func FuzzRaw(f *testing.F) { fuzz(f, &Raw, "raw") }
+
+func FuzzWebSocket(f *testing.F) { fuzz(f, &WebSocket, "websocket") }
+
+// FuzzSSE has events where they stand.
+func FuzzSSE(f *testing.F) { fuzz(f, &HTTP, "sse") }
 
 // FuzzDialogue has the protocol found from the bytes.
 func FuzzDialogue(f *testing.F) { fuzz(f, nil, "*") }

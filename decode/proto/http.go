@@ -218,15 +218,27 @@ type httpSide struct {
 	scanned int          // how much of the buffer holds no end of a head
 	lost    bool         // the place in the stream is lost: look for a message's beginning
 	ended   bool
+	events  *events // of a body that is a stream of them
 }
 
 // Reset makes it the parser of another conversation.
 func (p *httpParser) Reset(w Waiting) { *p = httpParser{waiting: w} }
 
+// Held returns how much is kept of an event.
+func (p *httpParser) Held() int {
+	if x := p.sides[flow.ServerToClient].events; x != nil {
+		return x.Held()
+	}
+	return 0
+}
+
 // Next reads what is next of a direction.
 func (p *httpParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
 	s := &p.sides[d]
 	s.ended = s.ended || end
+	if s.events != nil {
+		return p.eventBody(data, end)
+	}
 	if s.msg != nil {
 		return p.body(d, data, end)
 	}
@@ -326,6 +338,9 @@ func (p *httpParser) head(d flow.Direction, data []byte, end bool) (int, *Messag
 	}
 	if s.body.over() {
 		return n, p.done(d, "")
+	}
+	if d == flow.ServerToClient && streamsEvents(h) {
+		s.events = &events{waiting: p.waiting}
 	}
 	return n, nil
 }
@@ -448,6 +463,9 @@ func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide, f *framingFields)
 			s.msg.Next = Anything
 			if to := Lookup(strings.ToLower(f.upgrade)); to != nil && h.Status == 101 {
 				s.msg.Next = to.Name
+				if to == &WebSocket {
+					s.msg.With = webSocketWith(h)
+				}
 			}
 			return ""
 		}
@@ -478,7 +496,8 @@ func (p *httpParser) switches(head []byte) bool {
 
 // Pass takes what is within a body, and not its end.
 func (p *httpParser) Pass(d flow.Direction, data []byte) bool {
-	return p.sides[d].body.pass(int64(len(data)))
+	s := &p.sides[d]
+	return s.events == nil && s.body.pass(int64(len(data)))
 }
 
 // body reads on in a body.
@@ -518,6 +537,9 @@ func (p *httpParser) done(d flow.Direction, why string) *Message {
 		}
 	}
 	s.msg, s.head, s.body, s.problem = nil, nil, httpBody{}, ""
+	if s.events != nil && s.events.pending == nil {
+		s.events = nil
+	}
 	return m
 }
 
@@ -531,6 +553,9 @@ func (p *httpParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Messag
 		p.tunnel = tunnel{} // its answer may be missing
 	}
 	if s.msg != nil {
+		if s.events != nil {
+			s.events.gap()
+		}
 		took, known := int64(0), false
 		if len(data) == 0 {
 			took, known = s.body.skip(n)

@@ -83,6 +83,14 @@ func (b *httpBody) take(data []byte) (int, string) {
 	}
 }
 
+// step takes content, up to the end of a chunk, or what stands between chunks.
+func (b *httpBody) step(data []byte) (int, string) {
+	if b.framing != framedChunks {
+		return b.data(data), ""
+	}
+	return b.chunked(data)
+}
+
 // pass takes n bytes when they are content, with more behind them.
 func (b *httpBody) pass(n int64) bool {
 	if n >= b.left {

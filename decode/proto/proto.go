@@ -118,7 +118,7 @@ type Waiting interface {
 	// shown now would answer; nil when there is none.
 	Request() *Message
 	// At returns where the i-th of the bytes shown now came from. It is for parsers
-	// that interleave, or carry another protocol.
+	// that interleave, carry another protocol, or find messages within others.
 	At(d flow.Direction, i int) Mark
 	// Keep returns how many bytes of each message are to be kept.
 	Keep() int64
@@ -162,6 +162,12 @@ type Message struct {
 	Next string
 	// With is what that protocol has to know, as HTTP's Upgrade agreed upon it.
 	With string
+
+	// Within, if any, is the protocol of a message found inside of another, which goes
+	// on behind it, as events do in a response of HTTP. It is an exchange of its own,
+	// and no answer to anything. Its bytes are the other's too: the parser says where
+	// it stands (Place), and Raw is left to the other.
+	Within *Protocol
 
 	// The rest is filled in by the Dialogue, unless the protocol Interleaves.
 
@@ -270,6 +276,12 @@ func (e *Exchange) Messages() []*Message {
 		ms = append(ms, e.Response)
 	}
 	return ms
+}
+
+// Inside reports whether it is a message within another, whose bytes it shares.
+func (e *Exchange) Inside() bool {
+	ms := e.Messages()
+	return len(ms) > 0 && ms[0].Within != nil
 }
 
 // Why says why the exchange is not complete, as its messages tell it.

@@ -48,14 +48,19 @@ func (t *Turn) Summary() string {
 	if len(t.Preview) == 0 {
 		return strconv.FormatInt(t.Bytes, 10) + unit
 	}
+	return strconv.FormatInt(t.Bytes, 10) + unit + " " + t.preview()
+}
+
+// preview shows the first few bytes, as text or in hex.
+func (t *Turn) preview() string {
 	more := ""
 	if t.Bytes > int64(len(t.Preview)) {
 		more = "…"
 	}
 	if printable(t.Preview) {
-		return fmt.Sprintf("%d%s %q%s", t.Bytes, unit, t.Preview, more)
+		return fmt.Sprintf("%q%s", t.Preview, more)
 	}
-	return fmt.Sprintf("%d%s % x%s", t.Bytes, unit, t.Preview[:min(16, len(t.Preview))], more)
+	return fmt.Sprintf("% x%s", t.Preview[:min(16, len(t.Preview))], more)
 }
 
 // printable reports whether b is mostly text.

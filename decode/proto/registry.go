@@ -14,6 +14,8 @@ var registry = []*Protocol{
 	&MySQL,
 	&MySQLCompressed,
 	&MQTT,
+	&WebSocket,
+	&SSE,
 	&Raw,
 }
 

@@ -383,7 +383,11 @@ func (r *recorder) message(m *Message) {
 	if r.spare {
 		own = &Message{Direction: d, Offset: m.Offset, Length: m.Length, Raw: bytes.Clone(m.Raw), RawMissing: m.RawMissing}
 	}
-	r.messages[d] = append(r.messages[d], own)
+	if m.Within == nil { // its bytes are another's
+		r.messages[d] = append(r.messages[d], own)
+	} else if m.Raw != nil || m.RawMissing != m.Length {
+		r.t.Errorf("message at %s%d is within another and has bytes of its own", arrow(d), m.Offset)
+	}
 	if m.Complete && m.Why != "" && !m.Malformed || !m.Complete && m.Why == "" {
 		r.t.Errorf("message at %s%d: complete is %t, and why: %q", arrow(d), m.Offset, m.Complete, m.Why)
 	}

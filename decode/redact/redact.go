@@ -69,11 +69,34 @@ func (Finder) Hide(b proto.Body) proto.Body {
 		return &out
 	case *proto.MQTTPacket:
 		return hideMQTT(b)
+	case *proto.WebSocketFrame:
+		return hideFrame(b)
+	case *proto.ServerEvent:
+		out := *b
+		if out.Data = Hidden; out.ID != "" {
+			out.ID = Hidden
+		}
+		return &out
 	case *proto.Turn:
 		// What a turn holds is not known: its beginning is not shown.
 		return &proto.Turn{Bytes: b.Bytes, Missing: b.Missing}
 	}
 	return b
+}
+
+// hideFrame leaves what a frame is. What an application says in it, and as a reason
+// for closing, is not known.
+func hideFrame(f *proto.WebSocketFrame) proto.Body {
+	out := *f
+	if out.Reason != "" {
+		out.Reason = Hidden
+	}
+	if f.Message != nil {
+		m := *f.Message
+		m.Content = nil
+		out.Message = &m
+	}
+	return &out
 }
 
 func hideHTTP(h *proto.HTTPMessage) proto.Body {

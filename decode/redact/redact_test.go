@@ -178,6 +178,18 @@ func TestOthers(t *testing.T) {
 		{"ftp_passive", &proto.FTP, flow.ClientToServer, "PASV\r\n", nil},
 		{"ftp_reply", &proto.FTP, flow.ServerToClient, "331 Password?\r\n", nil},
 		{"raw", &proto.Raw, flow.ClientToServer, "LOGIN ada S3CRET\n", &proto.Turn{Bytes: 17}},
+		{"websocket_text", &proto.WebSocket, flow.ServerToClient, "\x81\x06S3CRET", &proto.WebSocketFrame{
+			Direction: flow.ServerToClient, Opcode: 1, Final: true, Length: 6, Message: &proto.WebSocketMessage{Opcode: 1, Fragments: 1, Bytes: 6},
+		}},
+		{"websocket_ping", &proto.WebSocket, flow.ServerToClient, "\x89\x06S3CRET", &proto.WebSocketFrame{
+			Direction: flow.ServerToClient, Opcode: 9, Final: true, Length: 6, Message: &proto.WebSocketMessage{Opcode: 9, Fragments: 1, Bytes: 6},
+		}},
+		{"websocket_close", &proto.WebSocket, flow.ServerToClient, "\x88\x08\x03\xe8S3CRET", &proto.WebSocketFrame{
+			Direction: flow.ServerToClient, Opcode: 8, Final: true, Length: 8, Code: 1000, Reason: "***", Message: &proto.WebSocketMessage{Opcode: 8, Fragments: 1, Bytes: 8},
+		}},
+		{"websocket_fragment", &proto.WebSocket, flow.ServerToClient, "\x01\x06S3CRET", nil},
+		{"sse", &proto.SSE, flow.ServerToClient, "event: login\nid: S3CRET\nretry: 5\ndata: S3CRET\n\n", &proto.ServerEvent{Type: "login", ID: "***", Data: "***", DataBytes: 6, Retry: 5}},
+		{"sse_without_id", &proto.SSE, flow.ServerToClient, "data: S3CRET\n\n", &proto.ServerEvent{Type: "message", Data: "***", DataBytes: 6, Retry: -1}},
 		{"dns", &proto.DNS, flow.ClientToServer, "\x00\x13\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

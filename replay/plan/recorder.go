@@ -108,6 +108,9 @@ func (r *Recorder) Exchange(e *proto.Exchange) error {
 	if e.Conversation.Protocol == proto.MQTT.Name {
 		return nil // its bytes are kept
 	}
+	if e.Inside() {
+		return nil // it is compared as part of the other
+	}
 	t := r.tapes[e.Conversation.ID]
 	t.exchanges = append(t.exchanges, e)
 	return nil
@@ -254,6 +257,8 @@ func whyNot(e *proto.Exchange) string {
 	switch {
 	case e.Response == nil && e.State == proto.Unanswered:
 		return noAnswer
+	case e.Response == nil && e.Request != nil && e.Request.Alone:
+		return "no answer is awaited"
 	case e.State == proto.Broken:
 		return "not whole in the recording: " + e.Why()
 	case e.Response != nil && e.Response.RawMissing > 0:
