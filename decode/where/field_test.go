@@ -190,6 +190,7 @@ func TestAllocations(t *testing.T) {
 	for _, expr := range []string{
 		`http.status >= 500 && host ~ "^api" && latency > 250ms`, `client in {10.0.0.0/8 192.168.0.1:80}`, `http.header.host contains api || time > 2024-01-01`,
 		`path starts_with /users && http.query != x && port == 80`, `latency ~ 250`, `http && !dns`,
+		`client contains "10.1.0.1:40001" and server starts_with 10 and time ends_with Z`,
 	} {
 		f, err := where.Compile(expr)
 		if err != nil {

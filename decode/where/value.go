@@ -1,6 +1,7 @@
 package where
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math/big"
@@ -95,13 +96,15 @@ func compareText(f proto.Attribute, op, want string) (match, string) {
 			return re.Match(s.text)
 		}, ""
 	}
-	test := map[string]func(s, part string) bool{"contains": strings.Contains, "starts_with": strings.HasPrefix, "ends_with": strings.HasSuffix}[op]
 	if f.Kind == proto.Text {
+		test := map[string]func(s, part string) bool{"contains": strings.Contains, "starts_with": strings.HasPrefix, "ends_with": strings.HasSuffix}[op]
 		return func(v *proto.Value, _ *scratch) bool { return test(v.Text, want) }, ""
 	}
+	part := []byte(want)
+	test := map[string]func(s, part []byte) bool{"contains": bytes.Contains, "starts_with": bytes.HasPrefix, "ends_with": bytes.HasSuffix}[op]
 	return func(v *proto.Value, s *scratch) bool {
 		s.text = f.Kind.Append(s.text[:0], *v)
-		return test(string(s.text), want)
+		return test(s.text, part)
 	}, ""
 }
 
