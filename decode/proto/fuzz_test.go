@@ -121,6 +121,8 @@ func FuzzDNS(f *testing.F) { fuzz(f, &DNS, "dns") }
 
 func FuzzFTP(f *testing.F) { fuzz(f, &FTP, "ftp") }
 
+func FuzzRedis(f *testing.F) { fuzz(f, &Redis, "redis") }
+
 func FuzzTLS(f *testing.F) { fuzz(f, &TLS, "tls") }
 
 func FuzzRaw(f *testing.F) { fuzz(f, &Raw, "raw") }

@@ -8,6 +8,7 @@ var registry = []*Protocol{
 	&HTTP,
 	&TLS,
 	&DNS,
+	&Redis,
 	&FTP,
 	&Raw,
 }
