@@ -123,6 +123,8 @@ func FuzzFTP(f *testing.F) { fuzz(f, &FTP, "ftp") }
 
 func FuzzRedis(f *testing.F) { fuzz(f, &Redis, "redis") }
 
+func FuzzSMTP(f *testing.F) { fuzz(f, &SMTP, "smtp") }
+
 func FuzzTLS(f *testing.F) { fuzz(f, &TLS, "tls") }
 
 func FuzzRaw(f *testing.F) { fuzz(f, &Raw, "raw") }

@@ -9,6 +9,7 @@ var registry = []*Protocol{
 	&TLS,
 	&DNS,
 	&Redis,
+	&SMTP,
 	&FTP,
 	&Raw,
 }
