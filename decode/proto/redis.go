@@ -43,6 +43,11 @@ func (c *RedisCommand) argument(i int) string {
 	return ""
 }
 
+// redisPasswords are the settings that are passwords.
+var redisPasswords = map[string]bool{
+	"requirepass": true, "masterauth": true, "primaryauth": true, "tls-key-file-pass": true, "tls-client-key-file-pass": true,
+}
+
 // IsSecret reports whether the i-th argument is a password.
 func (c *RedisCommand) IsSecret(i int) bool {
 	before := func(n int, words ...string) bool { // whether the n-th before it is one of them
@@ -62,7 +67,7 @@ func (c *RedisCommand) IsSecret(i int) bool {
 		return before(1, "AUTH") || before(2, "AUTH2")
 	case "CONFIG":
 		// CONFIG SET of any number of names and values.
-		return i%2 == 0 && before(1, "requirepass", "masterauth", "tls-key-file-pass", "tls-client-key-file-pass", "primaryauth")
+		return i >= 2 && i%2 == 0 && redisPasswords[strings.ToLower(c.argument(i-1))]
 	case "SENTINEL":
 		return before(1, "auth-pass", "sentinel-pass")
 	case "ACL":
@@ -226,9 +231,15 @@ func (r *RedisReply) Outcome() (code int, word string, failed bool) {
 	return 0, "OK", false
 }
 
+// IsSecret reports whether the i-th of the values is a password: CONFIG GET is
+// answered by names with their values.
+func (r *RedisReply) IsSecret(i int) bool {
+	return i%2 == 1 && redisPasswords[r.Values[i-1].Text]
+}
+
 // Summary is the value as one line.
 func (r *RedisReply) Summary() string {
-	return string(r.appendSummary(nil))
+	return string(r.appendSummary(nil, r.IsSecret))
 }
 
 // AppendJSON appends the kind of value and the value.

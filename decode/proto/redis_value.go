@@ -109,8 +109,9 @@ func (v *RedisValue) appendWord(dst []byte) []byte {
 	return dst
 }
 
-// appendSummary appends a reply: its elements too, but not theirs.
-func (v *RedisValue) appendSummary(dst []byte) []byte {
+// appendSummary appends a reply: its elements too, but not theirs, nor those that
+// are secret.
+func (v *RedisValue) appendSummary(dst []byte, secret func(i int) bool) []byte {
 	switch {
 	case v.Kind == 0:
 		return append(dst, "part of a reply"...)
@@ -124,7 +125,11 @@ func (v *RedisValue) appendSummary(dst []byte) []byte {
 	n := min(len(v.Values), maxRedisSummary)
 	for i := range v.Values[:n] {
 		dst = append(dst, ' ')
-		dst = v.Values[i].appendWord(dst)
+		if secret(i) {
+			dst = append(dst, "***"...)
+		} else {
+			dst = v.Values[i].appendWord(dst)
+		}
 	}
 	if int64(n) < v.elements() {
 		dst = append(dst, "…"...)

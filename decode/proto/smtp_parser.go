@@ -30,6 +30,7 @@ type smtpParser struct {
 	mail    *smtpReading // content that is being read
 	chunks  bool         // chunks of a mail were sent, and not the last
 	reply   *smtpLines   // a reply that is being read
+	rest    int          // the code of a reply whose end may follow a gap
 	inLine  [2]bool      // the rest of a line that is too long follows
 
 	lmtp       bool
@@ -219,7 +220,13 @@ func (p *smtpParser) replies(data []byte, end bool) (int, *Message) {
 	inLine := p.inLine[d]
 	p.inLine[d] = why == lineTooLong
 	code, more, ok := replyCode(line)
+	rest := ok && p.reply == nil && code == p.rest && p.waiting.Request() == nil
+	if ok && !(rest && more) {
+		p.rest = 0
+	}
 	switch {
+	case rest:
+		return n, &Message{Direction: d, Kind: Skipped}
 	case p.reply == nil && (inLine || !ok && p.lost[d]):
 		return n, &Message{Direction: d, Kind: Skipped}
 	case p.reply == nil && !ok:
@@ -315,7 +322,8 @@ func (p *smtpParser) Gap(d flow.Direction, data []byte, n int64) (took int64, m 
 	p.lost[d], p.inLine[d] = true, false
 	if d == flow.ServerToClient {
 		p.unheard = true
-		if p.reply != nil {
+		if p.rest = 0; p.reply != nil {
+			p.rest = p.reply.code
 			m = p.replied("a gap in the recording")
 		}
 		return 0, m
