@@ -83,6 +83,12 @@ func content(m *proto.Message) (data []byte, note string) {
 			note = err.Error()
 		}
 		return data, note
+	case *proto.SMTPContent, *proto.SMTPCommand:
+		data, err := proto.MailContent(m, maxContent)
+		if err != nil {
+			note = err.Error()
+		}
+		return data, note
 	case *proto.Turn:
 		if m.RawMissing > 0 {
 			note = fmt.Sprintf("%s were not kept", Count(m.RawMissing, "byte"))

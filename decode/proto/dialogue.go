@@ -933,6 +933,10 @@ func (g *Dialogue) answer(m *Message) {
 		}
 	} else {
 		i = g.match(m.Offset, m.Ack)
+		if m.answers != nil {
+			i = slices.IndexFunc(g.waiting, func(e *Exchange) bool { return e.Request == m.answers })
+			m.answers = nil
+		}
 		for ; i > 0; i-- {
 			g.unanswered(0) // their responses are in a gap
 		}

@@ -132,6 +132,10 @@ func FuzzPostgres(f *testing.F) { fuzz(f, &Postgres, "postgres") }
 
 func FuzzMySQL(f *testing.F) { fuzz(f, &MySQL, "mysql") }
 
+func FuzzRedis(f *testing.F) { fuzz(f, &Redis, "redis") }
+
+func FuzzSMTP(f *testing.F) { fuzz(f, &SMTP, "smtp") }
+
 func FuzzTLS(f *testing.F) { fuzz(f, &TLS, "tls") }
 
 func FuzzMQTT(f *testing.F) { fuzz(f, &MQTT, "mqtt") }

@@ -186,6 +186,9 @@ type Message struct {
 	RawMissing int64
 
 	text []byte // memory of strings in Body, when the parser has some of its own
+	// answers is the request that a response answers, when the parser knows better
+	// than the order; older ones stay unanswered.
+	answers *Message
 }
 
 // Anything as Message.Next has the protocol found from the bytes that follow.

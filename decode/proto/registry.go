@@ -9,6 +9,8 @@ var registry = []*Protocol{
 	&TLS,
 	&DNS,
 	&QUIC,
+	&Redis,
+	&SMTP,
 	&FTP,
 	&Postgres,
 	&MySQL,

@@ -6,6 +6,7 @@ package redact
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"netlab/decode/proto"
@@ -77,6 +78,24 @@ func (Finder) Hide(b proto.Body) proto.Body {
 			out.ID = Hidden
 		}
 		return &out
+	case *proto.SMTPCommand:
+		if argument, ok := b.Secret(Hidden); ok {
+			out := *b
+			out.Argument = argument
+			return &out
+		}
+	case *proto.RedisCommand:
+		if values, ok := hideRedis(b.Arguments, b.IsSecret); ok {
+			out := *b
+			out.Arguments = values
+			return &out
+		}
+	case *proto.RedisReply:
+		if values, ok := hideRedis(b.Values, b.IsSecret); ok {
+			out := *b
+			out.Values = values
+			return &out
+		}
 	case *proto.Turn:
 		// What a turn holds is not known: its beginning is not shown.
 		return &proto.Turn{Bytes: b.Bytes, Missing: b.Missing}
@@ -97,6 +116,22 @@ func hideFrame(f *proto.WebSocketFrame) proto.Body {
 		out.Message = &m
 	}
 	return &out
+}
+
+// hideRedis returns values without those that are secret, and whether there are
+// such.
+func hideRedis(values []proto.RedisValue, secret func(i int) bool) ([]proto.RedisValue, bool) {
+	found := false
+	for i := range values {
+		if !secret(i) {
+			continue
+		}
+		if !found {
+			values, found = slices.Clone(values), true
+		}
+		values[i] = proto.RedisValue{Kind: proto.RedisBulk, Text: Hidden, Length: int64(len(Hidden))}
+	}
+	return values, found
 }
 
 func hideHTTP(h *proto.HTTPMessage) proto.Body {

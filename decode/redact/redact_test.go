@@ -1,6 +1,7 @@
 package redact_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -202,6 +203,71 @@ func TestOthers(t *testing.T) {
 				t.Errorf("-want +got\n%s", d)
 			}
 		})
+	}
+}
+
+// TestRedis hides passwords of commands, and nothing else.
+func TestRedis(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"AUTH S3CRET", "AUTH ***"},
+		{"auth ada S3CRET", "AUTH ada ***"},
+		{"HELLO 3 AUTH ada S3CRET SETNAME x", "HELLO 3 AUTH ada *** SETNAME x"},
+		{"CONFIG SET maxmemory 1 requirepass S3CRET", "CONFIG SET maxmemory 1 requirepass ***"},
+		{"MIGRATE h 6379 k 0 5 AUTH S3CRET", "MIGRATE h 6379 k 0 5 AUTH ***"},
+		{"MIGRATE h 6379 k 0 5 AUTH2 ada S3CRET", "MIGRATE h 6379 k 0 5 AUTH2 ada ***"},
+		{"ACL SETUSER ada on >S3CRET ~*", "ACL SETUSER ada on *** ~*"},
+		{"SENTINEL SET m auth-pass S3CRET", "SENTINEL SET m auth-pass ***"},
+		{"SET auth value", "SET auth value"},
+		{"CONFIG GET requirepass", "CONFIG GET requirepass"},
+	} {
+		var raw strings.Builder
+		words := strings.Fields(c.line)
+		fmt.Fprintf(&raw, "*%d\r\n", len(words))
+		for _, w := range words {
+			fmt.Fprintf(&raw, "$%d\r\n%s\r\n", len(w), w)
+		}
+		for _, form := range []string{raw.String(), c.line + "\r\n"} {
+			b := parse(t, &proto.Redis, flow.ClientToServer, form)
+			if got := hide(t, b).Summary(); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+			if got := b.Summary(); got != c.want {
+				t.Errorf("without redacting: got %s, want %s", got, c.want)
+			}
+		}
+	}
+}
+
+// TestRedisReply hides passwords that were asked for.
+func TestRedisReply(t *testing.T) {
+	for _, kind := range []string{"*4", "%2"} {
+		b := parse(t, &proto.Redis, flow.ServerToClient, kind+"\r\n$4\r\nsave\r\n$0\r\n\r\n$11\r\nrequirepass\r\n$6\r\nS3CRET\r\n")
+		if got := hide(t, b).Summary(); !strings.HasSuffix(got, `: save "" requirepass ***`) {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
+// TestSMTP hides credentials; their mechanism is none.
+func TestSMTP(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		body *proto.SMTPCommand
+		want string
+	}{
+		{line: "AUTH PLAIN S3CRET", want: "AUTH PLAIN ***"},
+		{line: "auth login S3CRET", want: "AUTH login ***"},
+		{line: "AUTH LOGIN", want: "AUTH LOGIN"},
+		{line: "MAIL FROM:<a@b>", want: "MAIL FROM:<a@b>"},
+		{body: &proto.SMTPCommand{Argument: "S3CRET", Credentials: true}, want: "***"},
+	} {
+		var b proto.Body = c.body
+		if c.body == nil {
+			b = parse(t, &proto.SMTP, flow.ClientToServer, c.line+"\r\n")
+		}
+		if got := hide(t, b).Summary(); got != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
 	}
 }
 
