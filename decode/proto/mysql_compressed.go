@@ -40,7 +40,7 @@ type mysqlUnpacker struct {
 
 // mysqlPacked is one direction.
 type mysqlPacked struct {
-	left   int  // of a packet that passes as it is, or of one that is too large
+	left   int  // of a large packet that passes as it is, or of one that is too large
 	skip   bool // it is too large
 	reader io.Reader
 	plain  int64 // bytes that are to come from the reader
@@ -96,7 +96,7 @@ func (u *mysqlUnpacker) Next(d flow.Direction, data []byte, end bool) (int, *Mes
 	plain := int(data[4]) | int(data[5])<<8 | int(data[6])<<16
 	n := mysqlCompressedHeaderLen
 	switch {
-	case plain == 0:
+	case plain == 0 && size > maxMySQLCompressed:
 		s.left, s.skip = size, false
 	case size > maxMySQLCompressed:
 		s.left, s.skip, s.lost = size, true, int64(plain)
@@ -106,6 +106,12 @@ func (u *mysqlUnpacker) Next(d flow.Direction, data []byte, end bool) (int, *Mes
 		n = len(data)
 	case len(data) < n+size:
 		return 0, nil
+	case plain == 0:
+		if size > 0 {
+			s.ready = data[n : n+size]
+			n += size
+		}
+		s.at = u.waiting.At(d, n-1)
 	default:
 		packed := data[n : n+size]
 		n += size

@@ -236,6 +236,7 @@ func (tr *transcript) playIn(t testing.TB, g *Dialogue, opts Options, cut cutter
 		opts.Protocol = tr.protocol
 	}
 	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Tuple: flow.NewFlow(tr.transport, tr.ends[0], tr.ends[1])}, keep: opts.Keep, spare: opts.Spare != nil}
+	r.inside = func() bool { return g.inner != nil }
 	g.Renew(r.conv, r, opts, 0)
 	scratch := make([]byte, 0, 4096)
 	for i := range tr.lines {
@@ -309,6 +310,7 @@ type recorder struct {
 	indexes   map[int]bool
 	anomalies map[string]int
 	exchanges []*Exchange
+	inside    func() bool // what comes is in a stream inside of the recorder's
 }
 
 func (r *recorder) said(d flow.Direction, data []byte) {
@@ -383,9 +385,11 @@ func (r *recorder) message(m *Message) {
 	if r.spare {
 		own = &Message{Direction: d, Offset: m.Offset, Length: m.Length, Raw: bytes.Clone(m.Raw), RawMissing: m.RawMissing}
 	}
-	if m.Within == nil { // its bytes are another's
+	switch {
+	case r.inside():
+	case m.Within == nil: // else its bytes are another's
 		r.messages[d] = append(r.messages[d], own)
-	} else if m.Raw != nil || m.RawMissing != m.Length {
+	case m.Raw != nil || m.RawMissing != m.Length:
 		r.t.Errorf("message at %s%d is within another and has bytes of its own", arrow(d), m.Offset)
 	}
 	if m.Complete && m.Why != "" && !m.Malformed || !m.Complete && m.Why == "" {
@@ -408,8 +412,10 @@ func (r *recorder) message(m *Message) {
 		flags += " then " + m.Next
 	}
 	missing := ""
-	if n := m.Length - r.seen(m); n > 0 {
-		missing = fmt.Sprintf("(-%d)", n)
+	if !r.inside() {
+		if n := m.Length - r.seen(m); n > 0 {
+			missing = fmt.Sprintf("(-%d)", n)
+		}
 	}
 	fmt.Fprintf(&r.text, "  %s %d+%d%s packets %d-%d ack %d%s %s\n",
 		arrow(d), m.Offset, m.Length, missing, m.Packet, m.LastPacket, m.Ack, flags, r.json(m.Body.AppendJSON(nil)))
