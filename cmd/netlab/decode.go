@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"netlab/capture"
+	"netlab/capture/filter"
 	"netlab/decode"
 	"netlab/decode/printer"
 	"netlab/decode/redact"
@@ -19,9 +20,11 @@ func decodeCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:      "decode",
 		Usage:     "show what was said in a capture file",
-		ArgsUsage: "FILE...",
+		ArgsUsage: "FILE... [BPF...]",
 		Description: "Prints a table of conversations, then one of their exchanges. Several files are read at once, in the\n" +
-			"order of time, and their packets numbered so.\n\n" +
+			"order of time, and their packets numbered so.\n" +
+			"What stands behind them is a filter of packets in the language of tcpdump, which is applied to the packets\n" +
+			"as they are in the file: a fragment or a tunnel is not looked into.\n\n" +
 			"Example: netlab decode sample:http1-keepalive",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
@@ -44,12 +47,16 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case len(words) > 0:
-		return usagef("netlab decode: there is no file %q, and packets of a file are not filtered as netlab capture does; --where picks exchanges", words[0])
 	case c.Bool("follow-file") && (len(files) > 1 || !isPath(files[0])):
 		return usagef("netlab decode: --follow-file follows one file that has a name")
 	case c.IsSet("workers") && c.Int("workers") < 1:
 		return usagef("netlab decode: --workers wants a number of 1 or more")
+	}
+	var picks *filter.Filter
+	if len(words) > 0 {
+		if picks, err = filter.New(strings.Join(words, " ")); err != nil {
+			return filterError(words, err)
+		}
 	}
 	room, err := memory(c)
 	if err != nil {
@@ -119,7 +126,11 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 	if c.Bool("bodies") {
 		opts.Keep = printer.KeepBodies
 	}
-	sum, err := decode.Run(until(ctx, src), sink, opts)
+	src = until(ctx, src)
+	if picks != nil {
+		src = picks.Source(src)
+	}
+	sum, err := decode.Run(src, sink, opts)
 	if err != nil {
 		return err
 	}
@@ -136,4 +147,13 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return status(exitCanceled)
 	}
 	return nil
+}
+
+// filterError adds what the words behind the files may have been meant for: the
+// first is no file that is there.
+func filterError(words []string, err error) error {
+	if strings.ContainsAny(words[0], "./") && !strings.ContainsAny(words[0], "()[]!") {
+		return usagef("netlab decode: there is no file %q, and it is no filter either: %v", words[0], err)
+	}
+	return hinted{usagef("netlab decode: %v", err), "man pcap-filter, or an example as 'tcp port 8080 and host 10.0.0.1'"}
 }
