@@ -134,3 +134,9 @@ func (l *limited) Next() (*Packet, error) {
 	}
 	return p, err
 }
+
+// Chooser is a Source that hands on some of the packets it reads.
+type Chooser interface {
+	// LeftOut returns how many it has not handed on so far.
+	LeftOut() int64
+}

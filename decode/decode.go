@@ -75,6 +75,10 @@ type Summary struct {
 	Anomalies     map[string]int64
 	BadChecksums  int64
 	Traits        Traits
+	// Chosen means that the Source was a capture.Chooser, which LeftOut packets:
+	// they are in none of the other counts.
+	Chosen  bool
+	LeftOut int64
 	// Truncated means that the capture is damaged: Damage says how.
 	Truncated bool
 	Damage    string
@@ -180,6 +184,9 @@ func Run(src capture.Source, sink Sink, opts Options) (*Summary, error) {
 	}
 	if work != nil {
 		work.close()
+	}
+	if c, ok := src.(capture.Chooser); ok {
+		d.sum.Chosen, d.sum.LeftOut = true, c.LeftOut()
 	}
 	sum, err := d.Close()
 	if failed != nil {

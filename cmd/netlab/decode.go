@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"netlab/capture"
+	"netlab/capture/filter"
 	"netlab/decode"
 	"netlab/decode/printer"
 	"netlab/decode/redact"
@@ -19,9 +20,11 @@ func decodeCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:      "decode",
 		Usage:     "show what was said in a capture file",
-		ArgsUsage: "FILE...",
+		ArgsUsage: "FILE... [BPF...]",
 		Description: "Prints a table of conversations, then a ledger of their exchanges. Several files are read at once, in the\n" +
-			"order of time, and their packets numbered so. netlab FILE is netlab decode FILE.\n\n" +
+			"order of time, and their packets numbered so. netlab FILE is netlab decode FILE.\n" +
+			"What stands behind them is a filter of packets in the language of tcpdump, which is applied to the packets\n" +
+			"as they are in the file: a fragment or a tunnel is not looked into.\n\n" +
 			"Example: netlab decode sample:http1-keepalive",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
@@ -57,7 +60,8 @@ type decoding struct {
 	files   []string
 	growing bool // --follow-file
 	hide    printer.Hider
-	filter  *where.Filter // nil for all
+	packets *filter.Filter // nil for all
+	filter  *where.Filter  // of exchanges; nil for all
 	opts    decode.Options
 
 	sinks []decode.Sink
@@ -74,14 +78,17 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case len(words) > 0:
-		return usagef("netlab decode: there is no file %q, and packets of a file are not filtered as netlab capture does; --where picks exchanges", words[0])
 	case c.Bool("follow-file") && (len(files) > 1 || !isPath(files[0])):
 		return usagef("netlab decode: --follow-file follows one file that has a name")
 	case c.IsSet("workers") && c.Int("workers") < 1:
 		return usagef("netlab decode: --workers wants a number of 1 or more")
 	}
 	d := &decoding{std: std, c: c, files: files, growing: c.Bool("follow-file")}
+	if len(words) > 0 {
+		if d.packets, err = filter.New(strings.Join(words, " ")); err != nil {
+			return filterError(words, err)
+		}
+	}
 	if d.opts.Memory, err = memory(c); err != nil {
 		return err
 	}
@@ -124,9 +131,7 @@ func (d *decoding) run(ctx context.Context) error {
 	if len(d.sinks) > 1 {
 		sink = decode.Tee(d.sinks...)
 	}
-	src, read := d.watched(src)
-	sum, err := decode.Run(until(ctx, src), sink, d.opts)
-	read()
+	sum, err := decode.Run(src, sink, d.opts)
 	if err != nil {
 		return err
 	}
@@ -161,11 +166,33 @@ func total[K comparable](counts map[K]int64) (n int64) {
 	return n
 }
 
-// open opens the files, as one Source.
+// open opens the files, as one Source of the packets that are asked for, which ends
+// with ctx.
 func (d *decoding) open(ctx context.Context) (capture.Source, io.Closer, error) {
+	var src capture.Source
+	var closer io.Closer
+	var err error
 	if d.growing {
 		fmt.Fprintf(d.std.err, "netlab: following %s; Ctrl-C ends\n", d.files[0])
-		return followFile(ctx, d.files[0])
+		src, closer, err = followFile(ctx, d.files[0])
+	} else {
+		src, closer, err = d.std.openFiles(d.files)
 	}
-	return d.std.openFiles(d.files)
+	if err != nil {
+		return nil, nil, err
+	}
+	src, shown := d.watched(until(ctx, src))
+	if d.packets != nil {
+		src = d.packets.Source(src)
+	}
+	return src, closers{closer, shown}, nil
+}
+
+// filterError adds what the words behind the files may have been meant for: the
+// first is no file that is there.
+func filterError(words []string, err error) error {
+	if strings.ContainsAny(words[0], "./") && !strings.ContainsAny(words[0], "()[]!") {
+		return usagef("netlab decode: there is no file %q, and it is no filter either: %v", words[0], err)
+	}
+	return hinted{usagef("netlab decode: %v", err), "man pcap-filter, or an example as 'tcp port 8080 and host 10.0.0.1'"}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,28 +30,32 @@ type progress struct {
 	w     io.Writer
 	start time.Time
 	stop  chan struct{}
+	once  sync.Once
 	ended sync.WaitGroup
 }
 
 // recordBytes is about what a packet takes in a file beside its own bytes.
 const recordBytes = 16
 
-// watchProgress returns a Source that reads src, of total bytes, and what to call
-// behind the last packet. It is a Lender if src is.
-func watchProgress(w io.Writer, src capture.Source, total int64) (capture.Source, func()) {
+// watchProgress returns a Source that reads src, of total bytes. It is a Lender if src
+// is. What it shows is taken away at the end of src, or when it is closed.
+func watchProgress(w io.Writer, src capture.Source, total int64) (capture.Source, io.Closer) {
 	p := &progress{src: src, total: total, w: w, start: time.Now(), stop: make(chan struct{})}
 	p.ended.Go(p.print)
-	close := sync.OnceFunc(func() {
-		close(p.stop)
-		p.ended.Wait()
-	})
 	if lender, ok := src.(capture.Lender); ok {
 		return struct {
 			*progress
 			capture.Lender
-		}{p, lender}, close
+		}{p, lender}, p
 	}
-	return p, close
+	return p, p
+}
+
+// Close takes the line away.
+func (p *progress) Close() error {
+	p.once.Do(func() { close(p.stop) })
+	p.ended.Wait()
+	return nil
 }
 
 func (p *progress) Next() (*capture.Packet, error) {
@@ -61,6 +66,10 @@ func (p *progress) Next() (*capture.Packet, error) {
 			p.bytes.Store(p.read)
 			p.packets.Store(p.count)
 		}
+		return q, nil
+	}
+	if !errors.Is(err, capture.ErrIdle) {
+		p.Close()
 	}
 	return q, err
 }
@@ -97,10 +106,10 @@ func (p *progress) line(took time.Duration) string {
 
 // watched is src with its progress shown, where there is a terminal to show it on that
 // nothing else is printed on meanwhile.
-func (d *decoding) watched(src capture.Source) (capture.Source, func()) {
+func (d *decoding) watched(src capture.Source) (capture.Source, io.Closer) {
 	f, ok := d.std.err.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) || d.growing || d.std.terminal() && !d.tables {
-		return src, func() {}
+		return src, closers{}
 	}
 	var total int64
 	for _, name := range d.files {

@@ -18,6 +18,7 @@ import (
 // change to the design, and belongs here first.
 var rooms = map[string][]string{
 	"capture":        nil,
+	"capture/filter": {"capture"},
 	"capture/live":   {"capture"},
 	"pcaps":          {"capture"},
 	"pcaps/craft":    {"capture"},
@@ -47,6 +48,7 @@ var doors = map[string][]string{
 	"github.com/google/gopacket/layers": {"pcaps/craft", "cmd/netlab-bench"}, // there it is what we are held against
 	"github.com/google/gopacket":        {"pcaps/craft", "capture/live", "cmd/netlab-bench"},
 	"github.com/urfave/cli/v2":          {"cmd/netlab"},
+	"golang.org/x/net/bpf":              {"capture/filter"},
 }
 
 // outside are what decoding must not touch: files, sockets and logs.

@@ -255,7 +255,7 @@ func (d *decoding) stage(ctx context.Context) (bool, error) {
 	if d.c.Bool("json") {
 		p.JSON = printer.NewJSON(w)
 	}
-	_, err = capture.Copy(p, until(ctx, src))
+	_, err = capture.Copy(p, src)
 	if errors.Is(err, capture.ErrDamaged) {
 		fmt.Fprintf(d.std.err, "netlab: %s\n", printer.Clean(err.Error()))
 		err = nil

@@ -29,6 +29,8 @@ func Hints(s *decode.Summary) []string {
 		return lines
 	}
 	switch {
+	case s.Packets == 0 && s.LeftOut > 0:
+		hint("the filter leaves out all of %s", Count(s.LeftOut, "packet"))
 	case s.Packets == 0:
 		hint("there are no packets in it")
 	case conversations == 0 && s.Undecoded() > s.Packets/2:

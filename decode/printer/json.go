@@ -342,6 +342,9 @@ func (j *JSON) Summary(s *decode.Summary) error {
 	j.begin("capture")
 	j.str("file", j.File)
 	j.int("packets", s.Packets)
+	if s.Chosen {
+		j.int("filtered", s.LeftOut)
+	}
 	j.int("bytes", s.Bytes)
 	j.int("wire_bytes", s.WireBytes)
 	if s.Packets > 0 {

@@ -296,6 +296,9 @@ func Account(s *decode.Summary) string {
 		}
 	}
 	b.WriteByte('\n')
+	if s.Chosen {
+		fmt.Fprintf(&b, "%d of %s left out by the filter\n", s.LeftOut, Count(s.Packets+s.LeftOut, "packet"))
+	}
 	if s.BadChecksums > 0 {
 		fmt.Fprintf(&b, "%s: normal where the network card fills them in\n", Count(s.BadChecksums, "wrong checksum"))
 	}

@@ -271,6 +271,7 @@ func TestAccountOdd(t *testing.T) {
 		want string
 	}{
 		{"empty", decode.Summary{}, "0 packets, 0 B in 0\n0 conversations, 0 exchanges\n"},
+		{"filtered", decode.Summary{Chosen: true, LeftOut: 3}, "0 packets, 0 B in 0\n0 conversations, 0 exchanges\n3 of 3 packets left out by the filter\n"},
 		{
 			"damaged", decode.Summary{Truncated: true, Damage: "a.pcap ends inside \x1b[2J"},
 			"0 packets, 0 B in 0\n0 conversations, 0 exchanges\nthe capture is damaged, all before was read: a.pcap ends inside \\x1b[2J\n",
