@@ -46,6 +46,8 @@ type Conversation struct {
 	State      State
 	// Protocol is what the conversation speaks, as far as is known.
 	Protocol string
+	// Secured means that it was encrypted, and was opened with its keys.
+	Secured bool
 	// For says what it was opened for by another; nil when by none.
 	For *Errand
 	// Sides hold what each direction sent.

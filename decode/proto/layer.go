@@ -9,9 +9,10 @@ import (
 // carrier is a Parser of a protocol that carries another inside, as TLS does.
 type carrier interface {
 	Parser
-	// Carried returns a piece of the inner stream of d that the latest call of Next
-	// or Gap brought, valid until the next call; it is asked until there is none.
-	Carried(d flow.Direction) (Carried, bool)
+	// Carried returns a piece of the inner stream of a direction that the latest call
+	// of Next or Gap brought, valid until the next call; it is asked until there is
+	// none. What had to wait for the other direction comes with what that brought.
+	Carried() (flow.Direction, Carried, bool)
 	// Inside names what is spoken inside; empty when it is to be found out.
 	Inside() string
 }
@@ -50,10 +51,10 @@ type step struct{ outer, inner int64 }
 // maxSteps bounds the steps that wait for an acknowledgement.
 const maxSteps = 1024
 
-// take hands on what the carrier has of d.
-func (l *layer) take(g *Dialogue, d flow.Direction) {
+// take hands on what the carrier has.
+func (l *layer) take(g *Dialogue) {
 	for {
-		c, ok := l.carrier.Carried(d)
+		d, c, ok := l.carrier.Carried()
 		if !ok {
 			return
 		}

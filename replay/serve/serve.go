@@ -19,6 +19,7 @@ import (
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
+	"netlab/decode/tls"
 	"netlab/replay/plan"
 )
 
@@ -299,7 +300,7 @@ func waitsForContinue(head []byte) bool {
 	return bytes.HasSuffix(head, []byte("\r\n\r\n")) && bytes.Contains(bytes.ToLower(head), []byte("\nexpect: 100-continue\r\n"))
 }
 
-// Conversation, Request, At, Keep and With make a client what a parser may ask.
+// Conversation, Request, At, Keep, With and Secrets make a client what a parser may ask.
 func (c *client) Conversation() *flow.Conversation {
 	return &flow.Conversation{Tuple: flow.Unknown(flow.TCP)}
 }
@@ -315,6 +316,9 @@ func (c *client) Keep() int64 { return 0 }
 
 // With returns what led to the protocol, which is nothing.
 func (c *client) With() string { return "" }
+
+// Secrets returns nil: what comes is not encrypted.
+func (c *client) Secrets() *tls.Secrets { return nil }
 
 // answer sends what was answered to a request, and reports whether the
 // connection goes on.
