@@ -13,6 +13,9 @@ type carrier interface {
 	// of Next or Gap brought, valid until the next call; it is asked until there is
 	// none. What had to wait for the other direction comes with what that brought.
 	Carried() (flow.Direction, Carried, bool)
+	// Within returns about how much of the inner stream n bytes of d hold, of which
+	// nothing else is known.
+	Within(d flow.Direction, n int64) int64
 	// Inside names what is spoken inside; empty when it is to be found out.
 	Inside() string
 }
@@ -23,7 +26,7 @@ type Carried struct {
 	Data []byte
 	Lost int64
 	End  bool
-	// At is where the last byte of what it came in stands.
+	// At is where the last byte of what it came in stands, or of what is missing.
 	At Mark
 }
 
@@ -68,8 +71,14 @@ func (l *layer) take(g *Dialogue) {
 		case c.Lost > 0:
 			l.dialogue.Gap(d, flow.Gap{Offset: s.end, Length: c.Lost, Packet: c.At.Packet, Time: c.At.Time})
 			s.end += c.Lost
+			s.step(c.At.Offset + 1)
 		case len(c.Data) > 0:
-			ack := l.sides[d.Reverse()].acknowledged(c.At.Ack)
+			r := d.Reverse()
+			seen := g.sides[r].offset + int64(len(g.sides[r].buf))
+			ack := l.sides[r].acknowledged(min(c.At.Ack, seen))
+			if c.At.Ack > seen { // a gap, as it seems, of which something was read
+				ack = l.sides[r].end + max(1, l.carrier.Within(r, c.At.Ack-seen))
+			}
 			l.dialogue.Chunk(d, flow.Chunk{Data: c.Data, Offset: s.end, Time: c.At.Time, Packet: c.At.Packet, Ack: ack})
 			s.end += int64(len(c.Data))
 			s.step(c.At.Offset + 1)

@@ -112,6 +112,10 @@ func (p *tlsParser) Held() int { return p.stream.Held() + p.sides[0].held + p.si
 // Inside names what STARTTLS has said is spoken inside.
 func (p *tlsParser) Inside() string { return p.w.With() }
 
+// Within takes n bytes for small records: rather too little is said than too much, for
+// then an answer finds no request, and not another's.
+func (p *tlsParser) Within(d flow.Direction, n int64) int64 { return p.stream.Within(d, n) }
+
 func (p *tlsParser) Carried() (flow.Direction, Carried, bool) {
 	if len(p.pieces) == 0 {
 		return 0, Carried{}, false
@@ -358,7 +362,7 @@ func (p *tlsParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Message
 	case x.skip == 0 && size > 0 && n <= rest:
 		// The gap ends within the record: where the next begins is known.
 		x.skip = int(rest - n)
-		p.lost(d, p.stream.Lose(d, size))
+		p.lost(d, p.stream.Lose(d, size), p.w.At(d, 0).Offset+int64(size))
 	case x.skip == 0 && n == 0:
 		p.giveUp(d, p.stream.Why("what follows is no TLS record"))
 	default:
@@ -382,10 +386,10 @@ func (p *tlsParser) Gap(d flow.Direction, data []byte, n int64) (int64, *Message
 	return 0, nil
 }
 
-// lost says that n bytes of what is inside are missing.
-func (p *tlsParser) lost(d flow.Direction, n int64) {
+// lost says that n bytes of what is inside are missing, up to an offset of the stream.
+func (p *tlsParser) lost(d flow.Direction, n, end int64) {
 	if n > 0 {
-		p.carry(d, Carried{Lost: n, At: Mark{Ack: flow.NoAck}})
+		p.carry(d, Carried{Lost: n, At: Mark{Offset: end - 1, Ack: flow.NoAck}})
 	}
 }
 
@@ -431,7 +435,7 @@ func (p *tlsParser) find(d flow.Direction, data []byte, end bool) int {
 		if ok {
 			x.search = nil
 			total := s.total + s.scanned
-			p.lost(d, max(1, total-int64(passed)*int64(overhead)))
+			p.lost(d, max(1, total-int64(passed)*int64(overhead)), p.w.At(d, 0).Offset)
 			p.record(d, data[:n])
 			return n
 		}

@@ -738,3 +738,12 @@ func (s *Stream) Find(d flow.Direction, rec []byte, window uint64) (passed uint6
 func (s *Stream) Unreadable(d flow.Direction) bool {
 	return s.sides[d].sealed || s.client == nil || s.server == nil || s.sides[d].epoch == epochEarly
 }
+
+// Within returns how much n bytes of a direction's records hold of what is inside,
+// when those are of 1 KiB: servers begin with such, to be fast.
+func (s *Stream) Within(d flow.Direction, n int64) int64 {
+	if s.unlock(d) == readyNow {
+		n -= int64(recordHeaderLen+s.sides[d].keys.overhead()) * (1 + n>>10)
+	}
+	return max(0, n)
+}
