@@ -77,7 +77,7 @@ func (l *layer) take(g *Dialogue) {
 			seen := g.sides[r].offset + int64(len(g.sides[r].buf))
 			ack := l.sides[r].acknowledged(min(c.At.Ack, seen))
 			if c.At.Ack > seen { // a gap, as it seems, of which something was read
-				ack = l.sides[r].end + max(1, l.carrier.Within(r, c.At.Ack-seen))
+				ack = l.sides[r].end + l.carrier.Within(r, c.At.Ack-seen)
 			}
 			l.dialogue.Chunk(d, flow.Chunk{Data: c.Data, Offset: s.end, Time: c.At.Time, Packet: c.At.Packet, Ack: ack})
 			s.end += int64(len(c.Data))

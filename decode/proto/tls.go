@@ -430,12 +430,11 @@ func (p *tlsParser) find(d flow.Direction, data []byte, end bool) int {
 	}
 	if n <= len(data) {
 		most := min((s.total+s.scanned)/minTLSRecord+2, maxTLSWindow, x.budget/int64(n)+1)
-		passed, overhead, looked, ok := p.stream.Find(d, data[:n], uint64(most))
+		lost, looked, ok := p.stream.Find(d, data[:n], uint64(most), s.total+s.scanned)
 		x.budget -= looked
 		if ok {
 			x.search = nil
-			total := s.total + s.scanned
-			p.lost(d, max(1, total-int64(passed)*int64(overhead)), p.w.At(d, 0).Offset)
+			p.lost(d, lost, p.w.At(d, 0).Offset)
 			p.record(d, data[:n])
 			return n
 		}

@@ -684,31 +684,35 @@ func (s *Stream) Lose(d flow.Direction, size int) int64 {
 	return int64(max(0, size-recordHeaderLen-x.keys.overhead()))
 }
 
-// Find tries whether a record is one behind a gap: one of the next window records of
-// a direction, of which Record then is to be given this one. It returns how many were
-// passed over, how much longer each is than what is in it, and how many bytes it has
-// looked at.
-func (s *Stream) Find(d flow.Direction, rec []byte, window uint64) (passed uint64, overhead int, looked int64, ok bool) {
+// Find tries whether a record is one behind a gap of total bytes: one of the next
+// window records of a direction, of which Record then is to be given this one. It
+// returns how much of what is inside is lost, about, and how many bytes it has looked
+// at.
+func (s *Stream) Find(d flow.Direction, rec []byte, window uint64, total int64) (lost, looked int64, ok bool) {
 	x := &s.sides[d]
 	if x.sealed || x.epoch == epochEarly || s.server == nil {
-		return 0, 0, 0, false
+		return 0, 0, false
 	}
 	tls13 := s.version() >= version13
 	if tls13 && rec[0] != recordApplication {
-		return 0, 0, 0, false
+		return 0, 0, false
 	}
 	if s.unlock(d) != readyNow {
-		return 0, 0, 0, false
+		return 0, 0, false
 	}
 	if cap(s.scratch) < len(rec) {
 		s.scratch = make([]byte, 0, max(len(rec), 4<<10))
 	}
+	passed := uint64(0)
 	try := func() bool {
 		for n := range window {
 			looked += int64(len(rec))
 			if _, _, ok = x.keys.open(s.scratch, rec, x.keys.seq+n); ok {
-				x.keys.seq += n
 				passed = n
+				if !tls13 && x.keys.seq == 0 && n > 0 {
+					passed-- // the end of the handshake
+				}
+				x.keys.seq += n
 				return true
 			}
 		}
@@ -721,17 +725,20 @@ func (s *Stream) Find(d flow.Direction, rec []byte, window uint64) (passed uint6
 		suite, _ := suiteOf(s.server.Cipher)
 		if s.unlock13(d, epochTraffic, suite) != readyNow || !try() {
 			x.keys, x.secret, x.epoch = before, secret, e
-			return 0, 0, looked, false
+			return 0, looked, false
 		}
 		x.finished = true
 	default:
-		return 0, 0, looked, false
+		return 0, looked, false
 	}
 	x.changed, x.finished = true, x.finished || !tls13
 	x.flight, x.deaf = nil, x.epoch == epochHandshake
 	s.opened = true
 	s.settle(false)
-	return passed, recordHeaderLen + x.keys.overhead(), looked, true
+	if passed > 0 {
+		lost = max(1, total-int64(passed)*int64(recordHeaderLen+x.keys.overhead()))
+	}
+	return lost, looked, true
 }
 
 // Unreadable reports whether no record of a direction will be found behind a gap.
@@ -742,8 +749,9 @@ func (s *Stream) Unreadable(d flow.Direction) bool {
 // Within returns how much n bytes of a direction's records hold of what is inside,
 // when those are of 1 KiB: servers begin with such, to be fast.
 func (s *Stream) Within(d flow.Direction, n int64) int64 {
-	if s.unlock(d) == readyNow {
-		n -= int64(recordHeaderLen+s.sides[d].keys.overhead()) * (1 + n>>10)
+	x := &s.sides[d]
+	if s.unlock(d) != readyNow || x.epoch == epochHandshake || x.keys.seq == 0 && !x.keys.tls13 {
+		return 0 // the end of the handshake, perhaps
 	}
-	return max(0, n)
+	return max(1, n-int64(recordHeaderLen+x.keys.overhead())*(1+n>>10))
 }
