@@ -13,6 +13,7 @@ import (
 	"netlab/decode/printer"
 	"netlab/decode/redact"
 	"netlab/decode/where"
+	"netlab/pcaps"
 )
 
 func decodeCommand(std stdio) *cli.Command {
@@ -33,7 +34,7 @@ func decodeCommand(std stdio) *cli.Command {
 			&cli.StringFlag{Name: "where", Usage: "only exchanges for which `EXPR` holds, as 'http.status >= 500 && latency > 250ms'"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
 			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all there are, 8 at most"},
-			memoryFlag(),
+			keylogFlag(), memoryFlag(),
 		},
 		Action: func(c *cli.Context) error { return std.decode(c.Context, c) },
 	}
@@ -103,6 +104,11 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		}
 		sink = where.NewSink(f, sink)
 	}
+	keys, err := openKeylog(c.String("keylog"), growing)
+	if err != nil {
+		return err
+	}
+	defer keys.Close()
 	var src capture.Source
 	var closer io.Closer
 	if growing {
@@ -115,11 +121,18 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	defer closer.Close()
-	opts := decode.Options{Digest: c.Bool("digest"), Memory: room, Workers: c.Int("workers")}
+	following, _ := src.(*pcaps.Reader)
+	for _, r := range append(readers(closer), following) {
+		if r == nil {
+			continue
+		}
+		r.OnBlock = keys.block
+	}
+	opts := decode.Options{Digest: c.Bool("digest"), Memory: room, Workers: c.Int("workers"), Secrets: keys.secrets}
 	if c.Bool("bodies") {
 		opts.Keep = printer.KeepBodies
 	}
-	sum, err := decode.Run(until(ctx, src), sink, opts)
+	sum, err := decode.Run(keys.watch(until(ctx, src)), sink, opts)
 	if err != nil {
 		return err
 	}

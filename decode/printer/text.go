@@ -32,6 +32,8 @@ type Text struct {
 	rows  []exchangeRow
 	odd   []string // anomalies
 	more  int      // of them
+	// sealed counts the conversations that are encrypted and were not opened.
+	sealed int
 }
 
 // exchangeRow is an exchange as it will be printed.
@@ -65,6 +67,9 @@ func (t *Text) Start(c *flow.Conversation) error {
 
 // Finish keeps what a conversation came to.
 func (t *Text) Finish(c *flow.Conversation) error {
+	if c.Protocol == proto.TLS.Name && !c.Secured {
+		t.sealed++
+	}
 	if _, ok := t.convs[c.ID]; ok {
 		last := *c
 		t.convs[c.ID] = &last
@@ -256,6 +261,9 @@ func (t *Text) Summary(s *decode.Summary) error {
 		fmt.Fprintf(&b, "and %d more (--json lists all)\n", t.more)
 	}
 	b.WriteString(Account(s))
+	if t.sealed > 0 {
+		fmt.Fprintf(&b, "%s encrypted; with the client's keys they are read: SSLKEYLOGFILE=keys.txt curl … while capturing, then netlab decode --keylog keys.txt\n", Count(int64(t.sealed), "conversation"))
+	}
 	_, err := io.WriteString(t.w, b.String())
 	return err
 }

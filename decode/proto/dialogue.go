@@ -288,7 +288,7 @@ func (g *Dialogue) tells(d flow.Direction, data []byte) bool {
 	}
 	p := Find(o)
 	if p != nil {
-		g.speak(p, "")
+		g.speak(p, g.with)
 	}
 	return p != nil
 }
@@ -457,7 +457,7 @@ func (g *Dialogue) find() {
 		if p == nil {
 			return
 		}
-		g.speak(p, "")
+		g.speak(p, g.with)
 		list := o.events
 		*o = opening{}
 		for _, h := range list {
@@ -836,7 +836,7 @@ func (g *Dialogue) switchTo(name, with string) {
 	for len(g.waiting) > 0 {
 		g.unanswered(0)
 	}
-	g.protocol, g.parser, g.keeper, g.passer = nil, nil, nil, nil
+	g.protocol, g.parser, g.keeper, g.passer, g.with = nil, nil, nil, nil, with
 	if p := Lookup(name); p != nil {
 		g.speak(p, with)
 	}
