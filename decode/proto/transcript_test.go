@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"netlab/decode/flow"
+	"netlab/decode/tls"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -37,6 +38,7 @@ func arrow(d flow.Direction) string { return [...]string{">", "<"}[d] }
 //	transport udp                 tcp when it is not said
 //	server 224.0.0.251:5353       no address when it is not said; so for client
 //	protocol dns                  found from the bytes when it is not said
+//	keylog LABEL RANDOM SECRET    a line of the key log
 //	>>> "GET / HTTP/1.1\r\n"      the client sends; what follows is put together
 //	    300*"x" hex 0d0a          a line that begins with white space goes on
 //	<<< ack 3 "HTTP/1.1 200"      the server has read 3 bytes; else all, or "none"
@@ -48,6 +50,7 @@ type transcript struct {
 	protocol  *Protocol
 	ends      [2]netip.AddrPort // client and server
 	lines     []line
+	secrets   *tls.Secrets
 }
 
 // line is one line of a transcript. Its packet's number is its index plus one.
@@ -104,6 +107,11 @@ func parseTranscript(text string) (*transcript, error) {
 			if tr.protocol = Lookup(rest); tr.protocol == nil {
 				return nil, fmt.Errorf("unknown protocol in %q", l)
 			}
+		case "keylog":
+			if tr.secrets == nil {
+				tr.secrets = new(tls.Secrets)
+			}
+			tr.secrets.Add([]byte(rest))
 		case ">>>", "<<<":
 			x, err := parseLine(rest)
 			if err != nil {
@@ -235,6 +243,9 @@ func (tr *transcript) playIn(t testing.TB, g *Dialogue, opts Options, cut cutter
 	if tr.protocol != nil {
 		opts.Protocol = tr.protocol
 	}
+	if tr.secrets != nil {
+		opts.Secrets = tr.secrets
+	}
 	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Tuple: flow.NewFlow(tr.transport, tr.ends[0], tr.ends[1])}, keep: opts.Keep, spare: opts.Spare != nil}
 	g.Renew(r.conv, r, opts, 0)
 	scratch := make([]byte, 0, 4096)
@@ -358,7 +369,7 @@ func (r *recorder) Exchange(e *Exchange) {
 	}
 	r.text.WriteByte('\n')
 	for _, m := range e.Messages() {
-		r.message(m)
+		r.message(m, r.conv.Secured && e.Protocol != &TLS)
 	}
 	if f := e.Protocol.AppendJSON; f != nil {
 		fmt.Fprintf(&r.text, "  %s\n", r.json(f(nil, e)))
@@ -368,13 +379,17 @@ func (r *recorder) Exchange(e *Exchange) {
 	}
 }
 
-func (r *recorder) message(m *Message) {
+// message writes a message down; the place of one that is inside of another protocol
+// is in the inner stream, of which there is no account.
+func (r *recorder) message(m *Message, inside bool) {
 	d := m.Direction
 	own := m
 	if r.spare {
 		own = &Message{Direction: d, Offset: m.Offset, Length: m.Length, Raw: bytes.Clone(m.Raw), RawMissing: m.RawMissing}
 	}
-	r.messages[d] = append(r.messages[d], own)
+	if !inside {
+		r.messages[d] = append(r.messages[d], own)
+	}
 	if m.Complete && m.Why != "" && !m.Malformed || !m.Complete && m.Why == "" {
 		r.t.Errorf("message at %s%d: complete is %t, and why: %q", arrow(d), m.Offset, m.Complete, m.Why)
 	}
@@ -395,7 +410,9 @@ func (r *recorder) message(m *Message) {
 		flags += " then " + m.Next
 	}
 	missing := ""
-	if n := m.Length - r.seen(m); n > 0 {
+	if inside {
+		missing = " inside"
+	} else if n := m.Length - r.seen(m); n > 0 {
 		missing = fmt.Sprintf("(-%d)", n)
 	}
 	fmt.Fprintf(&r.text, "  %s %d+%d%s packets %d-%d ack %d%s %s\n",
