@@ -183,12 +183,10 @@ func (p *tlsParser) step(d flow.Direction, data []byte, end bool) int {
 	n := tls.Length(data)
 	switch {
 	case n < 0:
-		p.giveUp(d, p.stream.Why("what follows is no TLS record"))
-		return len(data)
+		return p.passBy(d, data, p.stream.Why("what follows is no TLS record"))
 	case n > 0 && n <= len(data):
 	case end:
-		p.giveUp(d, "")
-		return len(data)
+		return p.passBy(d, data, "")
 	default:
 		return 0
 	}
@@ -322,6 +320,15 @@ func (p *tlsParser) giveUp(d flow.Direction, why string) {
 	}
 }
 
+// passBy gives up a direction, of which data is no part of what comes of that.
+func (p *tlsParser) passBy(d flow.Direction, data []byte, why string) int {
+	p.giveUp(d, why)
+	if len(p.messages) > 0 {
+		return 0 // they come first
+	}
+	return len(data)
+}
+
 // end takes note that a direction is over.
 func (p *tlsParser) end(d flow.Direction) {
 	x := &p.sides[d]
@@ -417,11 +424,9 @@ func (p *tlsParser) find(d flow.Direction, data []byte, end bool) int {
 	}
 	switch {
 	case i+tlsHeaderLen > len(data) && end:
-		p.giveUp(d, "")
-		return len(data)
+		return p.passBy(d, data, "")
 	case s.scanned+int64(i) > maxTLSSearch || x.budget <= 0:
-		p.giveUp(d, "after a gap no record was found")
-		return len(data)
+		return p.passBy(d, data, "after a gap no record was found")
 	case i > 0:
 		s.scanned += int64(i)
 		return i

@@ -204,7 +204,7 @@ func (s *Stream) Seal(d flow.Direction) {
 	if s.sides[d.Reverse()].sealed {
 		s.scratch = nil
 	}
-	s.settle(false)
+	s.settle(d == flow.ServerToClient) // nothing more of it comes
 }
 
 // Why names the reason of a give-up when it is odd: keys of the connection are there.
