@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"netlab/decode/packet"
 	"netlab/decode/proto"
 	"netlab/decode/tcp"
+	"netlab/decode/tls"
 )
 
 // Options of the pipeline. The zero value is right for looking.
@@ -44,6 +46,10 @@ type Options struct {
 	As []As
 	// NoChecksums leaves the checksums of TCP and UDP unverified.
 	NoChecksums bool
+	// Secrets are what opens encrypted connections; nil when there are none. What is
+	// staged in them while the Source is asked for a packet counts for this packet and
+	// those behind it.
+	Secrets *tls.Secrets
 }
 
 // DefaultMemory is Options.Memory when it is 0.
@@ -161,6 +167,9 @@ func Run(src capture.Source, sink Sink, opts Options) (*Summary, error) {
 	var failed error
 	for failed == nil {
 		p, err := src.Next()
+		if opts.Secrets.Staged() {
+			p = d.publish(work, p)
+		}
 		switch {
 		case err == nil && work != nil:
 			failed = work.add(p)
@@ -193,6 +202,23 @@ func Run(src capture.Source, sink Sink, opts Options) (*Summary, error) {
 		return sum, failed
 	}
 	return sum, err
+}
+
+// publish has what was staged in the secrets count from packet p on, which may be
+// nil: all before it is done first. It returns p with bytes of its own, for those
+// that p was lent may come back with what is done.
+func (d *Decoder) publish(w *work, p *capture.Packet) *capture.Packet {
+	if p != nil {
+		own := *p
+		own.Data = bytes.Clone(p.Data)
+		p = &own
+	}
+	if w != nil {
+		w.turn()
+		w.wait()
+	}
+	d.opts.Secrets.Publish()
+	return p
 }
 
 // WritePacket decodes one packet.

@@ -58,7 +58,7 @@ func (t *talk) said() *dialogue {
 		return t.dialogue
 	}
 	s, c := t.shard, t.conv()
-	opts := proto.Options{Keep: s.d.opts.Keep, Protocol: t.spoken, Spare: s.reused}
+	opts := proto.Options{Keep: s.d.opts.Keep, Protocol: t.spoken, Spare: s.reused, Secrets: s.d.opts.Secrets}
 	switch {
 	case c.For != nil:
 		opts.Protocol = &proto.Raw // whatever its content looks like

@@ -36,7 +36,7 @@ func captureCommand(std stdio) *cli.Command {
 			&cli.BoolFlag{Name: "promiscuous", Usage: "listen to what is for others too"},
 			&cli.BoolFlag{Name: "json", Usage: "without -w: print JSON Lines"},
 			&cli.BoolFlag{Name: "redact", Usage: "without -w: hide passwords, cookies and tokens"},
-			memoryFlag(),
+			keylogFlag(), memoryFlag(),
 		},
 		Action: func(c *cli.Context) error { return std.capture(c.Context, c) },
 	}
@@ -56,6 +56,8 @@ func (std stdio) capture(ctx context.Context, c *cli.Context) error {
 		return usagef("netlab capture: -s wants a number of bytes")
 	case c.IsSet("write") && c.Bool("json"):
 		return usagef("netlab capture: with -w packets are written, and --json has nothing to print; decode the file with --json")
+	case c.IsSet("write") && c.IsSet("keylog"):
+		return usagef("netlab capture: with -w packets are written as they are; decode the file with --keylog")
 	}
 	room, err := memory(c)
 	if err != nil {
@@ -153,7 +155,12 @@ func (std stdio) watch(c *cli.Context, src capture.Source, h live.Handle, room i
 		p.Hide = hide
 		sink = p
 	}
-	sum, err := decode.Run(src, sink, decode.Options{Memory: room})
+	keys, err := openKeylog(c.String("keylog"), true)
+	if err != nil {
+		return err
+	}
+	defer keys.Close()
+	sum, err := decode.Run(keys.watch(src), sink, decode.Options{Memory: room, Secrets: keys.secrets})
 	std.summary(sum.Packets, h, fmt.Sprintf("\n%s", strings.TrimRight(printer.Account(sum), "\n")))
 	return err
 }

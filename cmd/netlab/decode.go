@@ -14,6 +14,7 @@ import (
 	"netlab/decode/printer"
 	"netlab/decode/redact"
 	"netlab/decode/where"
+	"netlab/pcaps"
 )
 
 func decodeCommand(std stdio) *cli.Command {
@@ -47,7 +48,7 @@ func decodeCommand(std stdio) *cli.Command {
 			&cli.StringSliceFlag{Name: "decode-as", Usage: "take conversations with a server's port for a protocol: `RULE` is tcp.port==8000:http or 8000=http"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
 			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all there are, 8 at most"},
-			memoryFlag(),
+			keylogFlag(), memoryFlag(),
 		},
 		Action: func(c *cli.Context) error { return std.decode(c.Context, c) },
 	}
@@ -167,7 +168,7 @@ func total[K comparable](counts map[K]int64) (n int64) {
 }
 
 // open opens the files, as one Source of the packets that are asked for, which ends
-// with ctx.
+// with ctx. Keys that are found in them count from where they stand.
 func (d *decoding) open(ctx context.Context) (capture.Source, io.Closer, error) {
 	var src capture.Source
 	var closer io.Closer
@@ -181,11 +182,23 @@ func (d *decoding) open(ctx context.Context) (capture.Source, io.Closer, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	src, shown := d.watched(until(ctx, src))
+	keys, err := openKeylog(d.c.String("keylog"), d.growing)
+	if err != nil {
+		closer.Close()
+		return nil, nil, err
+	}
+	following, _ := src.(*pcaps.Reader)
+	for _, r := range append(readers(closer), following) {
+		if r != nil {
+			r.OnBlock = keys.block
+		}
+	}
+	d.opts.Secrets = keys.secrets
+	src, shown := d.watched(keys.watch(until(ctx, src)))
 	if d.packets != nil {
 		src = d.packets.Source(src)
 	}
-	return src, closers{closer, shown}, nil
+	return src, closers{closer, shown, keys}, nil
 }
 
 // filterError adds what the words behind the files may have been meant for: the

@@ -41,7 +41,7 @@ type Conversation struct {
 	// Guessed means that no SYN told who the client is: it was found from what
 	// was said, or from the port numbers.
 	Guessed bool
-	// Secured means that it was encrypted, and what was said could be read with keys.
+	// Secured means that it was encrypted, and was opened with its keys.
 	Secured bool
 	State   State
 	// CloseBy is who first ended a TCP conversation, when Ended.

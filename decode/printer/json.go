@@ -143,6 +143,9 @@ func (j *JSON) Finish(c *flow.Conversation) error {
 	j.endpoint("client", c.Client())
 	j.endpoint("server", c.Server())
 	j.str("protocol", c.Protocol)
+	if c.Secured {
+		j.bool("tls", true)
+	}
 	if c.For != nil {
 		j.id("parent", c.For.Parent)
 		j.str("purpose", c.For.Purpose)

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"netlab/decode/flow"
+	"netlab/decode/tls"
 )
 
 // MaxBuffered bounds the bytes of one direction that a parser may leave for
@@ -38,6 +39,8 @@ type Options struct {
 	Spare *Spare
 	// With is Waiting.With of Protocol.
 	With string
+	// Secrets are what opens encrypted connections; nil when there are none.
+	Secrets *tls.Secrets
 }
 
 // Dialogue turns the ordered bytes of a conversation into exchanges. Thousands are
@@ -285,7 +288,7 @@ func (g *Dialogue) tells(d flow.Direction, data []byte) bool {
 	}
 	p := Find(o)
 	if p != nil {
-		g.speak(p, "")
+		g.speak(p, g.with)
 	}
 	return p != nil
 }
@@ -454,7 +457,7 @@ func (g *Dialogue) find() {
 		if p == nil {
 			return
 		}
-		g.speak(p, "")
+		g.speak(p, g.with)
 		list := o.events
 		*o = opening{}
 		for _, h := range list {
@@ -557,6 +560,9 @@ func (g *Dialogue) Keep() int64 { return g.opts.Keep }
 // With returns what led to the protocol.
 func (g *Dialogue) With() string { return g.with }
 
+// Secrets returns what opens encrypted connections.
+func (g *Dialogue) Secrets() *tls.Secrets { return g.opts.Secrets }
+
 // passer is a Parser that knows, as a rule, what the next bytes are before they
 // come: the rest of a body. Pass takes data when Next would take all of it and
 // there would be no message; else it does nothing. It is asked within messages and
@@ -602,7 +608,7 @@ func (g *Dialogue) run(d flow.Direction, data []byte, at *Mark, end bool) []byte
 			g.message(m)
 		}
 		if g.inner != nil {
-			g.inner.take(g, d)
+			g.inner.take(g)
 		}
 		if n > 0 || m != nil {
 			g.other(d.Reverse())
@@ -696,7 +702,7 @@ func (g *Dialogue) gap(d flow.Direction, gap flow.Gap) {
 	}
 	g.lose(d, gap)
 	if g.inner != nil {
-		g.inner.take(g, d)
+		g.inner.take(g)
 	}
 	g.other(d.Reverse())
 }
@@ -847,7 +853,7 @@ func (g *Dialogue) switchTo(name, with string) {
 	for len(g.waiting) > 0 {
 		g.unanswered(0)
 	}
-	g.protocol, g.parser, g.keeper, g.passer = nil, nil, nil, nil
+	g.protocol, g.parser, g.keeper, g.passer, g.with = nil, nil, nil, nil, with
 	if p := Lookup(name); p != nil {
 		g.speak(p, with)
 	}

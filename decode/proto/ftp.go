@@ -13,7 +13,7 @@ import (
 var FTP = Protocol{
 	Name:    "ftp",
 	Probe:   probeFTP,
-	New:     func(Waiting) Parser { return &ftpParser{} },
+	New:     func(w Waiting) Parser { return &ftpParser{w: w} },
 	Unasked: true, // the greeting
 	Split:   true,
 	Opens:   ftpOpens,
@@ -127,7 +127,11 @@ func probeFTP(o Opening) Verdict {
 	return NeedMore
 }
 
+// FTPInside is Message.With of what goes on as FTP inside TLS.
+const FTPInside = "ftp"
+
 type ftpParser struct {
+	w    Waiting
 	lost [2]bool // the next line may be the end of one
 	// scanned is how much of the buffer holds no end of a reply.
 	scanned int
@@ -237,8 +241,13 @@ func (p *ftpParser) reply(data []byte, end bool) (int, *Message) {
 	switch {
 	case code < 200:
 		m.Kind = Interim
-	case code == 234: // RFC 4217, section 4: TLS begins
+	case code == 234: // RFC 4217, section 4: TLS begins, as a rule
 		m.Next = Anything
+		if q := p.w.Request(); q != nil {
+			if c, ok := q.Body.(*FTPCommand); ok && strings.EqualFold(c.Command, "AUTH") && (strings.EqualFold(c.Argument, "TLS") || strings.EqualFold(c.Argument, "SSL") || strings.EqualFold(c.Argument, "TLS-C")) {
+				m.With = FTPInside
+			}
+		}
 	}
 	return n, m
 }

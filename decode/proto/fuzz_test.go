@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"netlab/decode/flow"
+	"netlab/decode/tls"
 )
 
 // A fuzzed transcript is a run of events: a byte that says which side does what,
@@ -84,7 +85,11 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 	if p == &WebSocket {
 		with = "permessage-deflate\n"
 	}
+	var secrets *tls.Secrets // of one of them: what is random has no others
 	for _, tr := range transcripts(f, folder) {
+		if tr.secrets != nil {
+			secrets = tr.secrets
+		}
 		if p == &WebSocket {
 			tr.lines = tr.lines[min(2, len(tr.lines)):] // without the upgrade
 		}
@@ -101,6 +106,7 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 			transport = flow.UDP
 		}
 		tr := fromFuzz(transport, p, b)
+		tr.secrets = secrets
 		g := new(Dialogue)
 		want := tr.playIn(t, g, Options{Keep: keepAll, With: with}, whole).text.String()
 		spare := Options{Keep: keepAll, Spare: new(Spare), With: with}
@@ -165,7 +171,9 @@ func TestFuzzForm(t *testing.T) {
 		}
 		tr.ends = [2]netip.AddrPort{} // nor have addresses
 		want := tr.play(t, Options{}, whole).text.String()
-		got := fromFuzz(tr.transport, tr.protocol, tr.toFuzz()).play(t, Options{}, whole).text.String()
+		again := fromFuzz(tr.transport, tr.protocol, tr.toFuzz())
+		again.secrets = tr.secrets
+		got := again.play(t, Options{}, whole).text.String()
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

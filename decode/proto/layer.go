@@ -9,9 +9,13 @@ import (
 // carrier is a Parser of a protocol that carries another inside, as TLS does.
 type carrier interface {
 	Parser
-	// Carried returns a piece of the inner stream of d that the latest call of Next
-	// or Gap brought, valid until the next call; it is asked until there is none.
-	Carried(d flow.Direction) (Carried, bool)
+	// Carried returns a piece of the inner stream of a direction that the latest call
+	// of Next or Gap brought, valid until the next call; it is asked until there is
+	// none. What had to wait for the other direction comes with what that brought.
+	Carried() (flow.Direction, Carried, bool)
+	// Within returns about how much of the inner stream n bytes of d hold, of which
+	// nothing else is known.
+	Within(d flow.Direction, n int64) int64
 	// Inside names what is spoken inside; empty when it is to be found out. A
 	// method InsideWith, if there is one, returns Waiting.With of that.
 	Inside() string
@@ -23,7 +27,7 @@ type Carried struct {
 	Data []byte
 	Lost int64
 	End  bool
-	// At is where the last byte of what it came in stands.
+	// At is where the last byte of what it came in stands, or of what is missing.
 	At Mark
 }
 
@@ -51,10 +55,10 @@ type step struct{ outer, inner int64 }
 // maxSteps bounds the steps that wait for an acknowledgement.
 const maxSteps = 1024
 
-// take hands on what the carrier has of d.
-func (l *layer) take(g *Dialogue, d flow.Direction) {
+// take hands on what the carrier has.
+func (l *layer) take(g *Dialogue) {
 	for {
-		c, ok := l.carrier.Carried(d)
+		d, c, ok := l.carrier.Carried()
 		if !ok {
 			return
 		}
@@ -68,8 +72,14 @@ func (l *layer) take(g *Dialogue, d flow.Direction) {
 		case c.Lost > 0:
 			l.dialogue.Gap(d, flow.Gap{Offset: s.end, Length: c.Lost, Packet: c.At.Packet, Time: c.At.Time})
 			s.end += c.Lost
+			s.step(c.At.Offset + 1)
 		case len(c.Data) > 0:
-			ack := l.sides[d.Reverse()].acknowledged(c.At.Ack)
+			r := d.Reverse()
+			seen := g.sides[r].offset + int64(len(g.sides[r].buf))
+			ack := l.sides[r].acknowledged(min(c.At.Ack, seen))
+			if c.At.Ack > seen { // a gap, as it seems, of which something was read
+				ack = l.sides[r].end + l.carrier.Within(r, c.At.Ack-seen)
+			}
 			l.dialogue.Chunk(d, flow.Chunk{Data: c.Data, Offset: s.end, Time: c.At.Time, Packet: c.At.Packet, Ack: ack})
 			s.end += int64(len(c.Data))
 			s.step(c.At.Offset + 1)

@@ -145,7 +145,19 @@ func (u *mysqlUnpacker) unpack(packed []byte) io.Reader {
 }
 
 // Carried returns what was unpacked, in pieces.
-func (u *mysqlUnpacker) Carried(d flow.Direction) (Carried, bool) {
+func (u *mysqlUnpacker) Carried() (flow.Direction, Carried, bool) {
+	for d := range u.sides {
+		if c, ok := u.carried(flow.Direction(d)); ok {
+			return flow.Direction(d), c, true
+		}
+	}
+	return 0, Carried{}, false
+}
+
+// Within takes bytes for as many inside: how well they are compressed is not known.
+func (u *mysqlUnpacker) Within(_ flow.Direction, n int64) int64 { return n }
+
+func (u *mysqlUnpacker) carried(d flow.Direction) (Carried, bool) {
 	s := &u.sides[d]
 	switch {
 	case s.ready != nil:
@@ -162,7 +174,7 @@ func (u *mysqlUnpacker) Carried(d flow.Direction) (Carried, bool) {
 		}
 		if n == 0 { // there is less than was said, or it is broken
 			s.lost, s.plain, s.reader = s.plain, 0, nil
-			return u.Carried(d)
+			return u.carried(d)
 		}
 		if s.plain -= int64(n); s.plain == 0 {
 			s.reader = nil

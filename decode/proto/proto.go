@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"netlab/decode/flow"
+	"netlab/decode/tls"
 )
 
 // Protocol is what a protocol's file provides, and a line of the registry.
@@ -124,6 +125,8 @@ type Waiting interface {
 	Keep() int64
 	// With returns Message.With of the message that led to this protocol.
 	With() string
+	// Secrets returns what opens encrypted connections; nil when there is nothing.
+	Secrets() *tls.Secrets
 }
 
 // Kind is a message's part in an exchange.

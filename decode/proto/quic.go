@@ -26,7 +26,7 @@ var QUIC = Protocol{
 	New:        func(Waiting) Parser { return &quicParser{} },
 	Pairing:    ByID,
 	Attributes: quicAttributes,
-	AppendJSON: appendHellos,
+	AppendJSON: appendQUIC,
 }
 
 // maxQUICConns bounds the connections of a conversation that are followed: a client
@@ -79,9 +79,12 @@ func (h *QUICHello) Summary() string {
 
 // AppendJSON appends what the side offers or has chosen, and the version of QUIC.
 func (h *QUICHello) AppendJSON(dst []byte) []byte {
-	if h.Hello != nil {
-		dst = TLSHello{h.Hello}.AppendJSON(dst)
-		dst = append(dst, ',')
+	switch {
+	case h.Hello == nil:
+	case h.Server:
+		dst = append(appendChosen(dst, h.Hello), ',')
+	default:
+		dst = append((&TLSHello{h.Hello}).AppendJSON(dst), ',')
 	}
 	dst = append(dst, `"quic":"`...)
 	dst = append(dst, tls.QUICName(h.Version)...)
@@ -90,6 +93,23 @@ func (h *QUICHello) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `","source_id":"`...)
 	dst = hex.AppendEncode(dst, h.SCID)
 	return append(dst, '"')
+}
+
+// appendQUIC appends the client's hello, with the server's in "server", or what it
+// said in place of one.
+func appendQUIC(dst []byte, e *Exchange) []byte {
+	if e.Request != nil {
+		dst = append(e.Request.Body.AppendJSON(dst), ',')
+	}
+	dst = append(dst, `"server":`...)
+	if h, ok := bodyOf[*QUICHello](e.Response); ok {
+		return append(h.AppendJSON(append(dst, '{')), '}')
+	}
+	dst = append(dst, "null"...)
+	if e.Response != nil {
+		dst = e.Response.Body.AppendJSON(append(dst, ','))
+	}
+	return dst
 }
 
 // QUICRetry is a server that wants to see first that the client is where it says
@@ -604,6 +624,9 @@ func (c *quicConn) frames(d flow.Direction, h *quicHead, b []byte) *Message {
 	c.done[d] = true
 	if hello == nil || hello.Server != (d == flow.ServerToClient) {
 		return &Message{Direction: d, Kind: Skipped, Malformed: true, Why: "what the handshake begins with is no hello"}
+	}
+	if !hello.Server && hello.JA4 != "" { // which says over what it was sent
+		hello.JA4 = "q" + hello.JA4[1:]
 	}
 	m := &Message{Direction: d, ID: c.id, Complete: true, Body: &QUICHello{
 		Hello: hello, Version: h.version, DCID: bytes.Clone(h.dcid), SCID: bytes.Clone(h.scid),

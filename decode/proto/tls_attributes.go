@@ -6,32 +6,79 @@ import (
 	"netlab/decode/tls"
 )
 
-// tlsAttributes are what can be asked about the hellos of a connection.
+// tlsAttributes are what can be asked about a handshake.
 var tlsAttributes = []Attribute{
-	{Name: "tls.sni", About: "the server's name, as the client has it", Get: of(requestOf, func(vs []Value, h TLSHello) []Value {
-		if h.ServerName == "" {
-			return vs
-		}
-		return appendText(vs, h.ServerName)
+	{Name: "tls.sni", About: "the server's name, as the client asks for it", Get: of(requestOf, func(vs []Value, h *TLSHello) []Value {
+		return appendWord(vs, h.ServerName)
 	})},
-	{Name: "tls.alpn", About: "the protocols that the client offers", Get: of(requestOf, appendALPN)},
-	{Name: "tls.alpn.chosen", About: "the one that the server has chosen, up to TLS 1.2", Get: of(responseOf, appendALPN)},
+	{Name: "tls.alpn", About: "the protocols that the client offers to speak", Get: of(requestOf, func(vs []Value, h *TLSHello) []Value {
+		return appendALPN(vs, h.ALPN)
+	})},
+	{Name: "tls.alpn.chosen", About: "the one that the server has chosen; from TLS 1.3 on with keys", Get: ofServer(func(vs []Value, h *tls.Hello) []Value {
+		return appendALPN(vs, h.ALPN)
+	})},
 	{Name: "tls.version", About: "the one chosen, else the highest offered: 1.3", Get: func(vs []Value, e *Exchange) []Value {
-		for _, m := range [...]*Message{e.Response, e.Request} {
-			if h, ok := bodyOf[TLSHello](m); ok {
-				return appendText(vs, tls.VersionName(h.Version))
-			}
+		if a, ok := bodyOf[*TLSAnswer](e.Response); ok && a.Server != nil {
+			return appendText(vs, tls.VersionName(a.Server.Version))
+		}
+		if h, ok := bodyOf[*TLSHello](e.Request); ok {
+			return appendText(vs, tls.VersionName(h.Version))
 		}
 		return vs
 	}},
-	{Name: "tls.cipher", About: "the cipher suite chosen: 0x1301", Get: of(responseOf, func(vs []Value, h TLSHello) []Value {
+	{Name: "tls.cipher", About: "the cipher suite chosen: 0x1301", Get: ofServer(func(vs []Value, h *tls.Hello) []Value {
 		return appendText(vs, fmt.Sprintf("0x%04x", h.Cipher))
+	})},
+	{Name: "tls.cipher_name", About: "its name: TLS_AES_128_GCM_SHA256", Get: ofServer(func(vs []Value, h *tls.Hello) []Value {
+		return appendText(vs, h.CipherName())
+	})},
+	{Name: "tls.ja3", About: "the client's fingerprint", Get: of(requestOf, func(vs []Value, h *TLSHello) []Value { return appendText(vs, h.JA3) })},
+	{Name: "tls.ja4", About: "the client's fingerprint", Get: of(requestOf, func(vs []Value, h *TLSHello) []Value { return appendText(vs, h.JA4) })},
+	{Name: "tls.resumed", About: "what an earlier connection is resumed by: session id, ticket, psk", Get: of(responseOf, func(vs []Value, a *TLSAnswer) []Value {
+		return appendWord(vs, a.Resumed)
+	})},
+	{Name: "tls.early_data", About: "offered, accepted or rejected", Get: of(responseOf, func(vs []Value, a *TLSAnswer) []Value {
+		return appendWord(vs, a.EarlyData)
+	})},
+	{Name: "tls.alert", About: "what ended the handshake", Get: of(responseOf, func(vs []Value, a *TLSAnswer) []Value {
+		if a.Alert == nil {
+			return vs
+		}
+		return appendText(vs, a.Alert.Name())
+	})},
+	{Name: "tls.names", About: "the names in the server's certificate", Get: of(responseOf, func(vs []Value, a *TLSAnswer) []Value {
+		if len(a.Certificates) == 0 {
+			return vs
+		}
+		vs = appendText(vs, a.Certificates[0].Subject)
+		for _, name := range a.Certificates[0].Names {
+			vs = appendText(vs, name)
+		}
+		return vs
 	})},
 }
 
-func appendALPN(vs []Value, h TLSHello) []Value {
-	for _, name := range h.ALPN {
+// ofServer gets something of the server's hello.
+func ofServer(get func([]Value, *tls.Hello) []Value) func([]Value, *Exchange) []Value {
+	return of(responseOf, func(vs []Value, a *TLSAnswer) []Value {
+		if a.Server == nil {
+			return vs
+		}
+		return get(vs, a.Server)
+	})
+}
+
+func appendALPN(vs []Value, names []string) []Value {
+	for _, name := range names {
 		vs = appendText(vs, name)
 	}
 	return vs
+}
+
+// appendWord appends a text unless it is empty.
+func appendWord(vs []Value, s string) []Value {
+	if s == "" {
+		return vs
+	}
+	return appendText(vs, s)
 }

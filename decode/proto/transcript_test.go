@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"netlab/decode/flow"
+	"netlab/decode/tls"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -37,6 +38,7 @@ func arrow(d flow.Direction) string { return [...]string{">", "<"}[d] }
 //	transport udp                 tcp when it is not said
 //	server 224.0.0.251:5353       no address when it is not said; so for client
 //	protocol dns                  found from the bytes when it is not said
+//	keylog LABEL RANDOM SECRET    a line of the key log
 //	>>> "GET / HTTP/1.1\r\n"      the client sends; what follows is put together
 //	    300*"x" hex 0d0a          a line that begins with white space goes on
 //	<<< ack 3 "HTTP/1.1 200"      the server has read 3 bytes; else all, or "none"
@@ -48,6 +50,7 @@ type transcript struct {
 	protocol  *Protocol
 	ends      [2]netip.AddrPort // client and server
 	lines     []line
+	secrets   *tls.Secrets
 }
 
 // line is one line of a transcript. Its packet's number is its index plus one.
@@ -104,6 +107,11 @@ func parseTranscript(text string) (*transcript, error) {
 			if tr.protocol = Lookup(rest); tr.protocol == nil {
 				return nil, fmt.Errorf("unknown protocol in %q", l)
 			}
+		case "keylog":
+			if tr.secrets == nil {
+				tr.secrets = new(tls.Secrets)
+			}
+			tr.secrets.Add([]byte(rest))
 		case ">>>", "<<<":
 			x, err := parseLine(rest)
 			if err != nil {
@@ -235,8 +243,11 @@ func (tr *transcript) playIn(t testing.TB, g *Dialogue, opts Options, cut cutter
 	if tr.protocol != nil {
 		opts.Protocol = tr.protocol
 	}
+	if tr.secrets != nil {
+		opts.Secrets = tr.secrets
+	}
 	r := &recorder{t: t, conv: &flow.Conversation{ID: 7, Tuple: flow.NewFlow(tr.transport, tr.ends[0], tr.ends[1])}, keep: opts.Keep, spare: opts.Spare != nil}
-	r.inside = func() bool { return g.inner != nil }
+	r.inside = func(p *Protocol) bool { return g.inner != nil && p != g.protocol }
 	g.Renew(r.conv, r, opts, 0)
 	scratch := make([]byte, 0, 4096)
 	for i := range tr.lines {
@@ -310,7 +321,7 @@ type recorder struct {
 	indexes   map[int]bool
 	anomalies map[string]int
 	exchanges []*Exchange
-	inside    func() bool // what comes is in a stream inside of the recorder's
+	inside    func(*Protocol) bool // an exchange of that is in a stream inside of the recorder's
 }
 
 func (r *recorder) said(d flow.Direction, data []byte) {
@@ -369,7 +380,7 @@ func (r *recorder) Exchange(e *Exchange) {
 	}
 	r.text.WriteByte('\n')
 	for _, m := range e.Messages() {
-		r.message(m)
+		r.message(m, r.inside(e.Protocol))
 	}
 	if f := e.Protocol.AppendJSON; f != nil {
 		fmt.Fprintf(&r.text, "  %s\n", r.json(f(nil, e)))
@@ -379,14 +390,16 @@ func (r *recorder) Exchange(e *Exchange) {
 	}
 }
 
-func (r *recorder) message(m *Message) {
+// message writes a message down; the place of one that is inside of another protocol
+// is in the inner stream, of which there is no account.
+func (r *recorder) message(m *Message, inside bool) {
 	d := m.Direction
 	own := m
 	if r.spare {
 		own = &Message{Direction: d, Offset: m.Offset, Length: m.Length, Raw: bytes.Clone(m.Raw), RawMissing: m.RawMissing}
 	}
 	switch {
-	case r.inside():
+	case inside:
 	case m.Within == nil: // else its bytes are another's
 		r.messages[d] = append(r.messages[d], own)
 	case m.Raw != nil || m.RawMissing != m.Length:
@@ -412,10 +425,10 @@ func (r *recorder) message(m *Message) {
 		flags += " then " + m.Next
 	}
 	missing := ""
-	if !r.inside() {
-		if n := m.Length - r.seen(m); n > 0 {
-			missing = fmt.Sprintf("(-%d)", n)
-		}
+	if inside {
+		missing = " inside"
+	} else if n := m.Length - r.seen(m); n > 0 {
+		missing = fmt.Sprintf("(-%d)", n)
 	}
 	fmt.Fprintf(&r.text, "  %s %d+%d%s packets %d-%d ack %d%s %s\n",
 		arrow(d), m.Offset, m.Length, missing, m.Packet, m.LastPacket, m.Ack, flags, r.json(m.Body.AppendJSON(nil)))

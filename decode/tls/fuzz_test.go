@@ -65,7 +65,7 @@ func agree(t *testing.T, data []byte, h *Hello) {
 			want.Version = highest
 		}
 	}
-	if diff := cmp.Diff(&want, h); diff != "" {
+	if diff := cmp.Diff(&want, h, exported); diff != "" {
 		t.Fatal("not as crypto/tls (-want +got)\n" + diff)
 	}
 }
@@ -82,12 +82,12 @@ func TestOpinion(t *testing.T) {
 		if info == nil || info.ServerName != "a.example" {
 			t.Fatalf("crypto/tls finds %+v", info)
 		}
-		var s Stream
-		agree(t, data, s.Write(c2s, data))
+		var s listener
+		agree(t, data, basic(s.Write(c2s, data)))
 	}
 }
 
-func FuzzStream(f *testing.F) {
+func FuzzHello(f *testing.F) {
 	for _, v := range []uint16{gotls.VersionTLS12, gotls.VersionTLS13} {
 		h := shake(f, &gotls.Config{MaxVersion: v, ServerName: "a.example", NextProtos: []string{"h2"}}, &gotls.Config{NextProtos: []string{"h2"}})
 		f.Add(h.sent[c2s], []byte{200}, false)
@@ -104,7 +104,7 @@ func FuzzStream(f *testing.F) {
 		if server {
 			d = flow.ServerToClient
 		}
-		var all Stream
+		var all listener
 		h := feed(t, &all, d, data, whole)
 		// The same however it is cut.
 		cut := bytes.NewReader(cuts)
@@ -115,11 +115,11 @@ func FuzzStream(f *testing.F) {
 			}
 			return int(b)
 		}
-		var parts Stream
-		if diff := cmp.Diff(h, feed(t, &parts, d, data, next)); diff != "" {
+		var parts listener
+		if diff := cmp.Diff(h, feed(t, &parts, d, data, next), exported); diff != "" {
 			t.Fatal("whole and in parts (-whole +parts)\n" + diff)
 		}
-		if all.sides[d].done != parts.sides[d].done {
+		if all.done[d] != parts.done[d] {
 			t.Fatal("whole and in parts: only one of them is done")
 		}
 		agree(t, data, h)

@@ -1,17 +1,15 @@
 // Package tls looks into TLS streams.
 //
 // It stands between decode/tcp and decode/proto for connections that begin with
-// a TLS handshake. A Stream is fed both directions and tells what both sides say
-// of themselves before they encrypt. It keeps at most one flight of handshake
-// messages in a direction, MaxHandshake bytes.
+// a TLS handshake. A Stream is fed the records of both directions. It tells what
+// both sides say of themselves before they encrypt, and, where Secrets has the keys
+// of the connection, what they say behind it. It keeps at most MaxHandshake bytes of
+// handshake messages in a direction, and one record that was opened.
 package tls
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
-
-	"netlab/decode/flow"
 )
 
 // MaxHandshake bounds the hello of one side: certificates come behind it, so 64
@@ -20,20 +18,50 @@ const MaxHandshake = 64 << 10
 
 // Content and handshake types (RFC 8446, sections 5.1 and 4).
 const (
-	recordHandshake = 22
-	clientHello     = 1
-	serverHello     = 2
+	recordChange      = 20
+	recordAlert       = 21
+	recordHandshake   = 22
+	recordApplication = 23
 
-	recordHeaderLen = 5
-	maxRecord       = 16384 + 2048 // RFC 5246, section 6.2.3
+	clientHello      = 1
+	serverHello      = 2
+	endOfEarlyData   = 5
+	encryptedExts    = 8
+	certificates     = 11
+	finished         = 20
+	keyUpdate        = 24
+	recordHeaderLen  = 5
+	messageHeaderLen = 4
+	maxRecord        = 16384 + 2048 // RFC 5246, section 6.2.3
 )
 
-// Extensions that are read (RFC 6066, 7301, 8446).
+// The versions.
+const (
+	version10 = 0x0301
+	version12 = 0x0303
+	version13 = 0x0304
+)
+
+// Extensions that are read (RFC 6066, 7301, 7366, 8422, 5077, 8446).
 const (
 	extServerName        = 0
+	extGroups            = 10
+	extPoints            = 11
+	extSignatures        = 13
 	extALPN              = 16
+	extEncryptThenMAC    = 22
+	extTicket            = 35
+	extPSK               = 41
+	extEarlyData         = 42
 	extSupportedVersions = 43
 )
+
+// retryRandom is in place of a server's random bytes when it asks for another
+// ClientHello (RFC 8446, section 4.1.3).
+var retryRandom = random{
+	0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+	0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+}
 
 // Hello is a ClientHello or ServerHello.
 type Hello struct {
@@ -42,6 +70,29 @@ type Hello struct {
 	ALPN       []string // offered by a client; the one chosen by a server, in clear up to 1.2
 	Version    uint16   // the highest offered, or the one chosen
 	Cipher     uint16   // chosen by a server
+
+	// Of a client: all versions that it offers, when it lists them; its fingerprints;
+	// whether it offers data before the handshake is done.
+	Versions  []uint16
+	JA3, JA4  string
+	EarlyData bool
+	// Retry means that a server only asks for another ClientHello.
+	Retry bool
+
+	random      random
+	session     string // its id
+	ticket      bool   // a client offers one, up to 1.2
+	psk         bool   // a client offers some; a server has chosen one
+	etm         bool   // a server's: the MAC is of what is encrypted
+	compression int    // a server's
+}
+
+// CipherName returns the name of the cipher suite, or its number.
+func (h *Hello) CipherName() string {
+	if name := suiteNames[h.Cipher]; name != "" {
+		return name
+	}
+	return fmt.Sprintf("0x%04x", h.Cipher)
 }
 
 // VersionName returns "1.3" for 0x0304.
@@ -64,7 +115,7 @@ func VersionName(v uint16) string {
 // Summary is one line about the hello.
 func (h *Hello) Summary() string {
 	if h.Server {
-		return fmt.Sprintf("server hello, TLS %s, cipher 0x%04x", VersionName(h.Version), h.Cipher)
+		return fmt.Sprintf("server hello, TLS %s, cipher %s", VersionName(h.Version), h.CipherName())
 	}
 	s := "client hello, TLS " + VersionName(h.Version)
 	if h.ServerName != "" {
@@ -95,57 +146,6 @@ func Match(first []byte) (match, more bool) {
 		}
 	}
 	return len(first) >= len(want), len(first) < len(want)
-}
-
-// Stream follows the handshake of one connection.
-type Stream struct {
-	sides [2]side
-}
-
-// side gathers the first handshake message of one direction out of its records.
-type side struct {
-	buf  []byte // the record in progress
-	msg  []byte // handshake bytes of whole records
-	done bool
-}
-
-// Write adds bytes of a direction and returns its hello once it is whole.
-func (s *Stream) Write(d flow.Direction, data []byte) *Hello {
-	x := &s.sides[d]
-	if x.done {
-		return nil
-	}
-	x.buf = append(x.buf, data...)
-	for len(x.buf) >= recordHeaderLen {
-		n := int(binary.BigEndian.Uint16(x.buf[3:]))
-		if x.buf[0] != recordHandshake || n == 0 || n > maxRecord || len(x.msg)+n > MaxHandshake {
-			return x.end(nil)
-		}
-		if len(x.buf) < recordHeaderLen+n {
-			return nil
-		}
-		x.msg = append(x.msg, x.buf[recordHeaderLen:recordHeaderLen+n]...)
-		x.buf = x.buf[recordHeaderLen+n:]
-		if len(x.msg) < 4 {
-			continue
-		}
-		size := int(x.msg[1])<<16 | int(x.msg[2])<<8 | int(x.msg[3])
-		if size > MaxHandshake {
-			return x.end(nil)
-		}
-		if len(x.msg) >= 4+size {
-			return x.end(parseHello(x.msg[0], x.msg[4:4+size]))
-		}
-	}
-	return nil
-}
-
-// Lost says that bytes of a direction are missing: its hello can't be read.
-func (s *Stream) Lost(d flow.Direction) { s.sides[d].end(nil) }
-
-func (x *side) end(h *Hello) *Hello {
-	*x = side{done: true}
-	return h
 }
 
 // reader takes a message apart; what is short yields zeroes and sets bad, which
@@ -187,13 +187,17 @@ func parseHello(typ byte, b []byte) *Hello {
 		return nil
 	}
 	h.Version = uint16(r.number(2))
-	r.take(32) // random
-	r.list(1)  // session
+	copy(h.random[:], r.take(len(h.random)))
+	session := r.list(1)
+	h.session = string(session.b)
+	var o offer
+	o.head = h.Version
 	if h.Server {
 		h.Cipher = uint16(r.number(2))
-		r.number(1)
+		h.compression = r.number(1)
+		h.Retry = h.random == retryRandom
 	} else {
-		r.list(2)
+		o.ciphers = numbers(r.list(2))
 		r.list(1)
 	}
 	var ext reader
@@ -203,7 +207,29 @@ func parseHello(typ byte, b []byte) *Hello {
 	for len(ext.b) > 0 {
 		typ := ext.number(2)
 		body := ext.list(2)
+		o.extensions = append(o.extensions, uint16(typ))
 		switch typ {
+		case extGroups:
+			if !h.Server {
+				o.groups = numbers(body.list(2))
+			}
+		case extPoints:
+			if !h.Server {
+				points := body.list(1)
+				o.points = points.b
+			}
+		case extSignatures:
+			if !h.Server {
+				o.signatures = numbers(body.list(2))
+			}
+		case extEncryptThenMAC:
+			h.etm = h.Server
+		case extTicket:
+			h.ticket = len(body.b) > 0
+		case extPSK:
+			h.psk = true
+		case extEarlyData:
+			h.EarlyData = !h.Server
 		case extServerName:
 			if h.Server {
 				break // it only says that the name was understood
@@ -221,7 +247,7 @@ func parseHello(typ byte, b []byte) *Hello {
 			}
 		case extSupportedVersions:
 			// The version at the head is not meant then (RFC 8446, section 4.2.1).
-			if v := highestVersion(body, h.Server); v != 0 {
+			if v := h.versions(body); v != 0 {
 				h.Version = v
 			}
 		}
@@ -229,19 +255,32 @@ func parseHello(typ byte, b []byte) *Hello {
 	if bad {
 		return nil
 	}
+	if !h.Server {
+		h.JA3, h.JA4 = o.ja3(), o.ja4(h)
+	}
 	return h
 }
 
-// highestVersion reads supported_versions, without the values that clients throw
-// in to keep servers tolerant (RFC 8701).
-func highestVersion(body reader, server bool) uint16 {
-	if server {
+// numbers reads a list of numbers of two bytes; an odd byte at its end is not read.
+func numbers(r reader) []uint16 {
+	out := make([]uint16, 0, len(r.b)/2)
+	for len(r.b) >= 2 {
+		out = append(out, uint16(r.number(2)))
+	}
+	return out
+}
+
+// versions reads supported_versions, without the values that clients throw in to
+// keep servers tolerant (RFC 8701), and returns the highest.
+func (h *Hello) versions(body reader) uint16 {
+	if h.Server {
 		return uint16(body.number(2))
 	}
 	var highest uint16
 	for versions := body.list(1); len(versions.b) > 0; {
 		if v := uint16(versions.number(2)); v&0x0f0f != 0x0a0a {
 			highest = max(highest, v)
+			h.Versions = append(h.Versions, v)
 		}
 	}
 	return highest

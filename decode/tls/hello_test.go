@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"netlab/decode/flow"
 )
@@ -19,7 +20,7 @@ const (
 
 // feed writes data in pieces as long as next says, and returns the hello, of
 // which there is at most one. It holds the stream to its bounds.
-func feed(t *testing.T, s *Stream, d flow.Direction, data []byte, next func() int) *Hello {
+func feed(t *testing.T, s *listener, d flow.Direction, data []byte, next func() int) *Hello {
 	t.Helper()
 	var hello *Hello
 	for len(data) > 0 {
@@ -32,15 +33,57 @@ func feed(t *testing.T, s *Stream, d flow.Direction, data []byte, next func() in
 		if h != nil {
 			hello = h
 		}
-		x := &s.sides[d]
-		if len(x.buf) >= recordHeaderLen+maxRecord || len(x.msg) > MaxHandshake {
-			t.Fatalf("%d bytes of a record and %d of the handshake are held", len(x.buf), len(x.msg))
-		}
-		if x.done && (x.buf != nil || x.msg != nil) {
-			t.Fatal("bytes are held that no one will look at")
+		if x := &s.sides[d]; len(x.flight) > MaxHandshake || x.sealed && x.flight != nil {
+			t.Fatalf("%d bytes of the handshake are held", len(x.flight))
 		}
 	}
-	return hello
+	return basic(hello)
+}
+
+// exported compares hellos by what they show.
+var exported = cmpopts.IgnoreUnexported(Hello{})
+
+// basic is a hello without what is tested elsewhere.
+func basic(h *Hello) *Hello {
+	if h == nil {
+		return nil
+	}
+	return &Hello{Server: h.Server, ServerName: h.ServerName, ALPN: h.ALPN, Version: h.Version, Cipher: h.Cipher}
+}
+
+// listener is a Stream that is given bytes, up to a hello of each side.
+type listener struct {
+	Stream
+	buf  [2][]byte
+	done [2]bool
+}
+
+func (l *listener) Write(d flow.Direction, data []byte) *Hello {
+	if l.done[d] {
+		return nil
+	}
+	l.buf[d] = append(l.buf[d], data...)
+	for len(l.buf[d]) > 0 {
+		n := Length(l.buf[d])
+		if n < 0 {
+			l.done[d] = true
+			return nil
+		}
+		if n == 0 || n > len(l.buf[d]) {
+			return nil
+		}
+		h := l.Record(d, l.buf[d][:n]).Hello
+		l.buf[d] = l.buf[d][n:]
+		if d == s2c && l.answer != nil {
+			h = l.answer.Server
+		} else if s := l.Settled(); d == s2c && s != nil {
+			h = s.Server
+		}
+		if l.done[d] = h != nil || l.Sealed(d); l.done[d] {
+			return h
+		}
+	}
+	return nil
 }
 
 func whole() int { return 1 << 30 }
@@ -48,7 +91,7 @@ func whole() int { return 1 << 30 }
 func single() int { return 1 }
 
 // random returns lengths that are short and long alike.
-func random(seed int64) func() int {
+func randomly(seed int64) func() int {
 	r := rand.New(rand.NewSource(seed))
 	return func() int { return 1 + r.Intn(1<<r.Intn(12)) }
 }
@@ -89,7 +132,7 @@ func TestCryptoTLS(t *testing.T) {
 		"byte_by_byte": func() func() int { return single },
 	}
 	for i := range int64(10) {
-		cuts[fmt.Sprint("random_", i)] = func() func() int { return random(i) }
+		cuts[fmt.Sprint("random_", i)] = func() func() int { return randomly(i) }
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -103,11 +146,11 @@ func TestCryptoTLS(t *testing.T) {
 			}
 			for name, next := range cuts {
 				t.Run(name, func(t *testing.T) {
-					var stream Stream
-					if diff := cmp.Diff(&tt.client, feed(t, &stream, c2s, h.sent[c2s], next())); diff != "" {
+					var stream listener
+					if diff := cmp.Diff(&tt.client, feed(t, &stream, c2s, h.sent[c2s], next()), exported); diff != "" {
 						t.Error("client (-want +got)\n" + diff)
 					}
-					if diff := cmp.Diff(&tt.server, feed(t, &stream, s2c, h.sent[s2c], next())); diff != "" {
+					if diff := cmp.Diff(&tt.server, feed(t, &stream, s2c, h.sent[s2c], next()), exported); diff != "" {
 						t.Error("server (-want +got)\n" + diff)
 					}
 				})
@@ -194,8 +237,8 @@ func TestHello(t *testing.T) {
 			}
 			data := record(maxRecord, message(tt.typ, tt.body))
 			for _, next := range []func() int{whole, single} {
-				var s Stream
-				if diff := cmp.Diff(tt.want, feed(t, &s, d, data, next)); diff != "" {
+				var s listener
+				if diff := cmp.Diff(tt.want, feed(t, &s, d, data, next), exported); diff != "" {
 					t.Error("(-want +got)\n" + diff)
 				}
 			}
@@ -219,38 +262,17 @@ func TestTruncated(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			for n := range len(tt.body) + 1 {
-				var s Stream
-				h := s.Write(c2s, record(maxRecord, message(tt.typ, tt.body[:n])))
+				var s listener
+				d := c2s
+				if tt.typ == serverHello {
+					d = s2c
+				}
+				h := s.Write(d, record(maxRecord, message(tt.typ, tt.body[:n])))
 				if well := n == tt.head || n == len(tt.body); well != (h != nil) {
 					t.Errorf("%d bytes of %d: a hello %v, want one %v", n, len(tt.body), h != nil, well)
 				}
 			}
 		})
-	}
-}
-
-// TestCutOff takes streams that stop anywhere, and then go on or lose bytes.
-func TestCutOff(t *testing.T) {
-	data := record(100, message(clientHello, with(clientHead(0x0303), serverName("a.example"), alpn("h2"))))
-	for n := range len(data) {
-		var s Stream
-		if h := s.Write(c2s, data[:n]); h != nil {
-			t.Fatalf("a hello out of %d bytes of %d", n, len(data))
-		}
-		lost := s
-		lost.Lost(c2s)
-		if h := lost.Write(c2s, data[n:]); h != nil {
-			t.Errorf("a hello though bytes are missing behind %d", n)
-		}
-		if h := s.Write(c2s, data[n:]); h == nil {
-			t.Errorf("no hello of %d bytes and the rest", n)
-		}
-	}
-	// What one direction lost is of no matter to the other.
-	var s Stream
-	s.Lost(s2c)
-	if s.Write(c2s, data) == nil {
-		t.Error("a direction is lost with the other")
 	}
 }
 
@@ -263,8 +285,8 @@ func TestRecords(t *testing.T) {
 		if match, _ := Match(data); !match {
 			t.Errorf("records of %d bytes do not match", n)
 		}
-		for _, next := range []func() int{whole, random(1)} {
-			var s Stream
+		for _, next := range []func() int{whole, randomly(1)} {
+			var s listener
 			if h := feed(t, &s, c2s, data, next); h == nil || h.ServerName != "a.example" {
 				t.Errorf("records of %d bytes: %v", n, h)
 			}
@@ -274,7 +296,7 @@ func TestRecords(t *testing.T) {
 	// A server's messages often share a record.
 	server := message(serverHello, serverHead(0x0303, 0xc02f))
 	flight := append(bytes.Clone(server), message(11, make([]byte, 3000))...)
-	var s Stream
+	var s listener
 	if h := s.Write(s2c, record(maxRecord, flight)); h == nil || h.Cipher != 0xc02f {
 		t.Errorf("a hello that shares its record: %v", h)
 	}
@@ -283,42 +305,39 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// TestNotAHandshake takes streams that can be given up at once, which are not
-// kept.
+// TestNotAHandshake takes streams without a hello, most of which can be given up at
+// once.
 func TestNotAHandshake(t *testing.T) {
-	good := record(maxRecord, message(clientHello, clientHead(0x0303)))
-	tests := map[string]struct{ first []byte }{
-		"alert":                 {[]byte{21, 3, 1, 0, 2, 2, 40}},
-		"application_data":      {[]byte{23, 3, 3, 0, 1, 0}},
-		"text":                  {[]byte("GET / HTTP/1.1\r\n\r\n")},
-		"empty_record":          {[]byte{22, 3, 1, 0, 0}},
-		"record_too_large":      {[]byte{22, 3, 1, 0x48, 0x01}},
-		"message_too_large":     {[]byte{22, 3, 1, 0, 4, 1, 1, 0, 1}},
-		"message_16_mib":        {[]byte{22, 3, 1, 0, 4, 1, 255, 255, 255}},
-		"alert_behind_a_record": {append(record(1, []byte{1}), 21, 3, 1, 0, 2, 2, 40)},
-		"another_message":       {record(maxRecord, message(11, nil))},
+	tests := map[string]struct {
+		first []byte
+		done  bool
+	}{
+		"alert":                 {[]byte{21, 3, 1, 0, 2, 2, 40}, false},
+		"application_data":      {[]byte{23, 3, 3, 0, 1, 0}, true},
+		"text":                  {[]byte("GET / HTTP/1.1\r\n\r\n"), true},
+		"empty_record":          {[]byte{22, 3, 1, 0, 0}, false},
+		"record_too_large":      {[]byte{22, 3, 1, 0x48, 0x01}, true},
+		"message_too_large":     {[]byte{22, 3, 1, 0, 4, 1, 1, 0, 1}, true},
+		"message_16_mib":        {[]byte{22, 3, 1, 0, 4, 1, 255, 255, 255}, true},
+		"alert_behind_a_record": {append(record(1, []byte{1}), 21, 3, 1, 0, 2, 2, 40), false},
+		"another_message":       {record(maxRecord, message(11, nil)), true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			for _, next := range []func() int{whole, single} {
-				var s Stream
+				var s listener
 				if h := feed(t, &s, c2s, tt.first, next); h != nil {
 					t.Errorf("a hello: %s", h.Summary())
 				}
-				if !s.sides[c2s].done {
-					t.Error("it is not given up")
-				}
-				if h := s.Write(c2s, good); h != nil {
-					t.Error("a hello out of what comes later")
+				if s.done[c2s] != tt.done {
+					t.Errorf("given up: %t", s.done[c2s])
 				}
 			}
 		})
 	}
 	// The longest record there may be is waited for.
-	var s Stream
-	s.Write(c2s, []byte{22, 3, 1, 0x48, 0x00})
-	if s.sides[c2s].done {
-		t.Error("a record of the largest size is given up")
+	if n := Length([]byte{22, 3, 1, 0x48, 0x00}); n != recordHeaderLen+maxRecord {
+		t.Errorf("a record of the largest size has %d bytes", n)
 	}
 }
 
@@ -333,14 +352,14 @@ func TestMaxHandshake(t *testing.T) {
 		}
 		return record(16384, msg)
 	}
-	for _, next := range []func() int{whole, random(1)} {
-		var s Stream
+	for _, next := range []func() int{whole, randomly(1)} {
+		var s listener
 		if h := feed(t, &s, c2s, sized(MaxHandshake), next); h == nil || h.ServerName != "a.example" {
 			t.Errorf("at the bound: %v", h)
 		}
-		s = Stream{}
-		if h := feed(t, &s, c2s, sized(MaxHandshake+1), next); h != nil || !s.sides[c2s].done {
-			t.Errorf("over the bound: %v, given up %v", h, s.sides[c2s].done)
+		s = listener{}
+		if h := feed(t, &s, c2s, sized(MaxHandshake+1), next); h != nil || !s.done[c2s] {
+			t.Errorf("over the bound: %v, given up %v", h, s.done[c2s])
 		}
 	}
 }
@@ -383,13 +402,13 @@ func TestMatch(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	tests := map[string]Hello{
-		"client hello, TLS 1.3 for a.example, offers h2 http/1.1": {ServerName: "a.example", ALPN: []string{"h2", "http/1.1"}, Version: 0x0304},
-		"client hello, TLS 1.2":                                   {Version: 0x0303},
-		"server hello, TLS 1.3, cipher 0x1301":                    {Server: true, Version: 0x0304, Cipher: 0x1301},
-		"server hello, TLS 1.0, cipher 0x002f":                    {Server: true, Version: 0x0301, Cipher: 0x2f},
-		"client hello, TLS 1.1":                                   {Version: 0x0302},
-		"client hello, TLS ssl 3.0":                               {Version: 0x0300},
-		"client hello, TLS 0x7f1c, offers h2":                     {Version: 0x7f1c, ALPN: []string{"h2"}},
+		"client hello, TLS 1.3 for a.example, offers h2 http/1.1":    {ServerName: "a.example", ALPN: []string{"h2", "http/1.1"}, Version: 0x0304},
+		"client hello, TLS 1.2":                                      {Version: 0x0303},
+		"server hello, TLS 1.3, cipher TLS_AES_128_GCM_SHA256":       {Server: true, Version: 0x0304, Cipher: 0x1301},
+		"server hello, TLS 1.0, cipher TLS_RSA_WITH_AES_128_CBC_SHA": {Server: true, Version: 0x0301, Cipher: 0x2f},
+		"client hello, TLS 1.1":                                      {Version: 0x0302},
+		"client hello, TLS ssl 3.0":                                  {Version: 0x0300},
+		"client hello, TLS 0x7f1c, offers h2":                        {Version: 0x7f1c, ALPN: []string{"h2"}},
 	}
 	for want, h := range tests {
 		if diff := cmp.Diff(want, h.Summary()); diff != "" {

@@ -19,6 +19,7 @@ import (
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
+	"netlab/decode/tls"
 	"netlab/replay/plan"
 )
 
@@ -268,7 +269,7 @@ func (c *client) requests() {
 		if len(c.buf) == 0 && !c.more() {
 			return
 		}
-		protocol = proto.Find(proto.Opening{Transport: flow.TCP, First: [2][]byte{c.buf}, Ended: [2]bool{c.eof, true}})
+		protocol = c.speaks()
 		if protocol == nil && !c.more() {
 			protocol = &proto.Raw
 		}
@@ -294,12 +295,27 @@ func (c *client) requests() {
 	}
 }
 
+// speaks returns which of those protocols it is that requests are known of, Raw when
+// none, nil when more is needed.
+func (c *client) speaks() *proto.Protocol {
+	o, answer := proto.Opening{Transport: flow.TCP, First: [2][]byte{c.buf}, Ended: [2]bool{c.eof, true}}, &proto.Raw
+	for _, p := range [...]*proto.Protocol{&proto.HTTP, &proto.DNS} {
+		switch p.Probe(o) {
+		case proto.Match:
+			return p
+		case proto.NeedMore:
+			answer = nil
+		}
+	}
+	return answer
+}
+
 // waitsForContinue reports whether a request's head asks for 100 Continue.
 func waitsForContinue(head []byte) bool {
 	return bytes.HasSuffix(head, []byte("\r\n\r\n")) && bytes.Contains(bytes.ToLower(head), []byte("\nexpect: 100-continue\r\n"))
 }
 
-// Conversation, Request, At, Keep and With make a client what a parser may ask.
+// Conversation, Request, At, Keep, With and Secrets make a client what a parser may ask.
 func (c *client) Conversation() *flow.Conversation {
 	return &flow.Conversation{Tuple: flow.Unknown(flow.TCP)}
 }
@@ -315,6 +331,9 @@ func (c *client) Keep() int64 { return 0 }
 
 // With returns what led to the protocol, which is nothing.
 func (c *client) With() string { return "" }
+
+// Secrets returns nil: what comes is not encrypted.
+func (c *client) Secrets() *tls.Secrets { return nil }
 
 // answer sends what was answered to a request, and reports whether the
 // connection goes on.
