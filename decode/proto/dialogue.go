@@ -367,7 +367,7 @@ func (g *Dialogue) Close() {
 		g.find()
 	}
 	if g.inner != nil {
-		g.inner.close()
+		g.inner.close(g)
 	}
 	g.late()
 	for len(g.waiting) > 0 {
@@ -846,7 +846,7 @@ func (m *Message) Place(first, last Mark, length int64) {
 // switchTo goes on with another protocol behind the message just seen.
 func (g *Dialogue) switchTo(name, with string) {
 	if g.inner != nil {
-		g.inner.close()
+		g.inner.close(g)
 		g.inner = nil
 	}
 	g.late()

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"bytes"
 	"sort"
 
 	"netlab/decode/flow"
@@ -13,6 +14,9 @@ type carrier interface {
 	// of Next or Gap brought, valid until the next call; it is asked until there is
 	// none. What had to wait for the other direction comes with what that brought.
 	Carried() (flow.Direction, Carried, bool)
+	// Known returns the offset of the outer stream of d from which on it is not known
+	// yet what was inside, if anything, of the bytes that are missing.
+	Known(d flow.Direction) int64
 	// Within returns about how much of the inner stream n bytes of d hold, of which
 	// nothing else is known.
 	Within(d flow.Direction, n int64) int64
@@ -39,6 +43,7 @@ type layer struct {
 	carrier  carrier
 	dialogue *Dialogue // nil until there is something
 	sides    [2]layerSide
+	kept     int // what the pieces that wait take
 }
 
 // layerSide relates the offsets of a direction's inner stream to the outer one's.
@@ -46,44 +51,110 @@ type layerSide struct {
 	end   int64 // of the inner stream
 	read  int64 // of it, as far as was acknowledged
 	steps []step
+	held  []Carried // pieces that wait, with bytes of their own
 }
 
 // step says that with the outer stream up to one offset, the inner one is there up
 // to another.
 type step struct{ outer, inner int64 }
 
-// maxSteps bounds the steps that wait for an acknowledgement.
-const maxSteps = 1024
+// maxSteps bounds the steps that wait for an acknowledgement, and maxLayerHeld the
+// bytes of pieces that wait.
+const (
+	maxSteps     = 1024
+	maxLayerHeld = 256 << 10
+)
 
-// take hands on what the carrier has.
+// take hands on what the carrier has. A piece whose sender had read what has not come
+// yet from the other direction waits for that, as bytes do that wait for a gap to fill:
+// else an answer would come before its request.
 func (l *layer) take(g *Dialogue) {
 	for {
 		d, c, ok := l.carrier.Carried()
 		if !ok {
-			return
+			break
 		}
 		if l.dialogue == nil && !l.begin(g) {
 			continue
 		}
 		s := &l.sides[d]
-		switch {
-		case c.End:
-			l.dialogue.End(d)
-		case c.Lost > 0:
-			l.dialogue.Gap(d, flow.Gap{Offset: s.end, Length: c.Lost, Packet: c.At.Packet, Time: c.At.Time})
-			s.end += c.Lost
-			s.step(c.At.Offset + 1)
-		case len(c.Data) > 0:
-			r := d.Reverse()
-			seen := g.sides[r].offset + int64(len(g.sides[r].buf))
-			ack := l.sides[r].acknowledged(min(c.At.Ack, seen))
-			if c.At.Ack > seen { // a gap, as it seems, of which something was read
-				ack = l.sides[r].end + l.carrier.Within(r, c.At.Ack-seen)
-			}
-			l.dialogue.Chunk(d, flow.Chunk{Data: c.Data, Offset: s.end, Time: c.At.Time, Packet: c.At.Packet, Ack: ack})
-			s.end += int64(len(c.Data))
-			s.step(c.At.Offset + 1)
+		if len(s.held) == 0 && l.ready(g, d, &c) {
+			l.hand(g, d, &c)
+			continue
 		}
+		c.Data = bytes.Clone(c.Data)
+		s.held = append(s.held, c)
+		l.kept += len(c.Data) + carriedCost
+	}
+	l.release(g, false)
+}
+
+// carriedCost is about what a piece that waits takes beside its bytes.
+const carriedCost = 128
+
+// ready reports whether what the sender of a piece had read was handed on.
+func (l *layer) ready(g *Dialogue, d flow.Direction, c *Carried) bool {
+	r := d.Reverse()
+	held := l.sides[r].held
+	return c.At.Ack <= l.seen(g, r) && (len(held) == 0 || held[0].At.Offset >= c.At.Ack)
+}
+
+// seen returns how far the outer stream of a direction was seen, and what is inside is
+// known.
+func (l *layer) seen(g *Dialogue, d flow.Direction) int64 {
+	s := &g.sides[d]
+	return min(s.offset+int64(len(s.buf)), l.carrier.Known(d))
+}
+
+// release hands on the pieces that need not wait any more; with all, and when there
+// are too many, those that do.
+func (l *layer) release(g *Dialogue, all bool) {
+	for len(l.sides[0].held)+len(l.sides[1].held) > 0 {
+		next := -1
+		for d := range l.sides {
+			if held := l.sides[d].held; len(held) > 0 && l.ready(g, flow.Direction(d), &held[0]) {
+				next = d
+				break
+			}
+		}
+		if next < 0 && (all || l.kept > maxLayerHeld) {
+			if next = 0; len(l.sides[0].held) == 0 || len(l.sides[1].held) > 0 && l.sides[1].held[0].At.Packet < l.sides[0].held[0].At.Packet {
+				next = 1
+			}
+		}
+		if next < 0 {
+			return
+		}
+		s := &l.sides[next]
+		c := s.held[0]
+		if s.held = s.held[1:]; len(s.held) == 0 {
+			s.held = nil
+		}
+		l.kept -= len(c.Data) + carriedCost
+		l.hand(g, flow.Direction(next), &c)
+	}
+}
+
+// hand hands a piece on.
+func (l *layer) hand(g *Dialogue, d flow.Direction, c *Carried) {
+	s := &l.sides[d]
+	switch {
+	case c.End:
+		l.dialogue.End(d)
+	case c.Lost > 0:
+		l.dialogue.Gap(d, flow.Gap{Offset: s.end, Length: c.Lost, Packet: c.At.Packet, Time: c.At.Time})
+		s.end += c.Lost
+		s.step(c.At.Offset + 1)
+	case len(c.Data) > 0:
+		r := d.Reverse()
+		seen := l.seen(g, r)
+		ack := l.sides[r].acknowledged(min(c.At.Ack, seen))
+		if c.At.Ack > seen { // a gap, as it seems, of which something was read
+			ack = l.sides[r].end + l.carrier.Within(r, c.At.Ack-seen)
+		}
+		l.dialogue.Chunk(d, flow.Chunk{Data: c.Data, Offset: s.end, Time: c.At.Time, Packet: c.At.Packet, Ack: ack})
+		s.end += int64(len(c.Data))
+		s.step(c.At.Offset + 1)
 	}
 }
 
@@ -107,15 +178,16 @@ func (l *layer) begin(g *Dialogue) bool {
 	return true
 }
 
-func (l *layer) close() {
+func (l *layer) close(g *Dialogue) {
 	if l.dialogue != nil {
+		l.release(g, true)
 		l.dialogue.Close()
 	}
 }
 
 // held returns how much memory the Dialogue and the steps have need of.
 func (l *layer) held() int {
-	n := 16 * (len(l.sides[0].steps) + len(l.sides[1].steps))
+	n := 16*(len(l.sides[0].steps)+len(l.sides[1].steps)) + l.kept
 	if l.dialogue != nil {
 		n += l.dialogue.Held()
 	}

@@ -3,6 +3,7 @@ package proto
 import (
 	"bytes"
 	"io"
+	"math"
 
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
@@ -153,6 +154,9 @@ func (u *mysqlUnpacker) Carried() (flow.Direction, Carried, bool) {
 	}
 	return 0, Carried{}, false
 }
+
+// Known returns the end of all: what is missing is known at once.
+func (u *mysqlUnpacker) Known(flow.Direction) int64 { return math.MaxInt64 }
 
 // Within takes bytes for as many inside: how well they are compressed is not known.
 func (u *mysqlUnpacker) Within(_ flow.Direction, n int64) int64 { return n }

@@ -1,6 +1,8 @@
 package proto
 
 import (
+	"math"
+
 	"netlab/decode/flow"
 	"netlab/decode/tls"
 )
@@ -75,6 +77,7 @@ type tlsPiece struct {
 
 // tlsSearch looks for a record behind a gap.
 type tlsSearch struct {
+	from    int64 // where it begins in the stream
 	total   int64 // bytes since the last record that was whole
 	scanned int64
 }
@@ -116,6 +119,15 @@ func (p *tlsParser) Inside() string { return p.w.With() }
 // then an answer finds no request, and not another's.
 func (p *tlsParser) Within(d flow.Direction, n int64) int64 { return p.stream.Within(d, n) }
 
+// Known returns where a record is looked for, behind which nothing is known.
+func (p *tlsParser) Known(d flow.Direction) int64 {
+	if s := p.sides[d].search; s != nil {
+		return s.from
+	}
+	return math.MaxInt64
+}
+
+// Carried returns what was opened.
 func (p *tlsParser) Carried() (flow.Direction, Carried, bool) {
 	if len(p.pieces) == 0 {
 		return 0, Carried{}, false
@@ -129,6 +141,9 @@ func (p *tlsParser) Carried() (flow.Direction, Carried, bool) {
 
 func (p *tlsParser) Next(d flow.Direction, data []byte, end bool) (int, *Message) {
 	x := &p.sides[d]
+	if p.sides[d.Reverse()].taken > 0 {
+		return 0, nil // until that direction stands behind what it brought
+	}
 	if x.pass && len(p.messages) == 0 && x.taken == 0 && !end {
 		if len(data) == 0 {
 			return 0, nil
@@ -408,7 +423,7 @@ func (p *tlsParser) search(d flow.Direction, total int64) {
 		p.giveUp(d, "")
 		return
 	}
-	x.search = &tlsSearch{total: total}
+	x.search = &tlsSearch{from: p.w.At(d, 0).Offset, total: total}
 }
 
 // find looks for a record behind a gap: what has the head of one, and opens as one of
