@@ -572,10 +572,10 @@ type passer interface {
 func (g *Dialogue) run(d flow.Direction, data []byte, at *Mark, end bool) []byte {
 	s := &g.sides[d]
 	s.busy = true
-	if at != nil && (g.protocol.Interleaves || g.inner != nil) {
-		g.shown[d] = *at
-	}
 	for {
+		if at != nil && (g.protocol.Interleaves || g.inner != nil) { // it may be so only from here on
+			g.shown[d] = *at
+		}
 		if s.length == 0 {
 			if at != nil {
 				s.start = *at

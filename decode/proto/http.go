@@ -137,6 +137,9 @@ func (h *HTTPMessage) Summary() string {
 		return h.Method + " " + h.Target + size
 	}
 	s := strconv.Itoa(h.Status)
+	if h.Status == 0 {
+		s = UnknownName
+	}
 	if h.Reason != "" {
 		s += " " + h.Reason
 	}

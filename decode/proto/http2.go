@@ -112,11 +112,8 @@ func http2FrameOf(b []byte) http2Frame {
 
 func (f *http2Frame) has(flag byte) bool { return f.flags&flag != 0 }
 
-// problem says what is wrong with a header, when frames may have limit bytes.
-func (f *http2Frame) problem(limit int) string {
-	if f.length > limit {
-		return fmt.Sprintf("a frame of %d bytes, where %d are allowed", f.length, limit)
-	}
+// problem says what is wrong with a header.
+func (f *http2Frame) problem() string {
 	if int(f.typ) >= len(http2Names) {
 		return "" // of an extension (section 5.5)
 	}
@@ -315,7 +312,7 @@ func (p *http2Parser) read(d flow.Direction, data []byte, end bool) int {
 		}
 	}
 	if s.lost {
-		n, found := resyncHTTP2(data, end)
+		n, found := resyncHTTP2(d, data, end)
 		if n > 0 || !found {
 			return n
 		}
@@ -332,8 +329,8 @@ func (p *http2Parser) read(d flow.Direction, data []byte, end bool) int {
 	if s.holes {
 		limit = http2LargestFrame // what was agreed upon may be missing
 	}
-	if why := f.problem(limit); why != "" {
-		p.complain(d, p.waiting.At(d, 0), why)
+	if f.length > limit {
+		p.complain(d, p.waiting.At(d, 0), fmt.Sprintf("a frame of %d bytes, where %d are allowed", f.length, limit))
 		p.lose(d)
 		return 0
 	}
@@ -342,7 +339,13 @@ func (p *http2Parser) read(d flow.Direction, data []byte, end bool) int {
 		s.block = http2Block{}
 		s.table.forget()
 	}
+	why := f.problem()
+	if why != "" {
+		p.complain(d, p.waiting.At(d, 0), why)
+	}
 	switch {
+	case why != "" && f.typ != http2Headers && f.typ != http2PushPromise && f.typ != http2Continuation:
+		return p.pass(d, f) // where it ends is believed
 	case f.typ == http2Data:
 		return p.data(d, f, data, end)
 	case f.length > maxHTTP2Block || int(f.typ) >= len(http2Names):
@@ -351,13 +354,19 @@ func (p *http2Parser) read(d flow.Direction, data []byte, end bool) int {
 			s.block, s.holes = http2Block{}, true
 			s.table.forget()
 		}
-		s.left, s.pad, s.stream, s.last = f.length, 0, 0, false
-		return http2HeaderLen
+		return p.pass(d, f)
 	case len(data) < http2HeaderLen+f.length:
 		return rest(data, end)
 	}
 	p.control(d, f, data[http2HeaderLen:http2HeaderLen+f.length])
 	return http2HeaderLen + f.length
+}
+
+// pass has the payload of a frame pass through that is not looked at.
+func (p *http2Parser) pass(d flow.Direction, f http2Frame) int {
+	s := &p.sides[d]
+	s.left, s.pad, s.stream, s.last = f.length, 0, 0, false
+	return http2HeaderLen
 }
 
 // rest is how much to take of what is not all there.
@@ -393,7 +402,7 @@ func (p *http2Parser) begin(d flow.Direction, data []byte, end bool) (int, bool)
 			return 0, false
 		}
 		if len(data) >= http2HeaderLen {
-			if f := http2FrameOf(data); f.typ == http2Settings && !f.has(http2Ack) && f.problem(http2FrameSize) == "" {
+			if f := http2FrameOf(data); f.typ == http2Settings && !f.has(http2Ack) && f.length <= http2FrameSize && f.problem() == "" {
 				s.begun = true
 				return 0, true
 			}

@@ -116,6 +116,12 @@ func sideOfHTTP2(f http2Frame, payload []byte) (flow.Direction, bool) {
 	return side, problem == ""
 }
 
+// fieldsOfHTTP2 reports whether they are what is said in a direction.
+func fieldsOfHTTP2(d flow.Direction, f http2Frame, payload []byte) bool {
+	side, known := sideOfHTTP2(f, payload)
+	return known && side == d
+}
+
 // http2Flags are those that a type has.
 var http2Flags = [...]byte{0x09, 0x2d, 0, 0, 0x01, 0x0c, 0x01, 0, 0, 0x04}
 
@@ -134,15 +140,19 @@ func strictHTTP2(b []byte) (f http2Frame, _ Verdict) {
 		return f, NeedMore
 	}
 	f = http2FrameOf(b)
-	if int(f.typ) >= len(http2Names) || f.problem(maxHTTP2Search) != "" || f.flags&^http2Flags[f.typ] != 0 || b[5]&0x80 != 0 {
+	if int(f.typ) >= len(http2Names) || f.length > maxHTTP2Search || f.problem() != "" || f.flags&^http2Flags[f.typ] != 0 || b[5]&0x80 != 0 {
 		return f, NoMatch
 	}
 	return f, Match
 }
 
+// maxHTTP2Lost bounds the fields that tell where a frame begins.
+const maxHTTP2Lost = 1 << 10
+
 // resyncHTTP2 returns how many bytes to skip before a frame, and whether it is there;
-// else more is needed. A frame is believed when another follows it.
-func resyncHTTP2(data []byte, end bool) (int, bool) {
+// else more is needed. A frame is believed when another follows it, or for its
+// fields.
+func resyncHTTP2(d flow.Direction, data []byte, end bool) (int, bool) {
 	for n := range data {
 		f, v := strictHTTP2(data[n:])
 		if v == Match {
@@ -150,7 +160,8 @@ func resyncHTTP2(data []byte, end bool) (int, bool) {
 			switch {
 			case len(behind) < f.length:
 				v = NeedMore
-			case len(behind) == f.length && end && (f.fixed() || f.typ == http2Headers && f.has(http2EndHeaders)):
+			case f.typ == http2Headers && f.has(http2EndHeaders) && f.length <= maxHTTP2Lost && fieldsOfHTTP2(d, f, behind[:f.length]),
+				len(behind) == f.length && end && f.fixed():
 				return n, true
 			default:
 				_, v = strictHTTP2(behind[f.length:])

@@ -242,7 +242,7 @@ func (p *http2Parser) fields(d flow.Direction, b *http2Block, c *http2Fields, la
 		switch {
 		case p.wasReset(id):
 			return // it was on its way
-		case !c.any() && (s.holes || id <= max(p.highest[0], p.highest[1])):
+		case !c.any() && b.frame.has(http2EndStream) && (s.holes || id <= max(p.highest[0], p.highest[1])):
 			return // a trailer whose message was never seen
 		}
 		by := role
@@ -449,12 +449,12 @@ func (p *http2Parser) finish(st *http2Stream, role flow.Direction, why string) {
 	case h.declared >= 0 && !measured && !(role == flow.ServerToClient && (st.method == "HEAD" || body.Status == 304 || st.method == "" && body.BodyBytes == 0)):
 		h.blame(fmt.Sprintf("content-length is %d, and there are %d bytes", h.declared, body.BodyBytes))
 	}
-	m.Complete, m.Why = why == "", why
-	if h.problem != "" {
-		m.Malformed = true
-		if m.Why == "" {
-			m.Why = h.problem
-		}
+	m.Complete, m.Why, m.Malformed = why == "", why, h.problem != ""
+	switch {
+	case why == "":
+		m.Why = h.problem
+	case m.Malformed && why != h.problem:
+		m.Why = h.problem + "; " + why
 	}
 	if body.GRPC != nil {
 		body.GRPC.finish(body)

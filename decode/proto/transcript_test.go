@@ -304,8 +304,9 @@ type recorder struct {
 	keep      int64
 	spare     bool // what is handed on is not the recorder's own
 	stream    [2][]byte
-	present   [2][]bool // of each offset, whether its byte was seen
-	messages  [2][]*Message
+	present   [2][]bool       // of each offset, whether its byte was seen
+	messages  [2][]*Message   // of protocols that do not interleave
+	bodies    strings.Builder // what is kept of the messages of those that do
 	indexes   map[int]bool
 	anomalies map[string]int
 	exchanges []*Exchange
@@ -358,7 +359,7 @@ func (r *recorder) Exchange(e *Exchange) {
 	}
 	r.text.WriteByte('\n')
 	for _, m := range e.Messages() {
-		r.message(m)
+		r.message(e.Protocol, m)
 	}
 	if f := e.Protocol.AppendJSON; f != nil {
 		fmt.Fprintf(&r.text, "  %s\n", r.json(f(nil, e)))
@@ -368,13 +369,17 @@ func (r *recorder) Exchange(e *Exchange) {
 	}
 }
 
-func (r *recorder) message(m *Message) {
+func (r *recorder) message(p *Protocol, m *Message) {
 	d := m.Direction
 	own := m
 	if r.spare {
 		own = &Message{Direction: d, Offset: m.Offset, Length: m.Length, Raw: bytes.Clone(m.Raw), RawMissing: m.RawMissing}
 	}
-	r.messages[d] = append(r.messages[d], own)
+	if p.Interleaves {
+		r.checkKept(m)
+	} else {
+		r.messages[d] = append(r.messages[d], own)
+	}
 	if m.Complete && m.Why != "" && !m.Malformed || !m.Complete && m.Why == "" {
 		r.t.Errorf("message at %s%d: complete is %t, and why: %q", arrow(d), m.Offset, m.Complete, m.Why)
 	}
@@ -395,7 +400,7 @@ func (r *recorder) message(m *Message) {
 		flags += " then " + m.Next
 	}
 	missing := ""
-	if n := m.Length - r.seen(m); n > 0 {
+	if n := m.Length - r.seen(m); n > 0 && !p.Interleaves {
 		missing = fmt.Sprintf("(-%d)", n)
 	}
 	fmt.Fprintf(&r.text, "  %s %d+%d%s packets %d-%d ack %d%s %s\n",
@@ -528,6 +533,20 @@ func (r *recorder) checkRaw(m *Message) {
 	}
 }
 
+// checkKept holds what is kept of a message whose bytes do not stand in one piece: it
+// is the beginning of the content. What it is, is compared between the ways to cut.
+func (r *recorder) checkKept(m *Message) {
+	h, ok := m.Body.(*HTTPMessage)
+	if !ok {
+		return
+	}
+	if want := min(h.BodyBytes-h.BodyMissing, r.keep); int64(len(m.Raw))+m.RawMissing != h.BodyBytes ||
+		int64(len(m.Raw)) > want || int64(len(m.Raw)) < want && h.BodyMissing == 0 {
+		r.t.Errorf("message at %s%d: %d bytes are kept and %d missing, of %d and %d", arrow(m.Direction), m.Offset, len(m.Raw), m.RawMissing, h.BodyBytes, h.BodyMissing)
+	}
+	fmt.Fprintf(&r.bodies, "%s%d %q\n", arrow(m.Direction), m.Offset, m.Raw)
+}
+
 // keepAll is larger than any message here.
 const keepAll = 1 << 40
 
@@ -535,7 +554,8 @@ const keepAll = 1 << 40
 // it, which must be the same each time.
 func (tr *transcript) sameHoweverCut(t testing.TB) string {
 	t.Helper()
-	want := tr.play(t, Options{Keep: keepAll}, whole).text.String()
+	first := tr.play(t, Options{Keep: keepAll}, whole)
+	want, bodies := first.text.String(), first.bodies.String()
 	for _, keep := range []int64{0, 7} {
 		if diff := cmp.Diff(want, tr.play(t, Options{Keep: keep}, whole).text.String()); diff != "" {
 			t.Fatalf("with Keep %d (-whole +keep):\n%s", keep, diff)
@@ -543,8 +563,12 @@ func (tr *transcript) sameHoweverCut(t testing.TB) string {
 	}
 	try := func(name string, cut cutter) {
 		t.Helper()
-		if got := tr.play(t, Options{Keep: keepAll}, cut).text.String(); got != want {
+		r := tr.play(t, Options{Keep: keepAll}, cut)
+		if got := r.text.String(); got != want {
 			t.Fatalf("cut %s (-whole +cut):\n%s", name, cmp.Diff(want, got))
+		}
+		if diff := cmp.Diff(bodies, r.bodies.String()); diff != "" {
+			t.Fatalf("cut %s: what is kept (-whole +cut):\n%s", name, diff)
 		}
 		if t.Failed() {
 			t.Fatalf("cut %s", name)
