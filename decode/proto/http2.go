@@ -112,6 +112,11 @@ func http2FrameOf(b []byte) http2Frame {
 
 func (f *http2Frame) has(flag byte) bool { return f.flags&flag != 0 }
 
+// carries reports whether the frame has a part of a header block.
+func (f *http2Frame) carries() bool {
+	return f.typ == http2Headers || f.typ == http2PushPromise || f.typ == http2Continuation
+}
+
 // problem says what is wrong with a header.
 func (f *http2Frame) problem() string {
 	if int(f.typ) >= len(http2Names) {
@@ -340,20 +345,20 @@ func (p *http2Parser) read(d flow.Direction, data []byte, end bool) int {
 		s.table.forget()
 	}
 	why := f.problem()
-	if why != "" {
-		p.complain(d, p.waiting.At(d, 0), why)
+	if f.length > maxHTTP2Block && f.carries() {
+		why = "the header block is too large"
 	}
 	switch {
-	case why != "" && f.typ != http2Headers && f.typ != http2PushPromise && f.typ != http2Continuation:
-		return p.pass(d, f) // where it ends is believed
-	case f.typ == http2Data:
-		return p.data(d, f, data, end)
-	case f.length > maxHTTP2Block || int(f.typ) >= len(http2Names):
-		if f.typ == http2Headers || f.typ == http2PushPromise || f.typ == http2Continuation {
-			p.complain(d, p.waiting.At(d, 0), "the header block is too large")
+	case why != "": // where it ends is believed
+		p.complain(d, p.waiting.At(d, 0), why)
+		if f.carries() {
 			s.block, s.holes = http2Block{}, true
 			s.table.forget()
 		}
+		return p.pass(d, f)
+	case f.typ == http2Data:
+		return p.data(d, f, data, end)
+	case f.length > maxHTTP2Block, int(f.typ) >= len(http2Names):
 		return p.pass(d, f)
 	case len(data) < http2HeaderLen+f.length:
 		return rest(data, end)
