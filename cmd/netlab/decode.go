@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -11,6 +12,7 @@ import (
 	"netlab/capture"
 	"netlab/decode"
 	"netlab/decode/printer"
+	"netlab/decode/proto"
 	"netlab/decode/redact"
 	"netlab/decode/where"
 )
@@ -31,6 +33,7 @@ func decodeCommand(std stdio) *cli.Command {
 			&cli.BoolFlag{Name: "bodies", Usage: "print what the messages carry too, without its encodings"},
 			&cli.BoolFlag{Name: "follow-file", Usage: "decode a FILE that is still being written, and print what happens until Ctrl-C"},
 			&cli.StringFlag{Name: "where", Usage: "only exchanges for which `EXPR` holds, as 'http.status >= 500 && latency > 250ms'"},
+			&cli.StringFlag{Name: "proto-descriptor", Usage: "with --json: names for the fields of gRPC from `FILE`, as protoc --include_imports --descriptor_set_out writes it"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
 			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all there are, 8 at most"},
 			memoryFlag(),
@@ -60,6 +63,10 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 	if c.Bool("redact") {
 		hide = redact.Finder{}
 	}
+	schema, err := readSchema(c)
+	if err != nil {
+		return err
+	}
 	var sink decode.Sink
 	var follow *printer.Follow
 	switch {
@@ -83,7 +90,7 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		sink = follow
 	case c.Bool("json"):
 		p := printer.NewJSON(std.out)
-		p.File, p.Hide, p.Live, p.Bodies = file, hide, growing, c.Bool("bodies")
+		p.File, p.Hide, p.Live, p.Bodies, p.Schema = file, hide, growing, c.Bool("bodies"), schema
 		sink = p
 	case c.Bool("bodies"):
 		sink = printer.NewBodies(std.out, std.style())
@@ -136,4 +143,35 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return status(exitCanceled)
 	}
 	return nil
+}
+
+// maxSchema bounds a file of descriptors; those of large companies have some megabytes.
+const maxSchema = 64 << 20
+
+// readSchema reads the names for gRPC, if there is a file of them.
+func readSchema(c *cli.Context) (*proto.Schema, error) {
+	name := c.String("proto-descriptor")
+	switch {
+	case name == "":
+		return nil, nil
+	case !c.Bool("json"):
+		return nil, usagef("netlab decode: --proto-descriptor is about what --json prints of gRPC")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSchema+1))
+	if err == nil && len(data) > maxSchema {
+		err = fmt.Errorf("more than %d MiB", maxSchema>>20)
+	}
+	var s *proto.Schema
+	if err == nil {
+		s, err = proto.ReadSchema(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode: %s: %w", name, err)
+	}
+	return s, nil
 }

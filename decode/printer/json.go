@@ -29,6 +29,8 @@ type JSON struct {
 	// Bodies prints what messages carry too, which decode.Options.Keep has to
 	// keep. Hide can't hide any of it.
 	Bodies bool
+	// Schema has names for what gRPC carries; nil shows numbers.
+	Schema *proto.Schema
 
 	w     io.Writer
 	buf   []byte
@@ -48,7 +50,7 @@ type hole struct {
 
 // Fork returns a printer of a shard.
 func (j *JSON) Fork() decode.Part {
-	return &JSON{Hide: j.Hide, Bodies: j.Bodies, whole: j}
+	return &JSON{Hide: j.Hide, Bodies: j.Bodies, Schema: j.Schema, whole: j}
 }
 
 // Len returns how much a part has printed.
@@ -315,6 +317,9 @@ func (j *JSON) message(m *proto.Message) {
 	body := m.Body
 	if j.Hide != nil {
 		body = j.Hide.Hide(body)
+	}
+	if h, ok := body.(*proto.HTTPMessage); ok && j.Schema != nil {
+		body = h.Described(j.Schema)
 	}
 	j.buf = body.AppendJSON(j.buf)
 	if j.Bodies {

@@ -116,6 +116,7 @@ func (p *http2Parser) giveUp(st *http2Stream, why string) {
 	for d := range p.sides {
 		if h := st.half(flow.Direction(d)); h.state == http2Open {
 			h.blame(why)
+			h.msg.Alone = true // nor is there room to wait for an answer
 		}
 	}
 	p.cut(st, why)
@@ -168,8 +169,10 @@ func (c *http2Fields) blame(problem string) {
 
 // add takes a field.
 func (c *http2Fields) add(f Field) {
-	c.size += fieldSize(f)
-	if c.size > maxHTTP2List {
+	if c.large {
+		return
+	}
+	if c.size += fieldSize(f); c.size > maxHTTP2List {
 		c.blame(fmt.Sprintf("the fields have more than %d bytes", maxHTTP2List))
 		c.large = true
 		return

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -158,7 +159,7 @@ func TestHTTP(t *testing.T) {
 		Fields:  []proto.Field{{Name: "Transfer-Encoding", Value: "chunked"}, {Name: "Set-Cookie", Value: "a=***"}},
 		Trailer: []proto.Field{{Name: "X-Token", Value: "***"}},
 	}
-	if d := cmp.Diff(proto.Body(want), hide(t, b)); d != "" {
+	if d := cmp.Diff(proto.Body(want), hide(t, b), cmpopts.IgnoreUnexported(proto.HTTPMessage{})); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 }
@@ -198,5 +199,24 @@ func TestRawMissing(t *testing.T) {
 	got := hide(t, &proto.Turn{Bytes: 900, Missing: 100, Preview: []byte(secret)})
 	if d := cmp.Diff(proto.Body(&proto.Turn{Bytes: 900, Missing: 100}), got); d != "" {
 		t.Errorf("-want +got\n%s", d)
+	}
+}
+
+// TestHTTP2 hides what HTTP/2 and gRPC add.
+func TestHTTP2(t *testing.T) {
+	b := &proto.HTTPMessage{
+		Version: "HTTP/2", Status: 200, Answers: "GET /a?token=S3CRET",
+		Fields: []proto.Field{{Name: proto.UnknownName, Value: "S3CRET"}, {Name: "set-cookie", Value: "a=S3CRET"}},
+		GRPC:   &proto.GRPC{Service: "s.S", Method: "M", Status: "OK", Messages: []proto.GRPCMessage{{Bytes: 8, Data: []byte("\x0a\x06S3CRET")}}},
+	}
+	h := hide(t, b).(*proto.HTTPMessage)
+	if h.Answers != "GET /a?token=***" || h.Fields[0].Value != "***" || h.Fields[1].Value != "a=***" {
+		t.Errorf("got %+v", h)
+	}
+	if got := string(h.AppendJSON(nil)); strings.Contains(got, "S3CRET") || !strings.Contains(got, `"messages":[{"bytes":8}]`) {
+		t.Errorf("got %s", got)
+	}
+	if string(b.GRPC.Messages[0].Data) != "\x0a\x06S3CRET" {
+		t.Error("the message was changed")
 	}
 }

@@ -75,7 +75,7 @@ func (r *Recorder) Start(c *flow.Conversation) error {
 // Stream keeps what is said. Of a protocol that is parsed, the server's messages
 // are kept with the exchanges, and not here again.
 func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
-	if d == flow.ServerToClient && c.Protocol != "" && c.Protocol != proto.Raw.Name {
+	if d == flow.ServerToClient && c.Protocol != "" && c.Protocol != proto.Raw.Name && !interleaves(c.Protocol) {
 		k.Data = k.Data[:0]
 	}
 	limit := r.Limit
@@ -88,6 +88,13 @@ func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) 
 	s := &r.tapes[c.ID].sides[d]
 	s.chunks = append(s.chunks, chunk{k.Offset, append([]byte(nil), k.Data...), k.Time, k.Packet, k.Ack})
 	return nil
+}
+
+// interleaves reports whether the messages of a protocol do not follow each other:
+// such a conversation is replayed by turns, as one that is not parsed.
+func interleaves(protocol string) bool {
+	p := proto.Lookup(protocol)
+	return p != nil && p.Interleaves
 }
 
 // Gap notes what is missing.
@@ -138,7 +145,7 @@ func (r *Recorder) conn(v *flow.Conversation, t *tape) *Conn {
 		ID: v.ID, Transport: v.Transport(), Client: v.Client(), Server: v.Server(),
 		Protocol: proto.Lookup(v.Protocol), Open: v.Start.Time().Sub(r.plan.Start),
 	}
-	if c.Protocol == nil {
+	if c.Protocol == nil || c.Protocol.Interleaves {
 		c.Protocol = &proto.Raw
 	}
 	client, server := &t.sides[flow.ClientToServer], &t.sides[flow.ServerToClient]
