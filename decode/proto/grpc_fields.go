@@ -87,11 +87,15 @@ func (p *protobufPrinter) message(dst, data []byte, t *protobufType, cut bool, d
 		}
 		dst = append(dst, '[')
 		for j := range list {
-			if j > 0 {
+			before := len(dst)
+			if dst[before-1] != '[' {
 				dst = append(dst, ',')
 			}
+			from := len(dst)
 			if f != nil && f.repeated && list[j].typ == protowire.BytesType && f.packs() {
-				dst = p.packed(dst, list[j].data, f)
+				if dst = p.packed(dst, list[j].data, f); len(dst) == from {
+					dst = dst[:before] // an empty list
+				}
 				continue
 			}
 			dst = p.value(dst, &list[j], f, depth)
@@ -245,9 +249,10 @@ func appendProtobufNumber(dst []byte, v *protobufValue, f *protobufField) []byte
 	return strconv.AppendUint(dst, v.n, 10)
 }
 
-// packed appends the numbers of a packed list.
+// packed appends the numbers of a packed list, without brackets; null stands for what
+// is malformed.
 func (p *protobufPrinter) packed(dst, data []byte, f *protobufField) []byte {
-	for i := 0; len(data) > 0 && p.left > 0; i++ {
+	for i := 0; len(data) > 0 && p.left > 0; i++ { // others are not shown
 		v := protobufValue{typ: f.wire()}
 		n := 0
 		switch v.typ {
@@ -269,9 +274,6 @@ func (p *protobufPrinter) packed(dst, data []byte, f *protobufField) []byte {
 		p.left--
 		dst = appendProtobufNumber(dst, &v, f)
 		data = data[n:]
-	}
-	if len(data) > 0 && p.left <= 0 || dst[len(dst)-1] == ',' {
-		return append(dst, "null"...)
 	}
 	return dst
 }

@@ -84,6 +84,7 @@ func FuzzProtobuf(f *testing.F) {
 	}
 	f.Add(unhex(f, ask), true)
 	f.Add([]byte("\x0b\x0b\x0b\x10\x01\x0c\x0c\x0c\x1a\x80\x80\x01a"), false)
+	f.Add([]byte("2\x03000\x12\x00\x100"), true) // an empty packed list
 	f.Add(unhex(f, echoDescriptors), false)
 	f.Fuzz(func(t *testing.T, data []byte, named bool) {
 		for _, cut := range []bool{false, true} {

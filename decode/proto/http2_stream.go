@@ -303,6 +303,8 @@ func (p *http2Parser) hold(h *http2Half, n int) {
 // missing says which pseudo-field a message lacks (RFC 9113, section 8.3).
 func missing(role flow.Direction, c *http2Fields) string {
 	switch {
+	case role == flow.ServerToClient && c.there[pseudoMethod], role == flow.ClientToServer && c.there[pseudoStatus]:
+		return "these fields are for the other side to say: who is the client may have been guessed" // a capture that starts late
 	case role == flow.ServerToClient:
 		if status := c.pseudo[pseudoStatus]; !c.there[pseudoStatus] {
 			return "a response without :status"

@@ -27,16 +27,16 @@ func hpackOf(e *hpack.Encoder, buf *bytes.Buffer, fields ...string) []byte {
 	return bytes.Clone(buf.Bytes())
 }
 
-// sink2 counts what a Dialogue hands on.
-type sink2 struct {
+// tally counts what a Dialogue hands on.
+type tally struct {
 	states    [3]int
 	anomalies map[string]int
 	last      *Exchange
 }
 
-func (s *sink2) Exchange(e *Exchange) { s.states[e.State]++; s.last = e }
+func (s *tally) Exchange(e *Exchange) { s.states[e.State]++; s.last = e }
 
-func (s *sink2) Anomaly(a flow.Anomaly) {
+func (s *tally) Anomaly(a flow.Anomaly) {
 	if s.anomalies == nil {
 		s.anomalies = make(map[string]int)
 	}
@@ -83,7 +83,7 @@ func TestHTTP2Bounds(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			out := &sink2{}
+			out := &tally{}
 			g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, out, Options{})
 			var offset int64
 			say := func(b []byte) {
@@ -112,7 +112,7 @@ func TestHTTP2Bounds(t *testing.T) {
 func TestHTTP2Content(t *testing.T) {
 	var buf bytes.Buffer
 	e := hpack.NewEncoder(&buf)
-	out := &sink2{}
+	out := &tally{}
 	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, out, Options{Keep: keepAll})
 	g.Chunk(c2s, flow.Chunk{Data: append([]byte(http2Preface), http2Bytes(http2Headers, 5, 1, hpackOf(e, &buf, ":method", "GET", ":scheme", "http", ":path", "/"))...)})
 	answer := http2Bytes(http2Settings, 0, 0, nil)
