@@ -46,6 +46,7 @@ func decodeCommand(std stdio) *cli.Command {
 			&cli.StringFlag{Name: "extract", Usage: "write bodies, files that FTP transferred, and mail into the folder `DIR`"},
 			&cli.StringFlag{Name: "write", Aliases: []string{"w"}, Usage: "write the packets of the conversations that --where picks to `FILE`"},
 			&cli.StringSliceFlag{Name: "decode-as", Usage: "take conversations with a server's port for a protocol: `RULE` is tcp.port==8000:http or 8000=http"},
+			&cli.StringFlag{Name: "proto-descriptor", Usage: "with --json: names for the fields of gRPC from `FILE`, as protoc --include_imports --descriptor_set_out writes it"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
 			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all there are, 8 at most"},
 			keylogFlag(), memoryFlag(),

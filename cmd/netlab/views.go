@@ -83,6 +83,8 @@ func (d *decoding) conflicts(views, files []string) error {
 		return usagef("netlab decode: --follow shows one conversation as it is, without --where")
 	case d.hide != nil && (set("follow") || set("bodies") || set("extract") || set("curl")):
 		return usagef("netlab decode: --follow, --bodies, --extract and --curl show whatever there is, and --redact can't hide any of it")
+	case set("proto-descriptor") && !d.c.Bool("json"):
+		return usagef("netlab decode: --proto-descriptor is about what --json prints of gRPC")
 	case set("stats") && d.growing:
 		return usagef("netlab decode: --stats counts what is in whole files, without --follow-file")
 	case len(files) > 0 && d.growing:
@@ -131,8 +133,12 @@ func (d *decoding) view() (decode.Sink, error) {
 	case c.IsSet("stage") && c.String("stage") != "exchanges":
 		return d.late(c.String("stage"))
 	case c.Bool("json"):
+		schema, err := readSchema(c)
+		if err != nil {
+			return nil, err
+		}
 		p := printer.NewJSON(out)
-		p.File, p.Hide, p.Live, p.Bodies = d.name(), d.hide, d.growing, c.Bool("bodies")
+		p.File, p.Hide, p.Live, p.Bodies, p.Schema = d.name(), d.hide, d.growing, c.Bool("bodies"), schema
 		if p.Bodies {
 			d.keep(printer.KeepBodies)
 		}

@@ -28,6 +28,8 @@ type JSON struct {
 	// Bodies prints what messages carry too, which decode.Options.Keep has to
 	// keep. Hide can't hide any of it.
 	Bodies bool
+	// Schema has names for what gRPC carries; nil shows numbers.
+	Schema *proto.Schema
 
 	w io.Writer
 	gathered
@@ -37,7 +39,7 @@ type JSON struct {
 
 // Fork returns a printer of a shard.
 func (j *JSON) Fork() decode.Part {
-	return &JSON{Hide: j.Hide, Bodies: j.Bodies, whole: j}
+	return &JSON{Hide: j.Hide, Bodies: j.Bodies, Schema: j.Schema, whole: j}
 }
 
 // Write has the whole print what a part has, between from and to.
@@ -319,6 +321,9 @@ func (j *JSON) message(m *proto.Message) {
 	body := m.Body
 	if j.Hide != nil {
 		body = j.Hide.Hide(body)
+	}
+	if h, ok := body.(*proto.HTTPMessage); ok && j.Schema != nil {
+		body = h.Described(j.Schema)
 	}
 	j.buf = body.AppendJSON(j.buf)
 	if j.Bodies {

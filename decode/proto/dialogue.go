@@ -806,7 +806,11 @@ func (g *Dialogue) message(m *Message) {
 	}
 	s := &g.sides[m.Direction]
 	if m.Malformed {
-		g.anomaly(flow.MalformedMessage, m.Direction, s.start.Offset, s.start, m.Why)
+		at := s.start
+		if g.protocol.Interleaves {
+			at = Mark{Offset: m.Offset, Time: m.Time, Packet: m.Packet}
+		}
+		g.anomaly(flow.MalformedMessage, m.Direction, at.Offset, at, m.Why)
 	}
 	if m.Kind == Skipped {
 		s.raw, s.length = emptied(s.raw), 0
@@ -1010,7 +1014,7 @@ func (g *Dialogue) emit(e *Exchange) {
 	switch {
 	case e.Request != nil && !e.Request.Complete, e.Response != nil && !e.Response.Complete:
 		e.State = Broken
-	case e.Request == nil && !e.Protocol.Unasked:
+	case e.Request == nil && !e.Protocol.Unasked && !(e.Response != nil && e.Response.Alone):
 		e.State = Broken
 	case e.Request != nil && e.Response == nil && !e.Request.Alone:
 		e.State = Unanswered

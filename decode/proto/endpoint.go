@@ -2,14 +2,20 @@ package proto
 
 import "strings"
 
-// Outcome is the status, which is a failure from 400 on.
+// Outcome is the status, which is a failure from 400 on; of gRPC, its own.
 func (h *HTTPMessage) Outcome() (code int, word string, failed bool) {
+	if h.GRPC != nil && h.GRPC.Status != "" {
+		return 0, h.GRPC.Status, h.GRPC.Status != "OK"
+	}
 	return h.Status, "", h.Status >= 400
 }
 
 // Endpoint is the method, the host, and the path with {id} in place of what looks
-// like one.
+// like one; of gRPC, the service and its method.
 func (h *HTTPMessage) Endpoint() string {
+	if h.GRPC != nil {
+		return h.GRPC.Service + "/" + h.GRPC.Method
+	}
 	host, _ := h.Get("Host")
 	path := h.Target
 	if i := strings.IndexAny(path, "?#"); i >= 0 {

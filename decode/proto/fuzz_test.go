@@ -130,6 +130,8 @@ func fuzz(f *testing.F, p *Protocol, folder string) {
 
 func FuzzHTTP(f *testing.F) { fuzz(f, &HTTP, "http") }
 
+func FuzzHTTP2(f *testing.F) { fuzz(f, &HTTP2, "http2") }
+
 func FuzzDNS(f *testing.F) { fuzz(f, &DNS, "dns") }
 
 func FuzzFTP(f *testing.F) { fuzz(f, &FTP, "ftp") }

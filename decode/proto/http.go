@@ -42,16 +42,31 @@ type HTTPMessage struct {
 	// BodyBytes counts the content as it was transferred, without the framing of
 	// chunks; BodyMissing how much of it was never seen.
 	BodyBytes, BodyMissing int64
-	// Chunked tells the framing; Trailer are the fields behind the last chunk.
+	// Chunked tells the framing; Trailer are the fields behind the last chunk, or
+	// behind the content of HTTP/2.
 	Chunked bool
 	Trailer []Field
+
+	// The rest is of HTTP/2 only. Its Head is empty, its Raw the content alone.
+
+	// Scheme, Authority and Protocol are a request's pseudo-fields; Authority stands
+	// for Host. Protocol is that of an extended CONNECT (RFC 8441).
+	Scheme, Authority, Protocol string
+	// Answers is the request of HTTP/1 that a response is to, when the answer there
+	// was to go on in HTTP/2.
+	Answers string
+	// GRPC is what the message says in gRPC, if it does.
+	GRPC *GRPC
+
+	response bool // it is one, also without a status
+	text     int  // the bytes of what would be parts of Head
 }
 
 // Field is a header field.
 type Field struct{ Name, Value string }
 
 // IsRequest tells requests from responses.
-func (h *HTTPMessage) IsRequest() bool { return h.Status == 0 }
+func (h *HTTPMessage) IsRequest() bool { return h.Status == 0 && !h.response }
 
 // simpleVersion is that of a response without a head.
 const simpleVersion = "HTTP/0.9"
@@ -65,14 +80,20 @@ const fieldCost = 32
 
 // Held returns how much memory the message has need of. The fields are parts of
 // the head.
-func (h *HTTPMessage) Held() int { return len(h.Head) + fieldCost*(len(h.Fields)+len(h.Trailer)) }
+func (h *HTTPMessage) Held() int {
+	return len(h.Head) + h.text + fieldCost*(len(h.Fields)+len(h.Trailer)) + h.GRPC.held()
+}
 
 func (h *HTTPMessage) room() int {
 	return fieldCost * (cap(h.Fields) + cap(h.Trailer))
 }
 
-// Get returns the first field of that name, and whether there is one.
+// Get returns the first field of that name, and whether there is one. Authority is
+// the Host of HTTP/2.
 func (h *HTTPMessage) Get(name string) (string, bool) {
+	if h.Authority != "" && strings.EqualFold(name, "Host") {
+		return h.Authority, true
+	}
 	for i := range h.Fields {
 		if strings.EqualFold(h.Fields[i].Name, name) {
 			return h.Fields[i].Value, true
@@ -118,8 +139,14 @@ func (h *HTTPMessage) Summary() string {
 		return h.Method + " " + h.Target + size
 	}
 	s := strconv.Itoa(h.Status)
+	if h.Status == 0 {
+		s = UnknownName
+	}
 	if h.Reason != "" {
 		s += " " + h.Reason
+	}
+	if h.GRPC != nil && h.GRPC.Status != "" {
+		s += " " + h.GRPC.Status
 	}
 	return s + size
 }
@@ -138,6 +165,14 @@ func (h *HTTPMessage) AppendJSON(dst []byte) []byte {
 			dst = append(dst, "null"...)
 		}
 		dst = append(dst, ',')
+		if h.Scheme != "" {
+			dst = append(dst, `"scheme":`...)
+			dst = append(AppendString(dst, h.Scheme), ',')
+		}
+		if h.Protocol != "" {
+			dst = append(dst, `"protocol":`...)
+			dst = append(AppendString(dst, h.Protocol), ',')
+		}
 	} else if !h.IsSimple() {
 		dst = append(dst, `"status":`...)
 		dst = strconv.AppendInt(dst, int64(h.Status), 10)
@@ -159,7 +194,10 @@ func (h *HTTPMessage) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `,"trailers":`...)
 		dst = appendFields(dst, h.Trailer)
 	}
-	return dst
+	if h.Answers != "" {
+		dst = AppendString(append(dst, `,"answers":`...), h.Answers)
+	}
+	return h.GRPC.appendJSON(dst)
 }
 
 func appendFields(dst []byte, fields []Field) []byte {
@@ -190,6 +228,7 @@ type httpParser struct {
 type tunnel struct {
 	asked  bool
 	method string
+	with   string // Message.With of an answer that accepts h2c
 	// request may have been handed on: it is compared, and not looked at.
 	request *HTTPMessage
 }
@@ -432,7 +471,10 @@ func (p *httpParser) begin(d flow.Direction, head []byte) *HTTPMessage {
 // what is wrong with it.
 func (p *httpParser) requestBody(h *HTTPMessage, s *httpSide, f *framingFields) string {
 	if h.Method == "CONNECT" || f.upgrades && f.switches {
-		p.tunnel = tunnel{true, strings.Clone(h.Method), h}
+		p.tunnel = tunnel{asked: true, method: strings.Clone(h.Method), request: h}
+		if settings, ok := h.Get("HTTP2-Settings"); ok {
+			p.tunnel.with = upgradeToHTTP2(h.Method, h.Target, settings)
+		}
 	}
 	switch {
 	case f.coded && f.coding != "chunked":
@@ -457,11 +499,13 @@ func (p *httpParser) responseBody(h *HTTPMessage, s *httpSide, f *framingFields)
 		return ""
 	}
 	if tunnels {
-		accepted := p.tunnel.accepted(h.Status)
+		accepted, with := p.tunnel.accepted(h.Status), p.tunnel.with
 		p.tunnel = tunnel{}
 		if accepted {
 			s.msg.Next = Anything
-			if to := Lookup(strings.ToLower(f.upgrade)); to != nil && h.Status == 101 {
+			if strings.EqualFold(f.upgrade, "h2c") && h.Status == 101 && with != "" {
+				s.msg.Next, s.msg.With = "http2", with
+			} else if to := Lookup(strings.ToLower(f.upgrade)); to != nil && h.Status == 101 {
 				s.msg.Next = to.Name
 				if to == &WebSocket {
 					s.msg.With = webSocketWith(h)

@@ -6,6 +6,7 @@ import "netlab/decode/flow"
 // is a line here. The last takes whatever no other does.
 var registry = []*Protocol{
 	&HTTP,
+	&HTTP2,
 	&TLS,
 	&DNS,
 	&QUIC,

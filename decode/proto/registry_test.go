@@ -50,7 +50,7 @@ func TestFind(t *testing.T) {
 		"response":                     {flow.TCP, "", "HTTP/1.1 200 OK\r\n", open, &HTTP},
 		"response_unfinished":          {flow.TCP, "", "HTTP/1.1 200 OK", open, nil},
 		"response_to_anything":         {flow.TCP, "\x00\x01", "HTTP/1.1 200 OK\r\n", open, &HTTP},
-		"preface_of_http_2":            {flow.TCP, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", true, &Raw},
+		"preface_of_http_2":            {flow.TCP, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", true, &HTTP2},
 		"empty_lines":                  {flow.TCP, "\r\n\r", "", open, nil},
 		"request_over_udp":             {flow.UDP, "GET / HTTP/1.1\r\n", "", true, &Raw},
 

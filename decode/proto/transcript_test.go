@@ -316,8 +316,9 @@ type recorder struct {
 	keep      int64
 	spare     bool // what is handed on is not the recorder's own
 	stream    [2][]byte
-	present   [2][]bool // of each offset, whether its byte was seen
-	messages  [2][]*Message
+	present   [2][]bool       // of each offset, whether its byte was seen
+	messages  [2][]*Message   // of protocols that do not interleave
+	bodies    strings.Builder // what is kept of the messages of those that do
 	indexes   map[int]bool
 	anomalies map[string]int
 	exchanges []*Exchange
@@ -380,7 +381,7 @@ func (r *recorder) Exchange(e *Exchange) {
 	}
 	r.text.WriteByte('\n')
 	for _, m := range e.Messages() {
-		r.message(m, r.inside(e.Protocol))
+		r.message(m, e.Protocol)
 	}
 	if f := e.Protocol.AppendJSON; f != nil {
 		fmt.Fprintf(&r.text, "  %s\n", r.json(f(nil, e)))
@@ -392,13 +393,16 @@ func (r *recorder) Exchange(e *Exchange) {
 
 // message writes a message down; the place of one that is inside of another protocol
 // is in the inner stream, of which there is no account.
-func (r *recorder) message(m *Message, inside bool) {
+func (r *recorder) message(m *Message, p *Protocol) {
+	inside := r.inside(p)
 	d := m.Direction
 	own := m
 	if r.spare {
 		own = &Message{Direction: d, Offset: m.Offset, Length: m.Length, Raw: bytes.Clone(m.Raw), RawMissing: m.RawMissing}
 	}
 	switch {
+	case p.Interleaves:
+		r.checkKept(m)
 	case inside:
 	case m.Within == nil: // else its bytes are another's
 		r.messages[d] = append(r.messages[d], own)
@@ -427,7 +431,7 @@ func (r *recorder) message(m *Message, inside bool) {
 	missing := ""
 	if inside {
 		missing = " inside"
-	} else if n := m.Length - r.seen(m); n > 0 {
+	} else if n := m.Length - r.seen(m); n > 0 && !p.Interleaves {
 		missing = fmt.Sprintf("(-%d)", n)
 	}
 	fmt.Fprintf(&r.text, "  %s %d+%d%s packets %d-%d ack %d%s %s\n",
@@ -560,6 +564,20 @@ func (r *recorder) checkRaw(m *Message) {
 	}
 }
 
+// checkKept holds what is kept of a message whose bytes do not stand in one piece: it
+// is the beginning of the content. What it is, is compared between the ways to cut.
+func (r *recorder) checkKept(m *Message) {
+	h, ok := m.Body.(*HTTPMessage)
+	if !ok {
+		return
+	}
+	if want := min(h.BodyBytes-h.BodyMissing, r.keep); int64(len(m.Raw))+m.RawMissing != h.BodyBytes ||
+		int64(len(m.Raw)) > want || int64(len(m.Raw)) < want && h.BodyMissing == 0 {
+		r.t.Errorf("message at %s%d: %d bytes are kept and %d missing, of %d and %d", arrow(m.Direction), m.Offset, len(m.Raw), m.RawMissing, h.BodyBytes, h.BodyMissing)
+	}
+	fmt.Fprintf(&r.bodies, "%s%d %q\n", arrow(m.Direction), m.Offset, m.Raw)
+}
+
 // keepAll is larger than any message here.
 const keepAll = 1 << 40
 
@@ -567,7 +585,8 @@ const keepAll = 1 << 40
 // it, which must be the same each time.
 func (tr *transcript) sameHoweverCut(t testing.TB) string {
 	t.Helper()
-	want := tr.play(t, Options{Keep: keepAll}, whole).text.String()
+	first := tr.play(t, Options{Keep: keepAll}, whole)
+	want, bodies := first.text.String(), first.bodies.String()
 	for _, keep := range []int64{0, 7} {
 		if diff := cmp.Diff(want, tr.play(t, Options{Keep: keep}, whole).text.String()); diff != "" {
 			t.Fatalf("with Keep %d (-whole +keep):\n%s", keep, diff)
@@ -575,8 +594,12 @@ func (tr *transcript) sameHoweverCut(t testing.TB) string {
 	}
 	try := func(name string, cut cutter) {
 		t.Helper()
-		if got := tr.play(t, Options{Keep: keepAll}, cut).text.String(); got != want {
+		r := tr.play(t, Options{Keep: keepAll}, cut)
+		if got := r.text.String(); got != want {
 			t.Fatalf("cut %s (-whole +cut):\n%s", name, cmp.Diff(want, got))
+		}
+		if diff := cmp.Diff(bodies, r.bodies.String()); diff != "" {
+			t.Fatalf("cut %s: what is kept (-whole +cut):\n%s", name, diff)
 		}
 		if t.Failed() {
 			t.Fatalf("cut %s", name)

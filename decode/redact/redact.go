@@ -140,6 +140,20 @@ func hideHTTP(h *proto.HTTPMessage) proto.Body {
 	out.Target = hideTarget(h.Target)
 	out.Fields = hideFields(h.Fields)
 	out.Trailer = hideFields(h.Trailer)
+	out.Answers = hideTarget(h.Answers)
+	if h.GRPC != nil {
+		out.GRPC = hideGRPC(h.GRPC)
+	}
+	return &out
+}
+
+// hideGRPC hides what messages hold: what their fields mean is not known.
+func hideGRPC(g *proto.GRPC) *proto.GRPC {
+	out := *g
+	out.Messages = make([]proto.GRPCMessage, len(g.Messages))
+	for i, m := range g.Messages {
+		out.Messages[i] = proto.GRPCMessage{Bytes: m.Bytes, Compressed: m.Compressed}
+	}
 	return &out
 }
 
@@ -192,8 +206,8 @@ func hideFields(fields []proto.Field) []proto.Field {
 			} else {
 				f.Value = Hidden
 			}
-		case secretName.MatchString(name):
-			f.Value = Hidden
+		case f.Name == proto.UnknownName || secretName.MatchString(name):
+			f.Value = Hidden // of a name that is not known, it could be anything
 		case name == "referer" || name == "location" || name == "content-location":
 			f.Value = hideTarget(f.Value)
 		}

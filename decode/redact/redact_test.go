@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -159,7 +160,7 @@ func TestHTTP(t *testing.T) {
 		Fields:  []proto.Field{{Name: "Transfer-Encoding", Value: "chunked"}, {Name: "Set-Cookie", Value: "a=***"}},
 		Trailer: []proto.Field{{Name: "X-Token", Value: "***"}},
 	}
-	if d := cmp.Diff(proto.Body(want), hide(t, b)); d != "" {
+	if d := cmp.Diff(proto.Body(want), hide(t, b), cmpopts.IgnoreUnexported(proto.HTTPMessage{})); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 }
@@ -318,5 +319,24 @@ func TestMQTT(t *testing.T) {
 	b = hide(t, parse(t, &proto.MQTT, flow.ClientToServer, packet(0x30, text("a/b")+"S3CRET"))).(*proto.MQTTPacket)
 	if b.Topic != "a/b" || b.Payload != 6 {
 		t.Errorf("of the PUBLISH is left %s", b.AppendJSON(nil))
+	}
+}
+
+// TestHTTP2 hides what HTTP/2 and gRPC add.
+func TestHTTP2(t *testing.T) {
+	b := &proto.HTTPMessage{
+		Version: "HTTP/2", Status: 200, Answers: "GET /a?token=S3CRET",
+		Fields: []proto.Field{{Name: proto.UnknownName, Value: "S3CRET"}, {Name: "set-cookie", Value: "a=S3CRET"}},
+		GRPC:   &proto.GRPC{Service: "s.S", Method: "M", Status: "OK", Messages: []proto.GRPCMessage{{Bytes: 8, Data: []byte("\x0a\x06S3CRET")}}},
+	}
+	h := hide(t, b).(*proto.HTTPMessage)
+	if h.Answers != "GET /a?token=***" || h.Fields[0].Value != "***" || h.Fields[1].Value != "a=***" {
+		t.Errorf("got %+v", h)
+	}
+	if got := string(h.AppendJSON(nil)); strings.Contains(got, "S3CRET") || !strings.Contains(got, `"messages":[{"bytes":8}]`) {
+		t.Errorf("got %s", got)
+	}
+	if string(b.GRPC.Messages[0].Data) != "\x0a\x06S3CRET" {
+		t.Error("the message was changed")
 	}
 }

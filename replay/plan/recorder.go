@@ -73,9 +73,10 @@ func (r *Recorder) Start(c *flow.Conversation) error {
 }
 
 // byTurns reports whether what a conversation speaks is replayed by turns: it is not
-// parsed, or both sides ask.
+// parsed, both sides ask, or messages do not follow each other.
 func byTurns(protocol string) bool {
-	return protocol == "" || protocol == proto.Raw.Name || protocol == proto.MQTT.Name
+	p := proto.Lookup(protocol)
+	return p == nil || p == &proto.Raw || p == &proto.MQTT || p.Interleaves
 }
 
 // Stream keeps what is said. Of a protocol that is parsed, the server's messages
