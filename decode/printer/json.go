@@ -236,9 +236,11 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 	if d, ok := e.Latency(); ok {
 		j.name("latency_ms")
 		j.buf = proto.AppendMillis(j.buf, d)
-		total, _ := e.Total()
-		j.name("total_ms")
-		j.buf = proto.AppendMillis(j.buf, total)
+		if e.Request.Packet != e.Request.LastPacket || e.Response.Packet != e.Response.LastPacket {
+			total, _ := e.Total() // else it is the latency
+			j.name("total_ms")
+			j.buf = proto.AppendMillis(j.buf, total)
+		}
 		j.delays(e)
 	}
 	if len(e.Interim) > 0 {

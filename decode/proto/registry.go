@@ -44,6 +44,9 @@ const MaxOpening = 16 << 10
 func Find(o Opening) *Protocol {
 	need := false
 	for _, p := range registry {
+		if o.Transport == flow.UDP && !p.UDP {
+			continue
+		}
 		switch p.Probe(o) {
 		case Match:
 			if p == &Raw && need {
