@@ -98,6 +98,20 @@ func of[B Body](message func(*Exchange) *Message, get func([]Value, B) []Value) 
 	}
 }
 
+// word is the Get of a text of a message's body, which it does not have when it is
+// empty.
+func word[B Body](message func(*Exchange) *Message, get func(B) string) func([]Value, *Exchange) []Value {
+	return of(message, func(values []Value, b B) []Value { return appendWord(values, get(b)) })
+}
+
+// appendWord appends a text unless it is empty.
+func appendWord(values []Value, s string) []Value {
+	if s == "" {
+		return values
+	}
+	return appendText(values, s)
+}
+
 // either is the Get of one that both messages have, or one of them.
 func either[B Body](get func([]Value, B) []Value) func([]Value, *Exchange) []Value {
 	return func(values []Value, e *Exchange) []Value {

@@ -21,10 +21,10 @@ var MySQL = Protocol{
 	New:     newMySQLParser,
 	Unasked: true, // the greeting
 	Attributes: []Attribute{
-		{Name: "mysql.command", About: "query, execute, prepare, ping, login, …", Get: mysqlAsked(func(r *MySQLRequest) string { return r.Command })},
-		{Name: "mysql.query", About: "the query, of a prepared one too", Get: mysqlAsked(func(r *MySQLRequest) string { return r.Query })},
-		{Name: "mysql.user", About: "who logs in", Get: mysqlAsked(func(r *MySQLRequest) string { return r.User })},
-		{Name: "mysql.database", About: "the database chosen", Get: mysqlAsked(func(r *MySQLRequest) string { return r.Database })},
+		{Name: "mysql.command", About: "query, execute, prepare, ping, login, …", Get: word(requestOf, func(r *MySQLRequest) string { return r.Command })},
+		{Name: "mysql.query", About: "the query, of a prepared one too", Get: word(requestOf, func(r *MySQLRequest) string { return r.Query })},
+		{Name: "mysql.user", About: "who logs in", Get: word(requestOf, func(r *MySQLRequest) string { return r.User })},
+		{Name: "mysql.database", About: "the database chosen", Get: word(requestOf, func(r *MySQLRequest) string { return r.Database })},
 		{Name: "mysql.rows", Kind: Number, About: "rows in all results", Get: mysqlNumber(func(r *MySQLResponse) (int64, bool) { return r.Rows, true })},
 		{Name: "mysql.affected", Kind: Number, About: "rows changed", Get: mysqlNumber((*MySQLResponse).Affected)},
 		{Name: "mysql.errno", Kind: Number, About: "the number of the error: 1146", Get: mysqlNumber(func(r *MySQLResponse) (int64, bool) {
@@ -36,24 +36,14 @@ var MySQL = Protocol{
 	},
 }
 
-func mysqlAsked(get func(*MySQLRequest) string) func([]Value, *Exchange) []Value {
-	return func(v []Value, e *Exchange) []Value {
-		if r, ok := bodyOf[*MySQLRequest](e.Request); ok && get(r) != "" {
-			v = appendText(v, get(r))
-		}
-		return v
-	}
-}
-
+// mysqlNumber is the Get of a number of the answer, if there is one.
 func mysqlNumber(get func(*MySQLResponse) (int64, bool)) func([]Value, *Exchange) []Value {
-	return func(v []Value, e *Exchange) []Value {
-		if r, ok := bodyOf[*MySQLResponse](e.Response); ok {
-			if n, ok := get(r); ok {
-				v = appendNumber(v, n)
-			}
+	return of(responseOf, func(v []Value, r *MySQLResponse) []Value {
+		if n, ok := get(r); ok {
+			v = appendNumber(v, n)
 		}
 		return v
-	}
+	})
 }
 
 // Bounds of what is looked at of a packet; the rest is counted. maxMySQLPacket is the
@@ -649,28 +639,12 @@ func mysqlAnchor(b []byte) Verdict {
 // probeMySQL knows the greeting of a server, or its refusal; a client that says who
 // it is; and in the middle of a conversation a command.
 func probeMySQL(o Opening) Verdict {
-	if o.Transport != flow.TCP {
-		return NoMatch
-	}
-	verdict := NoMatch
-	for d, b := range o.First {
-		if len(b) == 0 {
-			continue
+	return probeEach(o, func(d flow.Direction, b []byte) Verdict {
+		if d == flow.ServerToClient {
+			return probeMySQLServer(b)
 		}
-		v := probeMySQLClient(b)
-		if flow.Direction(d) == flow.ServerToClient {
-			v = probeMySQLServer(b)
-		}
-		switch {
-		case v == Match:
-			return Match
-		case v == NeedMore && !o.Ended[d]:
-			verdict = NeedMore
-		default:
-			return NoMatch
-		}
-	}
-	return verdict
+		return probeMySQLClient(b)
+	})
 }
 
 func probeMySQLClient(b []byte) Verdict {

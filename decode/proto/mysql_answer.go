@@ -40,16 +40,7 @@ func (r *MySQLRequest) Held() int {
 func (r *MySQLRequest) Shape() string { return sqlShape(r.Query, sqlMySQL) }
 
 // Endpoint is the query without what varies, or what else is asked for.
-func (r *MySQLRequest) Endpoint() string {
-	shape := r.Shape()
-	switch {
-	case shape == "":
-		return r.Command
-	case r.Command == "query" || r.Command == "execute":
-		return shape
-	}
-	return r.Command + " " + shape
-}
+func (r *MySQLRequest) Endpoint() string { return sqlEndpoint(r.Command, r.Shape()) }
 
 // Summary is the query, or what else is said. Passwords are not shown.
 func (r *MySQLRequest) Summary() string {

@@ -21,42 +21,19 @@ var Postgres = Protocol{
 	New:     func(w Waiting) Parser { return &pgParser{waiting: w} },
 	Unasked: true, // notifications, and what an administrator has to say
 	Attributes: []Attribute{
-		{Name: "postgres.command", About: "query, execute, prepare, copy, startup, …", Get: pgAsked(func(r *PostgresRequest) string { return r.Command })},
-		{Name: "postgres.query", About: "the query, of a prepared one too", Get: pgAsked(func(r *PostgresRequest) string { return r.Query })},
-		{Name: "postgres.user", About: "who logs in", Get: pgAsked(func(r *PostgresRequest) string { return r.User })},
-		{Name: "postgres.database", About: "the database chosen at log-in", Get: pgAsked(func(r *PostgresRequest) string { return r.Database })},
-		{Name: "postgres.rows", Kind: Number, About: "rows in all results", Get: func(v []Value, e *Exchange) []Value {
-			if r, ok := bodyOf[*PostgresResponse](e.Response); ok {
-				v = appendNumber(v, r.Rows)
-			}
-			return v
-		}},
-		{Name: "postgres.tag", About: "what was done last: SELECT 1", Get: pgAnswered((*PostgresResponse).Tag)},
-		{Name: "postgres.sqlstate", About: "the code of the error: 42P01", Get: pgAnswered(func(r *PostgresResponse) string {
+		{Name: "postgres.command", About: "query, execute, prepare, copy, startup, …", Get: word(requestOf, func(r *PostgresRequest) string { return r.Command })},
+		{Name: "postgres.query", About: "the query, of a prepared one too", Get: word(requestOf, func(r *PostgresRequest) string { return r.Query })},
+		{Name: "postgres.user", About: "who logs in", Get: word(requestOf, func(r *PostgresRequest) string { return r.User })},
+		{Name: "postgres.database", About: "the database chosen at log-in", Get: word(requestOf, func(r *PostgresRequest) string { return r.Database })},
+		{Name: "postgres.rows", Kind: Number, About: "rows in all results", Get: of(responseOf, func(v []Value, r *PostgresResponse) []Value { return appendNumber(v, r.Rows) })},
+		{Name: "postgres.tag", About: "what was done last: SELECT 1", Get: word(responseOf, (*PostgresResponse).Tag)},
+		{Name: "postgres.sqlstate", About: "the code of the error: 42P01", Get: word(responseOf, func(r *PostgresResponse) string {
 			if r.Error == nil {
 				return ""
 			}
 			return r.Error.State
 		})},
 	},
-}
-
-func pgAsked(get func(*PostgresRequest) string) func([]Value, *Exchange) []Value {
-	return func(v []Value, e *Exchange) []Value {
-		if r, ok := bodyOf[*PostgresRequest](e.Request); ok && get(r) != "" {
-			v = appendText(v, get(r))
-		}
-		return v
-	}
-}
-
-func pgAnswered(get func(*PostgresResponse) string) func([]Value, *Exchange) []Value {
-	return func(v []Value, e *Exchange) []Value {
-		if r, ok := bodyOf[*PostgresResponse](e.Response); ok && get(r) != "" {
-			v = appendText(v, get(r))
-		}
-		return v
-	}
 }
 
 // Bounds of what is looked at of a message; the rest is counted.
@@ -755,26 +732,7 @@ func isSQLText(b []byte) bool {
 
 // probePostgres knows a startup message, and in the middle of a conversation a query
 // or a run of messages up to where one side waits for the other.
-func probePostgres(o Opening) Verdict {
-	if o.Transport != flow.TCP {
-		return NoMatch
-	}
-	verdict := NoMatch
-	for d, first := range o.First {
-		if len(first) == 0 {
-			continue
-		}
-		switch v := probePg(flow.Direction(d), first); {
-		case v == Match:
-			return Match
-		case v == NoMatch, o.Ended[d]:
-			return NoMatch
-		default:
-			verdict = NeedMore
-		}
-	}
-	return verdict
-}
+func probePostgres(o Opening) Verdict { return probeEach(o, probePg) }
 
 func probePg(d flow.Direction, b []byte) Verdict {
 	if d == flow.ClientToServer && b[0] == 0 {

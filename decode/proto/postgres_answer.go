@@ -55,16 +55,7 @@ func (r *PostgresRequest) Held() int {
 func (r *PostgresRequest) Shape() string { return sqlShape(r.Query, sqlPostgres) }
 
 // Endpoint is the query without what varies, or what else is asked for.
-func (r *PostgresRequest) Endpoint() string {
-	shape := r.Shape()
-	switch {
-	case shape == "":
-		return r.Command
-	case r.Command == "query" || r.Command == "execute":
-		return shape
-	}
-	return r.Command + " " + shape
-}
+func (r *PostgresRequest) Endpoint() string { return sqlEndpoint(r.Command, r.Shape()) }
 
 // Summary is the query, or what else is said. Passwords are not shown.
 func (r *PostgresRequest) Summary() string {

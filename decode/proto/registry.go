@@ -60,6 +60,28 @@ func Find(o Opening) *Protocol {
 	return &Raw
 }
 
+// probeEach probes each direction by itself, over TCP: one that fits for sure is
+// enough, and one that can't fit is too.
+func probeEach(o Opening, probe func(flow.Direction, []byte) Verdict) Verdict {
+	if o.Transport != flow.TCP {
+		return NoMatch
+	}
+	verdict := NoMatch
+	for d, b := range o.First {
+		if len(b) == 0 {
+			continue
+		}
+		switch v := probe(flow.Direction(d), b); {
+		case v == Match:
+			return Match
+		case v == NoMatch, o.Ended[d]:
+			return NoMatch
+		}
+		verdict = NeedMore
+	}
+	return verdict
+}
+
 // SideOf tells from bytes alone who said them, and whether it could tell.
 func SideOf(t flow.Transport, data []byte) (flow.Direction, bool) {
 	if len(data) == 0 {

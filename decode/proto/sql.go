@@ -443,3 +443,14 @@ func sqlLine(query string) string {
 	}
 	return q
 }
+
+// sqlEndpoint is the shape of a query, or what else is asked for.
+func sqlEndpoint(command, shape string) string {
+	switch {
+	case shape == "":
+		return command
+	case command == "query" || command == "execute":
+		return shape
+	}
+	return command + " " + shape
+}

@@ -74,11 +74,3 @@ func appendALPN(vs []Value, names []string) []Value {
 	}
 	return vs
 }
-
-// appendWord appends a text unless it is empty.
-func appendWord(vs []Value, s string) []Value {
-	if s == "" {
-		return vs
-	}
-	return appendText(vs, s)
-}
