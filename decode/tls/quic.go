@@ -1,12 +1,12 @@
 package tls
 
 import (
+	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -102,36 +102,22 @@ func InitialKeys(version uint32, id []byte) (client, server *QUICKeys) {
 	if err != nil {
 		return nil, nil
 	}
-	return s.keys(expandLabel(secret, "client in", sha256.Size)), s.keys(expandLabel(secret, "server in", sha256.Size))
+	return s.keys(expand(crypto.SHA256, secret, "client in", sha256.Size)), s.keys(expand(crypto.SHA256, secret, "server in", sha256.Size))
 }
 
 func (s *quicSecrets) keys(secret []byte) *QUICKeys {
-	block, err := aes.NewCipher(expandLabel(secret, s.label+" key", 16))
+	block, err := aes.NewCipher(expand(crypto.SHA256, secret, s.label+" key", 16))
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
-	k := &QUICKeys{iv: expandLabel(secret, s.label+" iv", 12)}
+	k := &QUICKeys{iv: expand(crypto.SHA256, secret, s.label+" iv", 12)}
 	if k.aead, err = cipher.NewGCM(block); err != nil {
 		panic("BUG: " + err.Error())
 	}
-	if k.header, err = aes.NewCipher(expandLabel(secret, s.label+" hp", 16)); err != nil {
+	if k.header, err = aes.NewCipher(expand(crypto.SHA256, secret, s.label+" hp", 16)); err != nil {
 		panic("BUG: " + err.Error())
 	}
 	return k
-}
-
-// expandLabel is HKDF-Expand-Label without a context (RFC 8446, section 7.1).
-func expandLabel(secret []byte, label string, length int) []byte {
-	info := binary.BigEndian.AppendUint16(nil, uint16(length))
-	info = append(info, byte(len("tls13 ")+len(label)))
-	info = append(info, "tls13 "...)
-	info = append(info, label...)
-	info = append(info, 0)
-	out, err := hkdf.Expand(sha256.New, secret, string(info), length)
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	return out
 }
 
 // Open returns the frames in an Initial packet, whose packet number is at an offset;
