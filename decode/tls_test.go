@@ -351,11 +351,15 @@ func TestTLSOpened(t *testing.T) {
 			if diff := cmp.Diff(want, ofType(t, out, "http")); diff != "" {
 				t.Errorf("not as in clear (-clear +opened):\n%s\n%s", diff, out)
 			}
+			hellos := 1
+			if name == "tls13_retry" {
+				hellos = 2
+			}
 			hello := ofType(t, out, "tls")
-			if len(hello) != 1 || hello[0]["state"] != "complete" || hello[0]["sni"] != "a.example" {
+			if len(hello) != hellos || hello[0]["state"] != "complete" || hello[0]["sni"] != "a.example" || (hello[0]["retried"] == true) != (hellos == 2) {
 				t.Fatalf("the hellos are %v", hello)
 			}
-			if names := fmt.Sprint(hello[0]["certificates"]); !strings.Contains(names, "[a.example b.example]") {
+			if names := fmt.Sprint(hello[hellos-1]["certificates"]); !strings.Contains(names, "[a.example b.example]") {
 				t.Errorf("the certificates are %s", names)
 			}
 			if conv := ofType(t, out, "conversation"); conv[0]["protocol"] != "http" || conv[0]["tls"] != true {
@@ -370,7 +374,7 @@ func TestTLSOpened(t *testing.T) {
 			if out != bare {
 				t.Errorf("secrets of others make a difference:\n%s%s", bare, out)
 			}
-			if conv := ofType(t, out, "conversation"); conv[0]["protocol"] != "tls" || len(ofType(t, out, "tls")) != 1 || len(ofType(t, out, "http"))+len(ofType(t, out, "anomaly")) > 0 {
+			if conv := ofType(t, out, "conversation"); conv[0]["protocol"] != "tls" || len(ofType(t, out, "tls")) != hellos || len(ofType(t, out, "http"))+len(ofType(t, out, "anomaly")) > 0 {
 				t.Errorf("without keys:\n%s", out)
 			}
 		})

@@ -683,9 +683,12 @@ func (p *quicParser) retry(h *quicHead, b []byte) *Message {
 	if c == nil {
 		return nil
 	}
+	m := &Message{Direction: flow.ServerToClient, Kind: Response, ID: c.id, Complete: true}
 	c.retried, c.keyed, c.keys = true, bytes.Clone(h.scid), [2]*tls.QUICKeys{}
-	c.crypto = [2]tls.Crypto{}
-	return &Message{Direction: flow.ServerToClient, Kind: Interim, ID: c.id, Complete: true, Body: &QUICRetry{c.keyed, len(h.token) - 16}}
+	c.crypto, c.done = [2]tls.Crypto{}, [2]bool{}
+	c.id, p.count = p.count, p.count+1
+	m.Body = &QUICRetry{c.keyed, len(h.token) - 16}
+	return m
 }
 
 // negotiation takes a version negotiation (RFC 9000, section 17.2.1).

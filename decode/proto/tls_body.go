@@ -57,7 +57,7 @@ func (a *TLSAnswer) Summary() string {
 		parts = append(parts, a.Server.Summary())
 	}
 	if a.Retried {
-		parts = append(parts, "after a retry")
+		parts = append(parts, "wants another hello")
 	}
 	if a.Resumed != "" {
 		parts = append(parts, "resumed by "+a.Resumed)

@@ -67,7 +67,7 @@ type Handshake struct {
 	Resumed string
 	// EarlyData is "offered", "accepted" or "rejected"; empty when there is none.
 	EarlyData string
-	// Retried means that the server asked for another ClientHello.
+	// Retried means that the server only asked for another ClientHello.
 	Retried      bool
 	Certificates []Certificate
 	Alert        *Alert // that ended it, or the first warning in it
@@ -392,8 +392,10 @@ func (s *Stream) hello(h *Hello, out *Outcome) {
 		s.Seal(flow.ClientToServer)
 		out.Why = "the client hello is malformed"
 	case s.retried && s.server == nil:
-		// The same once more, as the server asked for (RFC 8446, section 4.1.2).
+		// Nearly the same once more, as the server asked for (RFC 8446, section 4.1.2):
+		// secrets go by the first.
 		x.epoch = epochNone
+		out.Hello = h
 	default:
 		s.settle(true)
 		s.client, s.server, s.pair, s.retried, s.early = h, nil, [2]*opener{}, false, earlyNone
@@ -423,6 +425,7 @@ func (s *Stream) chosen(h *Hello) {
 		if s.early == earlyOffered {
 			s.early = earlyRejected
 		}
+		s.settle(true)
 		return
 	}
 	s.server, s.pair = h, [2]*opener{}
