@@ -615,13 +615,13 @@ func (tr *transcript) sameHoweverCut(t testing.TB) string {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range tr.lines {
 		n := len(tr.lines[i].data)
-		if n > 0 && size*n <= 1<<20 {
+		if n > 0 && size*n <= work {
 			for at := 1; at < n; at++ {
 				try(fmt.Sprintf("line %d at %d", i+1, at), once(i, at))
 			}
 			continue
 		}
-		for range min(n-1, 1+(1<<20)/max(size, 1)) {
+		for range min(n-1, 1+work/max(size, 1)) {
 			at := 1 + r.IntN(n-1)
 			try(fmt.Sprintf("line %d at %d", i+1, at), once(i, at))
 		}
@@ -631,6 +631,9 @@ func (tr *transcript) sameHoweverCut(t testing.TB) string {
 	}
 	return want
 }
+
+// work is about how many bytes a transcript is played with for each of its lines.
+const work = 1 << 20 >> raced
 
 // TestTranscripts plays all transcripts of testdata and compares with the golden
 // file beside each.

@@ -144,8 +144,12 @@ func (x *deflateSide) inflate(data []byte, keep int) (content []byte, n int64, p
 	if err == nil {
 		return content, n, "", false
 	}
-	x.lose(err.Error())
-	return content, -1, err.Error(), true
+	problem = err.Error()
+	if corrupt := flate.CorruptInputError(0); errors.As(err, &corrupt) {
+		problem = "it is corrupt" // where, depends on what the reader had read before
+	}
+	x.lose(problem)
+	return content, -1, problem, true
 }
 
 // run shows out what comes out of i.data.
