@@ -251,7 +251,7 @@ func (g *Dialogue) speak(p *Protocol, with string) {
 	g.passer, _ = g.parser.(passer)
 	g.inner = nil
 	if c, ok := g.parser.(carrier); ok {
-		g.inner = &layer{carrier: c}
+		g.inner = g.begun(c)
 	}
 	if g.conv.Protocol == "" || g.conv.Protocol == Raw.Name || g.outer != nil && p != &Raw {
 		g.conv.Protocol = p.Name
