@@ -271,6 +271,9 @@ func (p *tlsParser) drainOne(d flow.Direction) bool {
 // brought takes what a record of size bytes came to; what is to outlast the next one
 // is copied.
 func (p *tlsParser) brought(d flow.Direction, at Mark, size int, out tls.Outcome, clone bool) {
+	if p.stream.Opened() { // even when nothing is said inside: there were keys
+		p.w.Conversation().Secured = true
+	}
 	if h := p.stream.Settled(); h != nil {
 		p.settled(h)
 	}
@@ -303,7 +306,6 @@ func (p *tlsParser) brought(d flow.Direction, at Mark, size int, out tls.Outcome
 // carry hands on a piece of what is inside.
 func (p *tlsParser) carry(d flow.Direction, c Carried) {
 	p.sides[d].carried, p.sides[d].closed = true, false
-	p.w.Conversation().Secured = p.w.Conversation().Secured || p.stream.Opened()
 	p.pieces = append(p.pieces, tlsPiece{d, c})
 }
 
