@@ -462,3 +462,30 @@ func TestRenegotiation(t *testing.T) {
 		t.Errorf("%d handshakes in\n%s", n, all)
 	}
 }
+
+// TestKeylogGrows opens what is said while it is captured, by a key log that is not
+// there at first.
+func TestKeylogGrows(t *testing.T) {
+	programs(t, "curl")
+	if !capturing(t) {
+		return
+	}
+	t.Chdir(t.TempDir())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: shop("950"), TLSConfig: &tls.Config{Certificates: []tls.Certificate{certified(t, true, "ec")}}}
+	go server.ServeTLS(l, "", "")
+	defer server.Close()
+	addr := l.Addr().String()
+	out, errs, stop := background(t, "capture", "-i", "lo", "--keylog", "keys.txt", "tcp")
+	errs.wait(t, "listening on lo")
+	for i, more := range [][]string{{"--tls-max", "1.2", "--http1.1"}, {"--http1.1"}, {"--http2"}} {
+		curled(t, "keys.txt", append(more, fmt.Sprintf("https://%s/price?%d", addr, i))...)
+		out.wait(t, fmt.Sprintf("GET a.example/price?%d > 200", i)) // while it goes on
+	}
+	if code := stop(); code != exitDone {
+		t.Errorf("exit status %d: %s", code, errs)
+	}
+}
