@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -398,68 +399,81 @@ func unschemed(list []map[string]any) []map[string]any {
 	return list
 }
 
-// TestRenegotiation has OpenSSL shake hands again in the middle of a talk (TLS 1.2).
-func TestRenegotiation(t *testing.T) {
+// TestNewKeys has OpenSSL shake hands again in the middle of a talk (TLS 1.2), or
+// change its keys (TLS 1.3).
+func TestNewKeys(t *testing.T) {
 	programs(t, "openssl")
 	if !capturing(t) {
 		return
 	}
 	t.Chdir(t.TempDir())
 	certified(t, false, "rsa")
-	addr := freeAddr(t)
-	_, errs, stop := background(t, "capture", "-i", "lo", "-w", "talk.pcapng", "tcp")
-	errs.wait(t, "listening on lo")
-	started(t, addr, "openssl", "s_server", "-accept", addr, "-rev", "-tls1_2", "-client_renegotiation", "-cert", "rsa.pem", "-key", "rsa.key")
-	client := exec.CommandContext(t.Context(), "openssl", "s_client", "-connect", addr, "-tls1_2", "-keylogfile", "keys.txt")
-	in, err := client.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := newBuffer()
-	client.Stdout, client.Stderr = out, out
-	if err := client.Start(); err != nil {
-		t.Fatal(err)
-	}
-	handshakes := func(n int) {
-		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-			keys, _ := os.ReadFile("keys.txt") // not there at first
-			if bytes.Count(keys, []byte("CLIENT_RANDOM ")) >= n {
-				return
+	for _, tt := range []struct {
+		version, command string
+		file, mark       string // what shows that it was done, and where
+		handshakes       int
+	}{
+		{"tls1_2", "R", "keys-tls1_2.txt", "CLIENT_RANDOM ", 3},
+		{"tls1_3", "K", "", "KEYUPDATE", 1},
+		{"tls1_3", "k", "", "KEYUPDATE", 1},
+	} {
+		addr, keys, file := freeAddr(t), "keys-"+tt.version+".txt", tt.version+tt.command+".pcapng"
+		_, errs, stop := background(t, "capture", "-i", "lo", "-w", file, "tcp")
+		errs.wait(t, "listening on lo")
+		started(t, addr, "openssl", "s_server", "-accept", addr, "-rev", "-"+tt.version, "-client_renegotiation", "-cert", "rsa.pem", "-key", "rsa.key")
+		client := exec.CommandContext(t.Context(), "openssl", "s_client", "-connect", addr, "-"+tt.version, "-keylogfile", keys)
+		in, err := client.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := newBuffer()
+		client.Stdout, client.Stderr = out, out
+		if err := client.Start(); err != nil {
+			t.Fatal(err)
+		}
+		done := func(n int) {
+			t.Helper()
+			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+				text := out.String()
+				if tt.file != "" {
+					data, _ := os.ReadFile(tt.file) // not there at first
+					text = string(data)
+				}
+				if strings.Count(text, tt.mark) >= n {
+					return
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("%s was not done %d times:\n%s", tt.command, n, out)
+				}
 			}
-			if time.Now().After(deadline) {
-				t.Fatalf("there are no %d handshakes:\n%s", n, out)
+		}
+		// It takes a letter for a command only when nothing else comes with it.
+		for i, line := range []string{"first line", "second line", "third line"} {
+			if i > 0 {
+				io.WriteString(in, tt.command+"\n")
+				done(i + tt.handshakes/3) // the first was at the beginning
+			}
+			io.WriteString(in, line+"\n")
+			backwards := []byte(line)
+			slices.Reverse(backwards)
+			out.wait(t, string(backwards))
+		}
+		in.Close()
+		if err := client.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if code := stop(); code != exitDone {
+			t.Fatalf("exit status %d: %s", code, errs)
+		}
+		_, all, _ := netlab(t, "decode", file, "--keylog", keys, "--json")
+		for _, want := range []string{"first line", "second line", "third line", "enil tsrif", "enil dnoces", "enil driht"} {
+			if strings.Count(all, `"preview":"`+want) != 1 {
+				t.Errorf("%s, %s: there is no %q in\n%s", tt.version, tt.command, want, all)
 			}
 		}
-	}
-	// It takes R for a command only when nothing else comes with it.
-	for i, line := range []string{"first line", "second line", "third line"} {
-		if i > 0 {
-			io.WriteString(in, "R\n")
-			handshakes(i + 1)
+		if n := strings.Count(all, `{"type":"tls"`); n != tt.handshakes || strings.Contains(all, `{"type":"anomaly"`) {
+			t.Errorf("%s, %s: %d handshakes in\n%s", tt.version, tt.command, n, all)
 		}
-		io.WriteString(in, line+"\n")
-		backwards := []byte(line)
-		for a, b := 0, len(backwards)-1; a < b; a, b = a+1, b-1 {
-			backwards[a], backwards[b] = backwards[b], backwards[a]
-		}
-		out.wait(t, string(backwards))
-	}
-	in.Close()
-	if err := client.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if code := stop(); code != exitDone {
-		t.Fatalf("exit status %d: %s", code, errs)
-	}
-	_, all, _ := netlab(t, "decode", "talk.pcapng", "--keylog", "keys.txt", "--json")
-	for _, want := range []string{`"preview":"first line`, `"preview":"second line`, `"preview":"third line`, `"preview":"enil driht`} {
-		if strings.Count(all, want) != 1 {
-			t.Errorf("there is no %s in\n%s", want, all)
-		}
-	}
-	if n := strings.Count(all, `{"type":"tls"`); n != 3 || strings.Contains(all, `{"type":"anomaly"`) {
-		t.Errorf("%d handshakes in\n%s", n, all)
 	}
 }
 
