@@ -70,6 +70,7 @@ type shard struct {
 	packeter  Packeter
 	streamer  Streamer
 	gapper    Gapper
+	inner     InnerStreamer
 	anomalist Anomalist
 }
 
@@ -133,6 +134,7 @@ func newShard(d *Decoder, sink Sink, part Part) *shard {
 	s.packeter, _ = sink.(Packeter)
 	s.streamer, _ = sink.(Streamer)
 	s.gapper, _ = sink.(Gapper)
+	s.inner, _ = sink.(InnerStreamer)
 	s.anomalist, _ = sink.(Anomalist)
 	return s
 }

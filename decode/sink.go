@@ -44,6 +44,20 @@ type Gapper interface {
 	Gap(*flow.Conversation, flow.Direction, flow.Gap) error
 }
 
+// InnerStreamer is a Streamer that also gets what was inside of bytes that were
+// encrypted, where they were opened.
+type InnerStreamer interface {
+	// Sealed says of a direction that its bytes are encrypted from an offset on, with
+	// their handshake; or that they can't be opened from there on, or are in clear.
+	Sealed(c *flow.Conversation, d flow.Direction, from int64, sealed bool) error
+	// InnerStream gets what was inside of what begins at an offset of the Stream.
+	InnerStream(c *flow.Conversation, d flow.Direction, from int64, k flow.Chunk) error
+	// InnerGap is told of what is missing inside.
+	InnerGap(*flow.Conversation, flow.Direction, flow.Gap) error
+	// Streamed says that all which came of what was streamed so far has been told.
+	Streamed(*flow.Conversation) error
+}
+
 // Anomalist is told of odd traffic.
 type Anomalist interface {
 	Anomaly(flow.Anomaly) error
@@ -130,6 +144,22 @@ func (t tee) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error 
 
 func (t tee) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error {
 	return each(t, func(s Gapper) error { return s.Gap(c, d, g) })
+}
+
+func (t tee) Sealed(c *flow.Conversation, d flow.Direction, from int64, sealed bool) error {
+	return each(t, func(s InnerStreamer) error { return s.Sealed(c, d, from, sealed) })
+}
+
+func (t tee) InnerStream(c *flow.Conversation, d flow.Direction, from int64, k flow.Chunk) error {
+	return each(t, func(s InnerStreamer) error { return s.InnerStream(c, d, from, k) })
+}
+
+func (t tee) InnerGap(c *flow.Conversation, d flow.Direction, g flow.Gap) error {
+	return each(t, func(s InnerStreamer) error { return s.InnerGap(c, d, g) })
+}
+
+func (t tee) Streamed(c *flow.Conversation) error {
+	return each(t, func(s InnerStreamer) error { return s.Streamed(c) })
 }
 
 func (t tee) Anomaly(a flow.Anomaly) error {

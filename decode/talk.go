@@ -136,6 +136,35 @@ func (t *talk) Chunk(d flow.Direction, k flow.Chunk) {
 	if g := t.said(); g != nil {
 		g.Chunk(d, k)
 	}
+	t.streamed()
+}
+
+// streamed says that what was streamed was looked at.
+func (t *talk) streamed() {
+	if s := t.shard; s.inner != nil {
+		s.fail(s.inner.Streamed(t.conv()))
+	}
+}
+
+// Sealed shows which bytes are encrypted.
+func (t *talk) Sealed(d flow.Direction, from int64, sealed bool) {
+	if s := t.shard; s.inner != nil {
+		s.fail(s.inner.Sealed(t.conv(), d, from, sealed))
+	}
+}
+
+// Inner shows what was inside of them.
+func (t *talk) Inner(d flow.Direction, from int64, k flow.Chunk) {
+	if s := t.shard; s.inner != nil {
+		s.fail(s.inner.InnerStream(t.conv(), d, from, k))
+	}
+}
+
+// InnerGap shows what is missing inside.
+func (t *talk) InnerGap(d flow.Direction, g flow.Gap) {
+	if s := t.shard; s.inner != nil {
+		s.fail(s.inner.InnerGap(t.conv(), d, g))
+	}
 }
 
 // stream shows bytes to whoever wants them as they are.
@@ -154,6 +183,7 @@ func (t *talk) Gap(d flow.Direction, g flow.Gap) {
 	if said := t.said(); said != nil {
 		said.Gap(d, g)
 	}
+	t.streamed()
 }
 
 func (t *talk) gap(d flow.Direction, g flow.Gap) {

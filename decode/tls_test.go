@@ -485,3 +485,47 @@ func TestSecretsStaged(t *testing.T) {
 		}
 	}
 }
+
+// TestTLSCut has what short captures have: a beginning in the middle of the handshake,
+// or only the first 96 bytes of each packet. Nothing is made of it that was not said.
+func TestTLSCut(t *testing.T) {
+	clear := inClear(t)
+	for _, version := range []uint16{gotls.VersionTLS12, gotls.VersionTLS13} {
+		c := &gotls.Config{MinVersion: version, MaxVersion: version}
+		s := &gotls.Config{Certificates: []gotls.Certificate{certificate(t, false)}}
+		list, log := recorded(t, c, s)
+		packets := packetsOf(t, list)
+		check := func(trait string, packets []capture.Packet, keys bool) {
+			t.Helper()
+			opts := decode.Options{Workers: 1}
+			if keys {
+				opts.Secrets = secretsOf(log)
+			}
+			out := decoded(t, &sourceOf{packets: packets}, opts)
+			for _, x := range ofType(t, out, "http") {
+				whole := slices.ContainsFunc(clear, func(y map[string]any) bool { return cmp.Equal(x, y) })
+				if !whole && x["state"] == "complete" || !keys {
+					t.Errorf("version %x, %s, keys %v: this was not said: %v", version, trait, keys, x)
+				}
+			}
+			for _, x := range ofType(t, out, "anomaly") {
+				if x["kind"] == "malformed_message" && !strings.Contains(fmt.Sprint(x["detail"]), "record") {
+					t.Errorf("version %x, %s, keys %v: nobody said what is malformed: %v", version, trait, keys, x)
+				}
+			}
+			if conv := ofType(t, out, "conversation"); len(conv) != 1 {
+				t.Errorf("version %x, %s: %v", version, trait, conv)
+			}
+		}
+		for _, keys := range []bool{true, false} {
+			for first := range 14 {
+				check(fmt.Sprintf("from packet %d on", first), packets[first:], keys)
+			}
+			cut := slices.Clone(packets)
+			for i := range cut {
+				cut[i].Data = cut[i].Data[:min(96, len(cut[i].Data))]
+			}
+			check("96 bytes of each packet", cut, keys)
+		}
+	}
+}

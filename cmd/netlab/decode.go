@@ -31,7 +31,7 @@ func decodeCommand(std stdio) *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
 			&cli.BoolFlag{Name: "stats", Usage: "print what protocols, endpoints and TCP come to, in place of conversations and exchanges"},
 			&cli.BoolFlag{Name: "digest", Usage: "with --json: the SHA-256 of each direction's bytes"},
-			&cli.IntFlag{Name: "follow", Usage: "print what both sides of conversation `ID` said", DefaultText: "none"},
+			&cli.IntFlag{Name: "follow", Usage: "print what both sides of conversation `ID` said, inside of TLS where it was opened", DefaultText: "none"},
 			&cli.StringFlag{Name: "follow-as", Usage: "with --follow: as `FORM` text, hex, or raw, which is the bytes alone", DefaultText: "text or hex, as fits"},
 			&cli.StringFlag{Name: "side", Usage: "with --follow: only what the `SIDE` client or server said", DefaultText: "both"},
 			&cli.BoolFlag{Name: "bodies", Usage: "print what the messages carry too, without its encodings"},

@@ -87,6 +87,7 @@ type side struct {
 	raw    []byte // the beginning of the message in progress, when it is kept
 	start  Mark   // of the first byte of the message in progress
 	busy   bool   // run is at it
+	wide   bool   // buf has room for a large record, whatever it holds
 }
 
 // span is a part of a stream.
@@ -189,9 +190,9 @@ func emptied[E any](s []E) []E {
 	return s[:0]
 }
 
-// trimmed returns s without memory that it has far too much of.
-func trimmed[E any](s []E) []E {
-	if cap(s) > 4*len(s)+maxIdle {
+// trimmed returns s without memory that it has far too much of, beside some room.
+func trimmed[E any](s []E, room int) []E {
+	if cap(s) > 4*len(s)+room {
 		return slices.Clone(s)
 	}
 	return s
@@ -251,7 +252,7 @@ func (g *Dialogue) speak(p *Protocol, with string) {
 	g.passer, _ = g.parser.(passer)
 	g.inner = nil
 	if c, ok := g.parser.(carrier); ok {
-		g.inner = &layer{carrier: c}
+		g.inner = g.begun(c)
 	}
 	if g.conv.Protocol == "" || g.conv.Protocol == Raw.Name || g.outer != nil && p != &Raw {
 		g.conv.Protocol = p.Name
@@ -411,7 +412,15 @@ func (g *Dialogue) weigh() int {
 	n := dialogueCost + g.kept + 2*g.opening.bytes + eventCost*len(g.opening.events)
 	for i := range g.sides {
 		s := &g.sides[i]
-		s.buf, s.raw, s.marks = trimmed(s.buf), trimmed(s.raw), trimmed(s.marks)
+		room := maxIdle
+		if g.inner != nil && g.inner.dialogue != nil {
+			s.wide = s.wide || len(s.buf) > maxIdle
+			if s.wide {
+				room = wideRoom
+				n += wideRoom
+			}
+		}
+		s.buf, s.raw, s.marks = trimmed(s.buf, room), trimmed(s.raw, maxIdle), trimmed(s.marks, room)
 		n += 2 * (len(s.buf) + len(s.raw) + len(s.marks)*markCost)
 	}
 	if g.keeper != nil {
@@ -426,6 +435,11 @@ func (g *Dialogue) weigh() int {
 // keeper is a Parser or a Body that keeps more than a few hundred bytes: Held
 // returns how many.
 type keeper interface{ Held() int }
+
+// wideRoom is the room in which a direction whose records are opened gathers one after
+// the other: the largest of TLS, as append makes room for it. To let go of it between
+// them would take more time than to open them.
+const wideRoom = 32 << 10
 
 // markCost is the size of a mark.
 const markCost = 48

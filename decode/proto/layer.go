@@ -25,14 +25,34 @@ type carrier interface {
 	Inside() string
 }
 
+// sealer is a carrier whose carried bytes are encrypted.
+type sealer interface {
+	carrier
+	// Passes reports whether nothing more of a direction can be opened.
+	Passes(d flow.Direction) bool
+}
+
+// Insider is a Receiver that wants to see what is inside of encrypted bytes, as it is.
+type Insider interface {
+	// Sealed says of a direction that its bytes are encrypted from an offset on, with
+	// their handshake; or that they can't be opened from there on.
+	Sealed(d flow.Direction, from int64, sealed bool)
+	// Inner gets what was inside of what begins at an offset, valid during the call.
+	Inner(d flow.Direction, from int64, c flow.Chunk)
+	// InnerGap is told of what is missing inside.
+	InnerGap(d flow.Direction, g flow.Gap)
+}
+
 // Carried is a piece of an inner stream: bytes, or that some are missing, or its
 // end.
 type Carried struct {
 	Data []byte
 	Lost int64
 	End  bool
-	// At is where the last byte of what it came in stands, or of what is missing.
-	At Mark
+	// At is where the last byte of what it came in stands, or of what is missing; that
+	// was Size bytes.
+	At   Mark
+	Size int
 }
 
 // maxLayers bounds how deep protocols may carry others.
@@ -44,6 +64,43 @@ type layer struct {
 	dialogue *Dialogue // nil until there is something
 	sides    [2]layerSide
 	kept     int // what the pieces that wait take
+	sealer   sealer
+	insider  Insider // nil unless sealer is to be watched for it
+}
+
+// begun returns the layer of a carrier, whose bytes are those not taken yet.
+func (g *Dialogue) begun(c carrier) *layer {
+	l := &layer{carrier: c}
+	sealer, ok := c.(sealer)
+	insider, wants := g.out.(Insider)
+	if !ok || !wants || g.outer != nil {
+		return l
+	}
+	l.sealer, l.insider = sealer, insider
+	for d := range g.sides {
+		from := g.sides[d].offset
+		for i := range g.opening.events {
+			if h := &g.opening.events[i]; int(h.d) == d && !h.end {
+				from = max(h.chunk.Offset, h.gap.Offset) // one of them is there
+				break
+			}
+		}
+		insider.Sealed(flow.Direction(d), from, true)
+	}
+	return l
+}
+
+// watch tells when nothing more of a direction can be opened.
+func (l *layer) watch(g *Dialogue) {
+	if l.insider == nil {
+		return
+	}
+	for i := range l.sides {
+		if d := flow.Direction(i); !l.sides[i].passes && l.sealer.Passes(d) && len(l.sides[i].held) == 0 {
+			l.sides[i].passes = true
+			l.insider.Sealed(d, g.sides[d].offset, false)
+		}
+	}
 }
 
 // layerSide relates the offsets of a direction's inner stream to the outer one's.
@@ -52,6 +109,8 @@ type layerSide struct {
 	read  int64 // of it, as far as was acknowledged
 	steps []step
 	held  []Carried // pieces that wait, with bytes of their own
+	// passes means that it was told that nothing more can be opened.
+	passes bool
 }
 
 // step says that with the outer stream up to one offset, the inner one is there up
@@ -87,6 +146,7 @@ func (l *layer) take(g *Dialogue) {
 		l.kept += len(c.Data) + carriedCost
 	}
 	l.release(g, false)
+	l.watch(g)
 }
 
 // carriedCost is about what a piece that waits takes beside its bytes.
@@ -142,7 +202,11 @@ func (l *layer) hand(g *Dialogue, d flow.Direction, c *Carried) {
 	case c.End:
 		l.dialogue.End(d)
 	case c.Lost > 0:
-		l.dialogue.Gap(d, flow.Gap{Offset: s.end, Length: c.Lost, Packet: c.At.Packet, Time: c.At.Time})
+		gap := flow.Gap{Offset: s.end, Length: c.Lost, Packet: c.At.Packet, Time: c.At.Time}
+		if l.insider != nil {
+			l.insider.InnerGap(d, gap)
+		}
+		l.dialogue.Gap(d, gap)
 		s.end += c.Lost
 		s.step(c.At.Offset + 1)
 	case len(c.Data) > 0:
@@ -152,7 +216,11 @@ func (l *layer) hand(g *Dialogue, d flow.Direction, c *Carried) {
 		if c.At.Ack > seen { // a gap, as it seems, of which something was read
 			ack = l.sides[r].end + l.carrier.Within(r, c.At.Ack-seen)
 		}
-		l.dialogue.Chunk(d, flow.Chunk{Data: c.Data, Offset: s.end, Time: c.At.Time, Packet: c.At.Packet, Ack: ack})
+		chunk := flow.Chunk{Data: c.Data, Offset: s.end, Time: c.At.Time, Packet: c.At.Packet, Ack: ack}
+		if l.insider != nil {
+			l.insider.Inner(d, c.At.Offset+1-int64(c.Size), chunk)
+		}
+		l.dialogue.Chunk(d, chunk)
 		s.end += int64(len(c.Data))
 		s.step(c.At.Offset + 1)
 	}

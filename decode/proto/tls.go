@@ -112,6 +112,9 @@ func newTLSParser(w Waiting) *tlsParser {
 // Held returns how much is kept, of handshakes and of records that wait.
 func (p *tlsParser) Held() int { return p.stream.Held() + p.sides[0].held + p.sides[1].held }
 
+// Passes reports whether nothing more of a direction can be opened.
+func (p *tlsParser) Passes(d flow.Direction) bool { return p.sides[d].pass }
+
 // Inside names what STARTTLS has said is spoken inside.
 func (p *tlsParser) Inside() string { return p.w.With() }
 
@@ -218,7 +221,7 @@ func (p *tlsParser) record(d flow.Direction, rec []byte) {
 	if len(x.waiting) == 0 {
 		out := p.stream.Record(d, rec)
 		if !out.Wait {
-			p.brought(d, at, out, false)
+			p.brought(d, at, len(rec), out, false)
 			return
 		}
 	}
@@ -261,12 +264,16 @@ func (p *tlsParser) drainOne(d flow.Direction) bool {
 	if len(x.waiting) == 0 {
 		x.waiting = nil
 	}
-	p.brought(d, h.at, out, true)
+	p.brought(d, h.at, len(h.rec), out, true)
 	return true
 }
 
-// brought takes what a record came to; what is to outlast the next one is copied.
-func (p *tlsParser) brought(d flow.Direction, at Mark, out tls.Outcome, clone bool) {
+// brought takes what a record of size bytes came to; what is to outlast the next one
+// is copied.
+func (p *tlsParser) brought(d flow.Direction, at Mark, size int, out tls.Outcome, clone bool) {
+	if p.stream.Opened() { // even when nothing is said inside: there were keys
+		p.w.Conversation().Secured = true
+	}
 	if h := p.stream.Settled(); h != nil {
 		p.settled(h)
 	}
@@ -283,7 +290,7 @@ func (p *tlsParser) brought(d flow.Direction, at Mark, out tls.Outcome, clone bo
 		if clone {
 			out.Data = append([]byte(nil), out.Data...)
 		}
-		p.carry(d, Carried{Data: out.Data, At: at})
+		p.carry(d, Carried{Data: out.Data, At: at, Size: size})
 	}
 	if out.Closed {
 		p.close(d, at)
@@ -299,7 +306,6 @@ func (p *tlsParser) brought(d flow.Direction, at Mark, out tls.Outcome, clone bo
 // carry hands on a piece of what is inside.
 func (p *tlsParser) carry(d flow.Direction, c Carried) {
 	p.sides[d].carried, p.sides[d].closed = true, false
-	p.w.Conversation().Secured = p.w.Conversation().Secured || p.stream.Opened()
 	p.pieces = append(p.pieces, tlsPiece{d, c})
 }
 
