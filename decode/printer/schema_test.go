@@ -179,7 +179,7 @@ func TestSchema(t *testing.T) {
 		for _, x := range samples.List() {
 			look(x.Name, func(sink decode.Sink, opts decode.Options) { sample(t, x.Name, sink, opts) })
 		}
-		for _, text := range []string{everything, packets, hostile, secrets, bodies(t)} {
+		for _, text := range []string{everything, packets, hostile, secrets, bodies(t), frames} {
 			look("a recipe", func(sink decode.Sink, opts decode.Options) { recipe(t, text, sink, opts) })
 		}
 		transcripts(t, func(file string, b *craft.Builder, secrets *tls.Secrets, as []decode.As) {
