@@ -29,6 +29,7 @@ func decodeCommand(std stdio) *cli.Command {
 			"Example: netlab decode sample:http1-keepalive",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
+			&cli.BoolFlag{Name: "schema", Usage: "print the JSON Schema of what --json prints, and read nothing"},
 			&cli.BoolFlag{Name: "stats", Usage: "print what protocols, endpoints and TCP come to, in place of conversations and exchanges"},
 			&cli.BoolFlag{Name: "digest", Usage: "with --json: the SHA-256 of each direction's bytes"},
 			&cli.IntFlag{Name: "follow", Usage: "print what both sides of conversation `ID` said, inside of TLS where it was opened", DefaultText: "none"},
@@ -76,6 +77,13 @@ type decoding struct {
 }
 
 func (std stdio) decode(ctx context.Context, c *cli.Context) error {
+	if c.Bool("schema") {
+		if c.NArg() > 0 {
+			return usagef("netlab decode: --schema is the same whatever FILE is read")
+		}
+		_, err := std.out.Write(printer.Schema)
+		return err
+	}
 	files, words, err := fileArgs(c)
 	switch {
 	case err != nil:

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 //	status N CMD…      runs a command and wants this exit status
 //
 // and the condition [capture]: loopback may be captured here. $SAMPLES is the
-// folder of the sample captures.
+// folder of the sample captures, and $SCHEMA the file of decode --schema.
 func TestScripts(t *testing.T) {
 	if os.Getenv(inNamespace) != "" {
 		t.Skip("only the capture tests run in the namespace")
@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			dir, err := filepath.Abs("../../pcaps/samples")
 			e.Setenv("SAMPLES", dir)
+			e.Setenv("SCHEMA", filepath.Join(dir, "../../decode/printer/schema.json"))
 			return err
 		},
 		Condition: func(cond string) (bool, error) {

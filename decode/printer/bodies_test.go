@@ -95,10 +95,8 @@ func TestBodiesJSON(t *testing.T) {
 	}
 }
 
-// TestBodiesOfFrames has a compressed message, a text in fragments and an event with
-// more data than a line shows.
-func TestBodiesOfFrames(t *testing.T) {
-	text := `tcp ws 10.1.0.1:40001 > 10.1.0.2:80
+// frames are said on a connection that was upgraded, and events by a server.
+const frames = `tcp ws 10.1.0.1:40001 > 10.1.0.2:80
 ws open
 ws > "GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 ws < "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
@@ -114,13 +112,17 @@ sse > "GET /events HTTP/1.1\r\nHost: h\r\n\r\n"
 sse < "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nevent: tick\nid: 1\ndata: first\ndata: second\n\n"
 sse close
 `
+
+// TestBodiesOfFrames has a compressed message, a text in fragments and an event with
+// more data than a line shows.
+func TestBodiesOfFrames(t *testing.T) {
 	var out bytes.Buffer
-	recipe(t, text, printer.NewBodies(&out, printer.Style{}), decode.Options{Keep: printer.KeepBodies})
+	recipe(t, frames, printer.NewBodies(&out, printer.Style{}), decode.Options{Keep: printer.KeepBodies})
 	golden(t, "bodies_frames.text", out.Bytes())
 	out.Reset()
 	p := printer.NewJSON(&out)
 	p.Bodies = true
-	recipe(t, text, p, decode.Options{Keep: printer.KeepBodies})
+	recipe(t, frames, p, decode.Options{Keep: printer.KeepBodies})
 	if err := p.Flush(); err != nil {
 		t.Fatal(err)
 	}

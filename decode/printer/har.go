@@ -100,12 +100,6 @@ func (h *HAR) flush() error {
 	return err
 }
 
-// messenger is a Body that is said on an upgraded connection: a frame of WebSocket
-// that ends a message, with the content of all of it as far as it was kept.
-type messenger interface {
-	WebSocketMessage(m *proto.Message) (opcode int, data []byte, ok bool)
-}
-
 // message keeps what was said on an upgraded connection, in the form of Chrome.
 func (h *HAR) message(e *proto.Exchange) {
 	u := h.open[e.Conversation.ID]
@@ -113,14 +107,11 @@ func (h *HAR) message(e *proto.Exchange) {
 		return
 	}
 	for _, m := range e.Messages() {
-		b, ok := m.Body.(messenger)
-		if !ok {
-			continue
+		f, ok := m.Body.(*proto.WebSocketFrame)
+		if !ok || f.Message == nil {
+			continue // others of its message follow
 		}
-		opcode, data, ok := b.WebSocketMessage(m)
-		if !ok {
-			continue
-		}
+		data, problem := proto.WebSocketContent(m)
 		if u.count == MaxHARMessages || h.held()+len(data) > MaxHARHeld {
 			u.left++
 			continue
@@ -134,14 +125,18 @@ func (h *HAR) message(e *proto.Exchange) {
 			kind = "receive"
 		}
 		u.messages = fmt.Appendf(u.messages, `{"type":%q,"time":%s,"opcode":%d,"data":`, kind,
-			strconv.FormatFloat(float64(m.End.UnixMicro())/1e6, 'f', 6, 64), opcode)
+			strconv.FormatFloat(float64(m.End.UnixMicro())/1e6, 'f', 6, 64), f.Message.Opcode)
 		switch {
 		case h.Hide != nil:
 			u.messages = append(u.messages, `""`...)
-		case opcode == 1 && utf8.Valid(data):
+		case f.Message.Opcode == 1 && utf8.Valid(data):
 			u.messages = proto.AppendString(u.messages, data)
 		default:
 			u.messages = appendBase64(u.messages, data)
+		}
+		if problem != nil {
+			u.messages = append(u.messages, `,"_error":`...)
+			u.messages = proto.AppendString(u.messages, problem.Error())
 		}
 		u.messages = append(u.messages, '}')
 	}

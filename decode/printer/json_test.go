@@ -2,14 +2,10 @@ package printer_test
 
 import (
 	"bytes"
-	"crypto/tls"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,134 +13,7 @@ import (
 	"netlab/decode/flow"
 	"netlab/decode/printer"
 	"netlab/decode/proto"
-	"netlab/pcaps/samples"
 )
-
-// want is the type of a promised field: a string below, an object with fields of
-// its own, or a list of what is in the array.
-type (
-	object map[string]any
-	list   []any // all elements are alike: there is one
-)
-
-// The types of plain fields; a ? before one allows null, and a ! lets the field
-// be left out.
-const (
-	text    = "string"
-	number  = "number"
-	boolean = "bool"
-	instant = "time"
-)
-
-// promised are the fields of each record that programs may rely on. More
-// may be there.
-var promised = map[string]object{
-	"conversation": {
-		"id": number, "transport": text, "client": text, "server": text, "protocol": text, "start": instant, "end": instant,
-		"state": text, "guessed": boolean, "client_to_server": direction, "server_to_client": direction,
-	},
-	"http": {
-		"conversation": number, "index": number, "state": text, "latency_ms": "!" + number, "interim": optional{list{number}},
-		"request": nullable{object{
-			"time": instant, "method": text, "target": text, "host": "?" + text, "version": text, "headers": list{pair{}}, "body_bytes": number,
-		}},
-		"response": nullable{object{"time": instant, "status": number, "version": text, "headers": list{pair{}}, "body_bytes": number}},
-	},
-	"dns": {
-		"conversation": number, "id": number,
-		"query":    nullable{object{"questions": list{object{"name": text, "type": text}}}},
-		"response": nullable{object{"questions": list{object{"name": text, "type": text}}}},
-	},
-	"ftp":     {"conversation": number, "command": "!" + text, "argument": "!" + text, "code": "!" + number, "text": "!" + text},
-	"raw":     {"conversation": number, "request": nullable{object{"bytes": number}}, "response": nullable{object{"bytes": number}}},
-	"tls":     {"conversation": number, "sni": text, "alpn": list{text}, "version": text},
-	"anomaly": {"packet": number, "conversation": "!" + number, "kind": text, "detail": text},
-	"capture": {"file": text, "packets": number, "bytes": number, "truncated": boolean, "link_types": list{text}, "undecoded": number},
-}
-
-var direction = object{
-	"packets": number, "bytes": number, "sha256": text, "gaps": list{list{number}}, "retransmitted": number, "out_of_order": number,
-}
-
-// nullable is an object or null, optional may be left out, and a pair is a header
-// field: name and value.
-type (
-	nullable struct{ object }
-	optional struct{ list }
-	pair     struct{}
-)
-
-// check holds a value to what was promised.
-func check(path string, want, got any) error {
-	wrong := func() error { return fmt.Errorf("%s is %v, want %v", path, got, want) }
-	switch w := want.(type) {
-	case object:
-		m, ok := got.(map[string]any)
-		if !ok {
-			return wrong()
-		}
-		for name, of := range w {
-			v, there := m[name]
-			spec, _ := of.(string)
-			_, may := of.(optional)
-			if !there && (may || strings.HasPrefix(spec, "!")) {
-				continue
-			}
-			if !there {
-				return fmt.Errorf("%s.%s is not there", path, name)
-			}
-			if spec != "" {
-				of = strings.TrimPrefix(spec, "!")
-			}
-			if err := check(path+"."+name, of, v); err != nil {
-				return err
-			}
-		}
-	case nullable:
-		if got != nil {
-			return check(path, w.object, got)
-		}
-	case optional:
-		return check(path, w.list, got)
-	case list:
-		l, ok := got.([]any)
-		if !ok {
-			return wrong()
-		}
-		for i, v := range l {
-			if err := check(fmt.Sprintf("%s[%d]", path, i), w[0], v); err != nil {
-				return err
-			}
-		}
-	case pair:
-		l, ok := got.([]any)
-		if !ok || len(l) != 2 {
-			return wrong()
-		}
-		return check(path, list{text}, got)
-	case string:
-		if got == nil && w[0] == '?' {
-			return nil
-		}
-		ok := false
-		switch strings.TrimPrefix(w, "?") {
-		case text:
-			_, ok = got.(string)
-		case number:
-			_, ok = got.(json.Number)
-		case boolean:
-			_, ok = got.(bool)
-		case instant:
-			s, _ := got.(string)
-			_, err := time.Parse("2006-01-02T15:04:05.000000000Z07:00", s)
-			ok = err == nil
-		}
-		if !ok {
-			return wrong()
-		}
-	}
-	return nil
-}
 
 // lines reads JSON Lines, each of which must be an object, and nothing behind the
 // last.
@@ -164,70 +33,6 @@ func lines(t *testing.T, out []byte) []map[string]any {
 		all = append(all, m)
 	}
 	return all
-}
-
-// clientHello is what Go's own TLS client says first.
-func clientHello(t *testing.T) string {
-	t.Helper()
-	ours, theirs := net.Pipe()
-	go func() {
-		// It ends when the pipe does.
-		_ = tls.Client(theirs, &tls.Config{ServerName: "a.example", NextProtos: []string{"h2", "http/1.1"}}).Handshake()
-	}()
-	defer ours.Close()
-	head := make([]byte, 5)
-	if _, err := io.ReadFull(ours, head); err != nil {
-		t.Fatal(err)
-	}
-	body := make([]byte, int(head[3])<<8|int(head[4]))
-	if _, err := io.ReadFull(ours, body); err != nil {
-		t.Fatal(err)
-	}
-	return hex.EncodeToString(append(head, body...))
-}
-
-// TestPromises holds every record of every sample, and of what no sample shows,
-// to the promised fields.
-func TestPromises(t *testing.T) {
-	seen := make(map[string]int)
-	hold := func(t *testing.T, out []byte) {
-		t.Helper()
-		all := lines(t, out)
-		for i, m := range all {
-			typ, _ := m["type"].(string)
-			want, ok := promised[typ]
-			if !ok {
-				t.Fatalf("a record of type %q", typ)
-			}
-			if err := check(typ, want, m); err != nil {
-				t.Errorf("%v in %v", err, m)
-			}
-			if last := i == len(all)-1; last != (typ == "capture") {
-				t.Errorf("record %d of %d is of type %s", i, len(all), typ)
-			}
-			seen[typ]++
-		}
-	}
-	for _, s := range samples.List() {
-		t.Run(s.Name, func(t *testing.T) {
-			var out bytes.Buffer
-			sample(t, s.Name, printer.NewJSON(&out), decode.Options{Digest: true})
-			hold(t, out.Bytes())
-		})
-	}
-	t.Run("tls", func(t *testing.T) {
-		var out bytes.Buffer
-		recipe(t, "tcp a 10.1.0.1:40001 > 10.1.0.2:443\na open\na > hex "+clientHello(t), printer.NewJSON(&out), decode.Options{Digest: true})
-		hold(t, out.Bytes())
-		if m := lines(t, out.Bytes())[0]; m["sni"] != "a.example" || fmt.Sprint(m["alpn"]) != "[h2 http/1.1]" || m["version"] != "1.3" {
-			t.Errorf("%v", m)
-		}
-	})
-	for typ := range promised {
-		if seen[typ] == 0 {
-			t.Errorf("no record of type %s was seen", typ)
-		}
-	}
 }
 
 // TestJSONFlush wants each record at once when that is asked for, and the last

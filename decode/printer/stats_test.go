@@ -2,8 +2,6 @@ package printer_test
 
 import (
 	"bytes"
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +11,6 @@ import (
 	"netlab/decode/printer"
 	"netlab/decode/proto"
 	"netlab/pcaps/craft"
-	"netlab/pcaps/samples"
 )
 
 // everything is said in each protocol: HTTP with several codes, an answer that is
@@ -97,72 +94,6 @@ func TestStats(t *testing.T) {
 		var out bytes.Buffer
 		sample(t, name, printer.NewStats(&out, printer.Style{}), decode.Options{})
 		golden(t, name+".stats", out.Bytes())
-	}
-}
-
-// TestStatsPromises holds the records to the promised fields.
-func TestStatsPromises(t *testing.T) {
-	side := object{"packets": number, "bytes": number}
-	latency := object{"p50": number, "p90": number, "p99": number, "max": number}
-	want := object{
-		"protocol": text, "conversations": number, "exchanges": object{"complete": number, "unanswered": number, "broken": number},
-		"client_to_server": side, "server_to_client": side,
-	}
-	others := map[string]object{
-		"endpoint": {"protocol": text, "endpoint": text, "exchanges": number, "failed": number, "incomplete": number, "response_bytes": number},
-		"largest":  {"conversation": number, "protocol": text, "client": text, "server": text, "sent": number, "received": number},
-		"tcp": {"conversations": number, "packets": number, "retransmitted": number, "out_of_order": number, "zero_windows": number,
-			"resets": number, "missing_bytes": number},
-	}
-	hold := func(t *testing.T, out []byte) (protocols []string) {
-		all := lines(t, out)
-		for i, m := range all {
-			if i == len(all)-1 {
-				if err := check("capture", promised["capture"], m); err != nil || m["type"] != "capture" {
-					t.Errorf("%v in %v", err, m)
-				}
-				break
-			}
-			want := want
-			if other := others[m["type"].(string)]; other != nil {
-				want = other
-			} else if m["type"] != "stats" {
-				t.Errorf("there is a %v", m)
-			}
-			if err := check(m["type"].(string), want, m); err != nil {
-				t.Errorf("%v in %v", err, m)
-			}
-			if l, ok := m["latency_ms"]; ok {
-				if err := check("latency_ms", latency, l); err != nil {
-					t.Error(err)
-				}
-			}
-			if answers, ok := m["answers"]; ok {
-				of := make(object)
-				for name := range answers.(map[string]any) {
-					of[name] = number
-				}
-				if err := check("answers", of, answers); err != nil || len(of) == 0 {
-					t.Errorf("%v in %v", err, m)
-				}
-			}
-			if m["type"] == "stats" {
-				protocols = append(protocols, m["protocol"].(string))
-			}
-		}
-		return protocols
-	}
-	for _, s := range samples.List() {
-		var out bytes.Buffer
-		p := printer.NewStats(nil, printer.Style{})
-		p.JSON = printer.NewJSON(&out)
-		sample(t, s.Name, p, decode.Options{})
-		hold(t, out.Bytes())
-	}
-	got := hold(t, stats(t, everything, true, decode.Options{}))
-	slices.Sort(got)
-	if fmt.Sprint(got) != "[dns ftp ftp-data http raw tls]" {
-		t.Errorf("protocols are %v", got)
 	}
 }
 

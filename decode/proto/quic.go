@@ -149,9 +149,10 @@ func (v *QUICVersions) Outcome() (code int, word string, failed bool) {
 	return 0, "version negotiation", true
 }
 
-// AppendJSON appends the versions.
+// AppendJSON appends the versions. Those of TLS, which stand beside them, have the
+// shorter name.
 func (v *QUICVersions) AppendJSON(dst []byte) []byte {
-	dst = append(dst, `"versions":[`...)
+	dst = append(dst, `"quic_versions":[`...)
 	for i, n := range v.Versions {
 		if i > 0 {
 			dst = append(dst, ',')

@@ -455,10 +455,39 @@ func (r *recorder) seen(m *Message) int64 {
 }
 
 func (r *recorder) json(fields []byte) string {
-	if !json.Valid(slices.Concat([]byte("{"), fields, []byte("}"))) {
-		r.t.Errorf("not JSON: %s", fields)
+	d := json.NewDecoder(bytes.NewReader(slices.Concat([]byte("{"), fields, []byte("}"))))
+	d.UseNumber()
+	if err := namesOnce(d); err != nil || d.More() {
+		r.t.Errorf("not JSON: %v in %s", err, fields)
 	}
 	return clip(string(fields), 4000)
+}
+
+// namesOnce reads a value, in whose objects no name may stand twice: of two, most
+// programs see one.
+func namesOnce(d *json.Decoder) error {
+	token, err := d.Token()
+	if err != nil || token != json.Delim('{') && token != json.Delim('[') {
+		return err
+	}
+	names := make(map[json.Token]bool)
+	for d.More() {
+		if token == json.Delim('{') {
+			name, err := d.Token()
+			if err != nil {
+				return err
+			}
+			if names[name] {
+				return fmt.Errorf("%q stands there twice", name)
+			}
+			names[name] = true
+		}
+		if err := namesOnce(d); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
 }
 
 // visible writes what an editor would not show.

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-//go:embed *.pcap *.txt
+//go:embed *.pcap *.txt README.md
 var files embed.FS
 
 // Sample is one capture.
@@ -39,9 +39,23 @@ func List() []Sample {
 		}
 		recipe, _ := files.ReadFile(name + ".txt")
 		about, _, _ := strings.Cut(string(recipe), "\n")
+		if recipe == nil {
+			about = row(name)
+		}
 		list = append(list, Sample{name, strings.TrimPrefix(about, "# "), len(data)})
 	}
 	return list
+}
+
+// row returns what README.md says that a sample shows.
+func row(name string) string {
+	readme, err := files.ReadFile("README.md")
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	_, after, _ := strings.Cut(string(readme), "\n| `"+name+"` | ")
+	about, _, _ := strings.Cut(after, " |")
+	return about
 }
 
 // Open returns the capture of that name.

@@ -88,6 +88,9 @@ func TestList(t *testing.T) {
 		if s.About == "" {
 			t.Errorf("%s does not say what it shows", s.Name)
 		}
+		if s.Size > 64<<10 {
+			t.Errorf("%s: %d bytes: a sample has at most 64 KiB", s.Name, s.Size)
+		}
 		if _, err := files.Open(s.Name + ".txt"); err != nil && !bytes.Contains(readme, []byte("`"+s.Name+"`")) {
 			t.Errorf("%s has neither a recipe nor a row in README.md", s.Name)
 		}
