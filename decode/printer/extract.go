@@ -66,11 +66,6 @@ func (x *Extract) Exchange(e *proto.Exchange) error {
 	return nil
 }
 
-// mailer is a Body that is mail.
-type mailer interface {
-	Mail(m *proto.Message) (data []byte, err error)
-}
-
 // carried returns what a message carries, what to call it, and what is wrong with it.
 func carried(e *proto.Exchange, m *proto.Message) (name string, data []byte, note string) {
 	var err error
@@ -81,8 +76,8 @@ func carried(e *proto.Exchange, m *proto.Message) (name string, data []byte, not
 		}
 		data, err = proto.Content(m)
 		name = httpName(e, m, b)
-	case mailer:
-		data, err = b.Mail(m)
+	case *proto.SMTPContent, *proto.SMTPCommand: // which may bring some with it
+		data, err = proto.MailContent(m, proto.MaxContent)
 		name = "mail.eml"
 	}
 	switch {
