@@ -132,20 +132,19 @@ var exchanges = [][2]string{
 // talk has both ends say the exchanges, and close.
 func talkOver(client, server net.Conn) error {
 	done := make(chan error, 1)
-	go func() {
+	serve := func() error {
 		defer server.Close()
 		for _, x := range exchanges {
 			if _, err := io.ReadFull(server, make([]byte, len(x[0]))); err != nil {
-				done <- err
-				return
+				return err
 			}
 			if _, err := server.Write([]byte(x[1])); err != nil {
-				done <- err
-				return
+				return err
 			}
 		}
-		done <- nil
-	}()
+		return nil
+	}
+	go func() { done <- serve() }()
 	var failed error
 	for _, x := range exchanges {
 		if _, err := client.Write([]byte(x[0])); err != nil && failed == nil {
