@@ -90,7 +90,7 @@ func (k *call) play(ctx context.Context) {
 	p := k.player
 	k.timeout = max(p.opts.Timeout, 3*longest(c))
 	p.order.wait(ctx, c.Ended)
-	if !sleepUntil(ctx, p.due(c.Open)) {
+	if !p.sleep(ctx, p.due(c.Open)) {
 		k.failed = errStopped
 		return
 	}
@@ -174,7 +174,7 @@ func (k *call) say(ctx context.Context) error {
 			return err
 		}
 		due := k.player.due(s.At)
-		if err := k.readUntil(due); err != nil {
+		if err := k.readUntil(ctx, due); err != nil {
 			return err
 		}
 		if k.eof && k.conn.Transport == flow.TCP && !k.canStillSend() {
@@ -323,11 +323,25 @@ func (k *call) quiet(w plan.Wait) bool {
 	return len(k.marks) == 0 || k.received > k.marks[len(k.marks)-1].bytes
 }
 
+// past is a time that is over.
+var past = time.Unix(1, 0)
+
 // readUntil reads what comes until a time, if that is not over.
-func (k *call) readUntil(due time.Time) error {
-	for !due.IsZero() && time.Now().Before(due) {
+func (k *call) readUntil(ctx context.Context, due time.Time) error {
+	if due.IsZero() || !time.Now().Before(due) {
+		return nil
+	}
+	if p := k.player.pacer; p != nil && !k.eof {
+		// No deadline that is set while this waits is in the way: they are at that time
+		// too.
+		a := p.at(due, func() { k.sock.SetReadDeadline(past) })
+		defer p.cancel(a)
+	}
+	for time.Now().Before(due) {
 		if k.eof {
-			time.Sleep(time.Until(due))
+			if !k.player.sleep(ctx, due) {
+				return errStopped
+			}
 			return nil
 		}
 		if _, err := k.read(due); err != nil && !isTimeout(err) {
@@ -401,7 +415,7 @@ func (k *call) finish(ctx context.Context) error {
 		return k.drain(k.last().Quiet)
 	case c.Close.By == flow.ServerToClient:
 		return k.awaitClose()
-	case k.readUntil(k.player.due(c.Close.At)) != nil:
+	case k.readUntil(ctx, k.player.due(c.Close.At)) != nil:
 		return nil // all was answered: how the server takes leave is its affair
 	case c.Close.Kind == plan.CloseRST:
 		if t, ok := k.sock.(*net.TCPConn); ok {
@@ -507,20 +521,4 @@ func plainError(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-// sleepUntil returns at a time, or when ctx ends, and reports whether it slept to
-// the end.
-func sleepUntil(ctx context.Context, due time.Time) bool {
-	if due.IsZero() {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(time.Until(due))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -34,6 +34,13 @@ type Options struct {
 	// Speed is how many times as fast as recorded; 0 is as fast as the answers
 	// come.
 	Speed float64
+	// IdleMax cuts the schedule short where no client had anything to do for longer;
+	// 0 leaves it as it was.
+	IdleMax time.Duration
+	// Exact has what is due sent to the microsecond, by a thread that waits for it,
+	// where the runtime's timers are a millisecond late. It has a clock of its own, and
+	// so none that a test has made.
+	Exact bool
 	// Timeout is for connecting, and for each answer; DefaultTimeout. An answer
 	// that took long in the recording is waited for three times as long.
 	Timeout time.Duration
@@ -93,6 +100,8 @@ type Result struct {
 	// Slip is how late bytes went out behind what the plan and the answers
 	// allowed, in microseconds; empty when no pace was kept.
 	Slip *hdrhistogram.Histogram
+	// Cut is how much of the recording's time was cut out by Options.IdleMax.
+	Cut time.Duration
 	// Recorded and Live are latencies of the answers compared, in microseconds.
 	Recorded, Live *hdrhistogram.Histogram
 	// Canceled means that it was stopped before its end.
@@ -120,6 +129,8 @@ type Player struct {
 	plan   *plan.Plan
 	sink   Sink
 	start  time.Time // of the replay
+	cuts   cuts
+	pacer  *pacer // nil when the runtime's timers will do
 	order  order
 	mu     sync.Mutex // guards what follows
 	result Result
@@ -143,6 +154,15 @@ func Play(ctx context.Context, p *plan.Plan, sink Sink, opts Options) (*Result, 
 	pl := &Player{opts: opts, plan: p, sink: sink, start: time.Now()}
 	pl.result = Result{Slip: newHistogram(), Recorded: newHistogram(), Live: newHistogram()}
 	pl.order.init(len(p.Conns))
+	if opts.Speed > 0 {
+		pl.cuts = cutIdle(p, opts.IdleMax)
+		pl.result.Cut = pl.cuts.total()
+	}
+	if opts.Speed > 0 && opts.Exact {
+		if pl.pacer = newPacer(); pl.pacer != nil {
+			defer pl.pacer.close()
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var all sync.WaitGroup
@@ -209,7 +229,33 @@ func (p *Player) due(at time.Duration) time.Time {
 	if p.opts.Speed <= 0 {
 		return time.Time{}
 	}
-	return p.start.Add(time.Duration(float64(at) / p.opts.Speed))
+	return p.start.Add(time.Duration(float64(p.cuts.apply(at)) / p.opts.Speed))
+}
+
+// sleep returns at a time, or when ctx ends, and reports whether it slept to the end.
+func (p *Player) sleep(ctx context.Context, due time.Time) bool {
+	if due.IsZero() || !time.Now().Before(due) {
+		return ctx.Err() == nil
+	}
+	if p.pacer != nil {
+		awake := make(chan struct{})
+		a := p.pacer.at(due, func() { close(awake) })
+		defer p.pacer.cancel(a)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-awake:
+			return true
+		}
+	}
+	t := time.NewTimer(time.Until(due))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
 }
 
 // order keeps connections from being opened before those that had ended by then

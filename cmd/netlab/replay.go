@@ -30,6 +30,7 @@ func replayCommand(std stdio) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "send to `HOST:PORT`"},
 			&cli.StringFlag{Name: "speed", Value: "1", Usage: "1 is the recorded pace, `N` N times as fast, max as fast as the answers come"},
+			&cli.DurationFlag{Name: "idle-max", Usage: "where no client said anything for longer than `D`, wait only so long"},
 			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D`"},
 			&cli.StringFlag{Name: "server", Usage: "replay what was said to recorded server `HOST:PORT`, when there are several"},
 			&cli.BoolFlag{Name: "strict", Usage: "compare everything, also dates, request ids and framing"},
@@ -52,12 +53,18 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	opts := replay.Options{Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")}}
+	opts := replay.Options{
+		IdleMax: c.Duration("idle-max"), Exact: true,
+		Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")},
+	}
 	if opts.Speed, err = speed(c.String("speed")); err != nil {
 		return err
 	}
 	if opts.Timeout <= 0 {
 		return usagef("netlab replay: --timeout wants a time above 0, as 5s")
+	}
+	if opts.IdleMax < 0 || c.IsSet("idle-max") && opts.IdleMax == 0 {
+		return usagef("netlab replay: --idle-max wants a time above 0, as 2s")
 	}
 	if opts.Target == "" && !c.Bool("dry-run") {
 		return hinted{usagef("netlab replay: to which server? Nothing is ever sent to the recorded addresses"), "netlab replay " + file + " --to localhost:8080"}

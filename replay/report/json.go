@@ -60,6 +60,7 @@ type replayRecord struct {
 	BytesSent   int64            `json:"bytes_sent"`
 	TookMS      float64          `json:"took_ms"`
 	Canceled    bool             `json:"canceled"`
+	CutMS       float64          `json:"cut_ms,omitempty"`
 	SlipMS      *quantileRecord  `json:"slip_ms,omitempty"`
 	LatencyMS   *quantileRecord  `json:"latency_ms,omitempty"`
 	RecordedMS  *quantileRecord  `json:"recorded_latency_ms,omitempty"`
@@ -113,7 +114,7 @@ func (j *JSON) Result(r *replay.Result) error {
 	return j.enc.Encode(replayRecord{
 		Type: "replay", Answers: account(r.Checks), Connections: account(r.Conns), Opened: r.Opened, BytesSent: r.Bytes,
 		TookMS: float64(r.Took) / 1e6, Canceled: r.Canceled,
-		SlipMS: quantilesOf(r.Slip), LatencyMS: quantilesOf(r.Live), RecordedMS: quantilesOf(r.Recorded),
+		CutMS: float64(r.Cut) / 1e6, SlipMS: quantilesOf(r.Slip), LatencyMS: quantilesOf(r.Live), RecordedMS: quantilesOf(r.Recorded),
 	})
 }
 

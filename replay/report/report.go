@@ -114,6 +114,9 @@ func (t *Text) Result(r *replay.Result) error {
 	if r.Slip.TotalCount() > 0 {
 		fmt.Fprintf(&b, "; behind schedule by %s", quantiles(r.Slip))
 	}
+	if r.Cut > 0 {
+		fmt.Fprintf(&b, "; %s of silence cut out", printer.Duration(r.Cut))
+	}
 	b.WriteByte('\n')
 	if r.Live.TotalCount() > 0 {
 		fmt.Fprintf(&b, "latency now: %s; in the recording: %s\n", quantiles(r.Live), quantiles(r.Recorded))
