@@ -61,6 +61,7 @@ type call struct {
 
 	sent    int64
 	slips   []time.Duration
+	late    map[int64]time.Duration // by the packet that a step was in; when a pace is kept
 	buf     []byte
 	eof     bool   // the server closed
 	closed  bool   // the server closed before we did
@@ -73,6 +74,7 @@ type mark struct {
 	turn      int
 	bytes     int64
 	datagrams int
+	packet    int64     // that the client began it in
 	sent      time.Time // when the client's first byte of the turn went out
 	spoke     time.Time // and its last
 	first     time.Time // when the first byte of the answer came
@@ -84,16 +86,8 @@ var errStopped = errors.New("the replay was stopped")
 // play opens the connection, says everything, and closes it.
 func (k *call) play(ctx context.Context) {
 	c := k.conn
-	if c.Skip != "" {
-		return
-	}
 	p := k.player
 	k.timeout = max(p.opts.Timeout, 3*longest(c))
-	p.order.wait(ctx, c.Ended)
-	if !p.sleep(ctx, p.due(c.Open)) {
-		k.failed = errStopped
-		return
-	}
 	dialing, cancel := context.WithTimeout(ctx, k.timeout)
 	sock, err := p.opts.Dial(dialing, transport(c.Transport), p.opts.Target)
 	cancel()
@@ -173,7 +167,7 @@ func (k *call) say(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		due := k.player.due(s.At)
+		due := k.player.step(k.conn, i)
 		if err := k.readUntil(ctx, due); err != nil {
 			return err
 		}
@@ -191,9 +185,15 @@ func (k *call) say(ctx context.Context) error {
 			k.slips = append(k.slips, time.Since(later(due, ready)))
 		}
 		now := time.Now()
+		if !due.IsZero() {
+			if k.late == nil {
+				k.late = make(map[int64]time.Duration)
+			}
+			k.late[s.Packet] = max(0, now.Sub(due))
+		}
 		if s.Turn != turn {
 			turn = s.Turn
-			k.marks = append(k.marks, mark{turn: turn, bytes: k.received, datagrams: len(k.pieces), sent: now})
+			k.marks = append(k.marks, mark{turn: turn, bytes: k.received, datagrams: len(k.pieces), sent: now, packet: s.Packet})
 		}
 		if err := k.write(data, now, s.Packet); err != nil {
 			return err
@@ -415,7 +415,7 @@ func (k *call) finish(ctx context.Context) error {
 		return k.drain(k.last().Quiet)
 	case c.Close.By == flow.ServerToClient:
 		return k.awaitClose()
-	case k.readUntil(ctx, k.player.due(c.Close.At)) != nil:
+	case k.readUntil(ctx, k.player.closing(c)) != nil:
 		return nil // all was answered: how the server takes leave is its affair
 	case c.Close.Kind == plan.CloseRST:
 		if t, ok := k.sock.(*net.TCPConn); ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -17,7 +18,7 @@ func (k *call) outcomes() ([]Outcome, *ConnOutcome) {
 	c := k.conn
 	list := make([]Outcome, len(c.Checks))
 	for i := range list {
-		list[i] = Outcome{Conn: c, Check: &c.Checks[i], RecordedLatency: -1, Latency: -1}
+		list[i] = Outcome{Conn: c, Check: &c.Checks[i], RecordedLatency: -1, Latency: -1, Late: -1, Pass: k.player.pass}
 	}
 	if c.Skip == "" && k.sock != nil {
 		if c.Parsed() {
@@ -45,7 +46,7 @@ func (k *call) outcomes() ([]Outcome, *ConnOutcome) {
 		}
 		count[o.Verdict]++
 	}
-	conn := &ConnOutcome{Conn: c, Opened: k.sock != nil, Verdict: compare.Same}
+	conn := &ConnOutcome{Conn: c, Pass: k.player.pass, Opened: k.sock != nil, Verdict: compare.Same}
 	switch {
 	case c.Skip != "":
 		conn.Verdict, conn.Reason = compare.Skipped, c.Skip
@@ -149,6 +150,7 @@ func (k *call) judgeExchanges(list []Outcome) {
 func (k *call) judge(o *Outcome, recorded, live *proto.Exchange) {
 	if live != nil && live.Request != nil {
 		o.Sent = live.Request.Time
+		o.Late = k.lateness(live.Request.Packet)
 	}
 	if live == nil || live.Response == nil {
 		o.Verdict, o.Reason = compare.Failed, k.why()
@@ -204,7 +206,7 @@ func (k *call) judgeTurns(list []Outcome) {
 		var from, to mark
 		if m != nil {
 			from = *m
-			o.Sent = m.sent
+			o.Sent, o.Late = m.sent, k.lateness(m.packet)
 			if !m.first.IsZero() && !m.spoke.IsZero() {
 				o.Latency = max(0, m.first.Sub(m.spoke))
 			}
@@ -233,6 +235,14 @@ func (k *call) judgeTurns(list []Outcome) {
 			k.finding = "the server said more than in the recording: " + o.Live
 		}
 	}
+}
+
+// lateness is how late what stood in a packet was sent; negative when no pace was kept.
+func (k *call) lateness(packet int64) time.Duration {
+	if late, ok := k.late[packet]; ok {
+		return late
+	}
+	return -1
 }
 
 // mark returns when a turn began, or nil when it did not.

@@ -30,6 +30,9 @@ func replayCommand(std stdio) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "send to `HOST:PORT`"},
 			&cli.StringFlag{Name: "speed", Value: "1", Usage: "1 is the recorded pace, `N` N times as fast, max as fast as the answers come"},
+			&cli.Float64Flag{Name: "rate", Usage: "begin `N` exchanges a second, whatever becomes of those before, in place of --speed"},
+			&cli.IntFlag{Name: "connections", Usage: "have at most `N` connections open at a time; the others wait, which is told"},
+			&cli.IntFlag{Name: "loop", Value: 1, Usage: "play all of it `N` times"},
 			&cli.DurationFlag{Name: "idle-max", Usage: "where no client said anything for longer than `D`, wait only so long"},
 			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D`"},
 			&cli.StringFlag{Name: "server", Usage: "replay what was said to recorded server `HOST:PORT`, when there are several"},
@@ -54,7 +57,7 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	opts := replay.Options{
-		IdleMax: c.Duration("idle-max"), Exact: true,
+		IdleMax: c.Duration("idle-max"), Rate: c.Float64("rate"), Connections: c.Int("connections"), Loop: c.Int("loop"), Exact: true,
 		Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")},
 	}
 	if opts.Speed, err = speed(c.String("speed")); err != nil {
@@ -63,8 +66,8 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 	if opts.Timeout <= 0 {
 		return usagef("netlab replay: --timeout wants a time above 0, as 5s")
 	}
-	if opts.IdleMax < 0 || c.IsSet("idle-max") && opts.IdleMax == 0 {
-		return usagef("netlab replay: --idle-max wants a time above 0, as 2s")
+	if err := checkShape(c, opts); err != nil {
+		return err
 	}
 	if opts.Target == "" && !c.Bool("dry-run") {
 		return hinted{usagef("netlab replay: to which server? Nothing is ever sent to the recorded addresses"), "netlab replay " + file + " --to localhost:8080"}
@@ -101,6 +104,23 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 		return err
 	}
 	return judge(result)
+}
+
+// checkShape looks at the flags that say when things are sent.
+func checkShape(c *cli.Context, opts replay.Options) error {
+	switch {
+	case c.IsSet("idle-max") && opts.IdleMax <= 0:
+		return usagef("netlab replay: --idle-max wants a time above 0, as 2s")
+	case c.IsSet("rate") && !(opts.Rate > 0 && opts.Rate <= 1e6):
+		return usagef("netlab replay: --rate wants a number above 0, and up to a million")
+	case c.IsSet("rate") && (c.IsSet("speed") || c.IsSet("idle-max")):
+		return usagef("netlab replay: --rate takes the place of the recorded times, so --speed and --idle-max make no sense beside it")
+	case c.IsSet("connections") && opts.Connections <= 0:
+		return usagef("netlab replay: --connections wants a number above 0")
+	case opts.Loop <= 0:
+		return usagef("netlab replay: --loop wants a number above 0")
+	}
+	return nil
 }
 
 // judge turns a result into an exit status.
