@@ -46,6 +46,7 @@ type call struct {
 	player  *Player
 	conn    *plan.Conn
 	sock    net.Conn
+	raw     net.Conn // below TLS; else sock
 	live    flow.Conversation
 	timeout time.Duration
 
@@ -88,20 +89,18 @@ func (k *call) play(ctx context.Context) {
 	c := k.conn
 	p := k.player
 	k.timeout = max(p.opts.Timeout, 3*longest(c))
-	dialing, cancel := context.WithTimeout(ctx, k.timeout)
-	sock, err := p.opts.Dial(dialing, transport(c.Transport), p.opts.Target)
-	cancel()
+	sock, raw, err := p.connect(ctx, c, k.timeout)
 	if err != nil {
-		k.failed = &DialError{p.opts.Target, plainError(err)}
+		k.failed = err
 		if ctx.Err() != nil {
 			k.failed = errStopped
 		}
 		return
 	}
-	k.sock = sock
+	k.sock, k.raw = sock, raw
 	defer sock.Close()
 	// Whoever stops the replay ends every read and write.
-	stop := context.AfterFunc(ctx, func() { sock.Close() })
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	k.begin()
 	if k.failed = k.say(ctx); k.failed == nil {
@@ -227,6 +226,9 @@ func (k *call) write(data []byte, now time.Time, packet int64) error {
 			k.dialogue.Chunk(flow.ClientToServer, chunk)
 		}
 	}
+	if k.sock != k.raw {
+		return k.writeTLS(data, now)
+	}
 	patience := k.timeout
 	if len(data) > coalesce/2 {
 		patience = stuck
@@ -251,6 +253,43 @@ func (k *call) write(data []byte, now time.Time, packet int64) error {
 		}
 		if _, err := k.read(time.Now().Add(stuck)); err != nil && !isTimeout(err) {
 			return err
+		}
+	}
+}
+
+// writeTLS writes in a goroutine beside the one that reads: a write that was ended by a
+// deadline would end TLS.
+func (k *call) writeTLS(data []byte, now time.Time) error {
+	k.sock.SetWriteDeadline(now.Add(k.timeout))
+	done := make(chan error, 1)
+	go func() {
+		_, err := k.sock.Write(data)
+		k.sock.SetReadDeadline(past) // first: it must not end a later read
+		done <- err
+	}()
+	patience := time.After(stuck)
+	for {
+		select {
+		case err := <-done:
+			switch {
+			case err == nil:
+				k.sent += int64(len(data))
+				k.lastSent = time.Now()
+				return nil
+			case isTimeout(err):
+				return fmt.Errorf("the server took no more bytes for %v", k.timeout)
+			}
+			return fmt.Errorf("send: %w", plainError(err))
+		case <-patience:
+			if _, err := k.read(time.Now().Add(stuck)); err != nil && !isTimeout(err) {
+				k.raw.Close()
+				<-done
+				return err
+			}
+			patience = time.After(time.Millisecond)
+			if k.eof {
+				patience = nil
+			}
 		}
 	}
 }
@@ -361,7 +400,7 @@ func (k *call) read(until time.Time) (int, error) {
 	switch {
 	case err == nil:
 		return n, nil
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // TLS that just ends
 		k.eof, k.closed = true, true
 		if k.dialogue != nil {
 			k.dialogue.End(flow.ServerToClient)
@@ -418,7 +457,7 @@ func (k *call) finish(ctx context.Context) error {
 	case k.readUntil(ctx, k.player.closing(c)) != nil:
 		return nil // all was answered: how the server takes leave is its affair
 	case c.Close.Kind == plan.CloseRST:
-		if t, ok := k.sock.(*net.TCPConn); ok {
+		if t, ok := k.raw.(*net.TCPConn); ok {
 			return t.SetLinger(0)
 		}
 		return nil

@@ -20,7 +20,8 @@ func (k *call) outcomes() ([]Outcome, *ConnOutcome) {
 	for i := range list {
 		list[i] = Outcome{Conn: c, Check: &c.Checks[i], RecordedLatency: -1, Latency: -1, Late: -1, Pass: k.player.pass}
 	}
-	if c.Skip == "" && k.sock != nil {
+	skip := k.skip()
+	if skip == "" && k.sock != nil {
 		if c.Parsed() {
 			k.judgeExchanges(list)
 		} else {
@@ -32,8 +33,8 @@ func (k *call) outcomes() ([]Outcome, *ConnOutcome) {
 		o := &list[i]
 		Describe(o)
 		switch {
-		case c.Skip != "":
-			o.Verdict, o.Reason = compare.Skipped, c.Skip
+		case skip != "":
+			o.Verdict, o.Reason = compare.Skipped, skip
 		case o.Check.Skip != "":
 			o.Verdict, o.Reason, o.Differences = compare.Skipped, o.Check.Skip, nil
 		case errors.Is(k.failed, errStopped) && o.Verdict == compare.Failed:
@@ -48,8 +49,8 @@ func (k *call) outcomes() ([]Outcome, *ConnOutcome) {
 	}
 	conn := &ConnOutcome{Conn: c, Pass: k.player.pass, Opened: k.sock != nil, Verdict: compare.Same}
 	switch {
-	case c.Skip != "":
-		conn.Verdict, conn.Reason = compare.Skipped, c.Skip
+	case skip != "":
+		conn.Verdict, conn.Reason = compare.Skipped, skip
 	case errors.Is(k.failed, errStopped):
 		conn.Verdict, conn.Reason = compare.Skipped, errStopped.Error()
 	case k.failed != nil:

@@ -67,19 +67,21 @@ func asks(c *plan.Conn) []asked {
 			}
 		}
 	} else {
-		i, end := -1, int64(0) // where the step after i begins in the stream
+		i := 0
 		for n := range c.Checks {
 			q := c.Checks[n].Exchange.Request
 			if q == nil {
 				continue
 			}
-			for i+1 < len(c.Steps) && q.Offset >= end {
+			from := i
+			for i < len(c.Steps) && c.Steps[i].Packet != q.Packet {
 				i++
-				end += int64(len(c.Steps[i].Bytes))
 			}
-			if q.Offset < end {
-				list = append(list, asked{c, i, c.Steps[i].At})
+			if i == len(c.Steps) {
+				i = from // it can't be sent
+				continue
 			}
+			list = append(list, asked{c, i, c.Steps[i].At})
 		}
 	}
 	if len(list) == 0 {

@@ -6,12 +6,13 @@
 // both writes and reads, so that nothing is shared between them. Answers are read
 // with the same parsers that read the recording. Every check of the plan ends in
 // exactly one Verdict, whatever the server does. Nothing is sent anywhere but to
-// Options.Target.
+// Options.Target, or for some servers to what Options.Map says.
 package replay
 
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -21,7 +22,6 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"netlab/decode/flow"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
 )
@@ -31,8 +31,14 @@ const DefaultTimeout = 10 * time.Second
 
 // Options of a Player. Zero fields are as said.
 type Options struct {
-	// Target is where everything is sent, as HOST:PORT.
+	// Target is where everything is sent, as HOST:PORT, or unix:PATH.
 	Target string
+	// Map says where what was said to some servers is sent, in place of Target. Its keys
+	// have no counts.
+	Map map[plan.Server]string
+	// TLS, if any, is what is spoken around TCP. Where it has no ServerName, the host of
+	// the target is sent and verified.
+	TLS *tls.Config
 	// Speed is how many times as fast as recorded; 0 is as fast as the answers
 	// come.
 	Speed float64
@@ -229,7 +235,7 @@ func (p *Player) playOnce(ctx context.Context, cancel context.CancelFunc, conns 
 			p.order.done(c.Rank)
 		}
 		switch {
-		case c.Skip != "":
+		case k.skip() != "":
 			over()
 		case !p.admit(ctx, c):
 			k.failed = errStopped
@@ -418,12 +424,4 @@ func (o *order) wait(ctx context.Context, n int) {
 	for o.low < n && ctx.Err() == nil {
 		o.changed.Wait()
 	}
-}
-
-// transport names a conversation's network as net.Dial has it.
-func transport(t flow.Transport) string {
-	if t == flow.UDP {
-		return "udp"
-	}
-	return "tcp"
 }

@@ -547,9 +547,9 @@ func TestSinkErrorStops(t *testing.T) {
 	}
 }
 
-// TestFullDuplex sends much while the server sends much: neither waits for the
-// other to read.
-func TestFullDuplex(t *testing.T) {
+// bigEcho is a recording of 8 MiB sent, and sent back.
+func bigEcho(t *testing.T) *plan.Plan {
+	t.Helper()
 	b := craft.New(craft.Options{})
 	c := b.TCP(netip.MustParseAddrPort("10.1.0.1:40000"), netip.MustParseAddrPort("10.1.0.2:7"))
 	c.Open()
@@ -565,6 +565,12 @@ func TestFullDuplex(t *testing.T) {
 	if _, err := decode.Run(b.Source(), r, decode.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	return r.Plan()
+}
+
+// TestFullDuplex sends much while the server sends much: neither waits for the
+// other to read.
+func TestFullDuplex(t *testing.T) {
 	// An echo server that reads nothing while it can't write.
 	target := serveWith(t, func(c net.Conn) {
 		buf := make([]byte, 64<<10)
@@ -578,7 +584,7 @@ func TestFullDuplex(t *testing.T) {
 			}
 		}
 	})
-	res, o := play(t, r.Plan(), replay.Options{Target: target})
+	res, o := play(t, bigEcho(t), replay.Options{Target: target})
 	if res.Checks[compare.Same] != 1 {
 		t.Errorf("%s", o)
 	}
