@@ -490,6 +490,7 @@ func (k *call) last() plan.Wait {
 	for i := range k.conn.Checks {
 		check := &k.conn.Checks[i]
 		switch {
+		case check.Left:
 		case check.Turn != nil:
 			w.Bytes += int64(len(check.Turn.Answer))
 			w.Datagrams += len(check.Turn.Datagrams)

@@ -133,6 +133,9 @@ func (k *call) judgeExchanges(list []Outcome) {
 	}
 	for i := range list {
 		o := &list[i]
+		if o.Check.Left {
+			continue
+		}
 		recorded := o.Check.Exchange
 		var live *proto.Exchange
 		if recorded.Request != nil {

@@ -70,7 +70,7 @@ func asks(c *plan.Conn) []asked {
 		i := 0
 		for n := range c.Checks {
 			q := c.Checks[n].Exchange.Request
-			if q == nil {
+			if q == nil || c.Checks[n].Left {
 				continue
 			}
 			from := i

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"netlab/decode"
+	"netlab/decode/proto"
+	"netlab/pcaps/craft"
 	"netlab/pcaps/samples"
 	"netlab/replay"
 	"netlab/replay/compare"
@@ -235,5 +238,31 @@ func TestHostOfEverySample(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPicked sends only what was picked, and accounts for the rest.
+func TestPicked(t *testing.T) {
+	r := plan.NewRecorder()
+	r.Pick = func(e *proto.Exchange) bool { return strings.Contains(e.Request.Body.Summary(), "/c") || e.Index == 1 }
+	b, err := craft.Recipe(strings.NewReader(several))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := decode.Run(b.Source(), r, decode.Options{Keep: plan.Keep}); err != nil {
+		t.Fatal(err)
+	}
+	for name, opts := range map[string]replay.Options{"max": {}, "rate": {Rate: 1000}} {
+		t.Run(name, func(t *testing.T) {
+			opts.Target = serveWith(t, func(c net.Conn) {
+				request(c)
+				io.WriteString(c, "HTTP/1.1 204 No\r\n\r\n")
+				io.Copy(io.Discard, c)
+			})
+			res, o := play(t, r.Plan(), opts)
+			if res.Checks[compare.Same] != 2 || res.Checks[compare.Skipped] != 3 || res.Conns[compare.Same] != 2 || res.Conns[compare.Skipped] != 2 {
+				t.Errorf("%s", o)
+			}
+		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"netlab/decode"
 	"netlab/decode/printer"
+	"netlab/decode/where"
 	"netlab/replay"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
@@ -33,6 +34,7 @@ func replayCommand(std stdio) *cli.Command {
 			&cli.IntFlag{Name: "loop", Value: 1, Usage: "play all of it `N` times"},
 			&cli.DurationFlag{Name: "idle-max", Usage: "where no client said anything for longer than `D`, wait only so long"},
 			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D`"},
+			&cli.StringFlag{Name: "where", Usage: "replay only exchanges for which `EXPR` holds, as http.status < 500 && host == a.example; netlab fields lists what can be asked"},
 			&cli.BoolFlag{Name: "strict", Usage: "compare everything, also dates, request ids and framing"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
 			&cli.BoolFlag{Name: "all", Usage: "print the answers that are the same, too"},
@@ -82,7 +84,13 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 			return err
 		}
 	}
-	p, err := std.plan(ctx, file)
+	var filter *where.Filter
+	if c.IsSet("where") {
+		if filter, err = where.Compile(c.String("where")); err != nil {
+			return err
+		}
+	}
+	p, err := std.plan(ctx, file, filter)
 	if err != nil {
 		return err
 	}
@@ -163,14 +171,17 @@ func speed(s string) (float64, error) {
 	return n, nil
 }
 
-// plan decodes a file into a plan.
-func (std stdio) plan(ctx context.Context, file string) (*plan.Plan, error) {
+// plan decodes a file into a plan of what a filter picks; nil picks all.
+func (std stdio) plan(ctx context.Context, file string, filter *where.Filter) (*plan.Plan, error) {
 	src, closer, err := std.openFile(file)
 	if err != nil {
 		return nil, err
 	}
 	defer closer.Close()
 	r := plan.NewRecorder()
+	if filter != nil {
+		r.Pick = filter.Match
+	}
 	sum, err := decode.Run(until(ctx, src), r, decode.Options{Keep: plan.Keep, Memory: plan.DefaultLimit})
 	if err != nil {
 		return nil, err

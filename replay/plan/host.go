@@ -17,9 +17,14 @@ func (p *Plan) SetHost(name string) int {
 			continue
 		}
 		var edits []edit
+		var left int64 // bytes of requests that are not sent
 		for i := range c.Checks {
 			q := c.Checks[i].Exchange.Request
 			if q == nil {
+				continue
+			}
+			if c.Checks[i].Left {
+				left += q.Length
 				continue
 			}
 			h, ok := q.Body.(*proto.HTTPMessage)
@@ -29,7 +34,7 @@ func (p *Plan) SetHost(name string) int {
 			at := strings.Index(string(q.Raw[:min(len(q.Raw), len(h.Head)+16)]), h.Head) // empty lines may stand before it
 			if places := hostPlaces(h.Head); at >= 0 && len(places) > 0 {
 				for _, e := range places {
-					edits = append(edits, edit{q.Offset + int64(at) + e.at, e.length})
+					edits = append(edits, edit{q.Offset - left + int64(at) + e.at, e.length})
 				}
 				changed++
 			}
