@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	// readSize is read at once; a datagram fits.
-	readSize = 64 << 10
+	// readSize is read at once; a datagram fits. Of TCP it is firstRead until that is
+	// filled: thousands of connections may be open, most of them with little to say.
+	readSize  = 64 << 10
+	firstRead = 4 << 10
 
 	// coalesce bounds how many bytes are written at once when no pace is kept.
 	coalesce = 64 << 10
@@ -130,7 +132,11 @@ func longest(c *plan.Conn) time.Duration {
 // begin gets ready to read.
 func (k *call) begin() {
 	c := k.conn
-	k.buf = make([]byte, readSize)
+	size := readSize
+	if c.Transport == flow.TCP {
+		size = firstRead
+	}
+	k.buf = make([]byte, size)
 	k.live = flow.Conversation{ID: c.ID, Tuple: flow.NewFlow(c.Transport, addrPort(k.sock.LocalAddr()), addrPort(k.sock.RemoteAddr()))}
 	if c.Parsed() {
 		k.dialogue = proto.NewDialogue(&k.live, k, proto.Options{Keep: plan.Keep, Protocol: c.Protocol})
@@ -396,6 +402,9 @@ func (k *call) read(until time.Time) (int, error) {
 	n, err := k.sock.Read(k.buf)
 	if n > 0 || err == nil && k.conn.Transport == flow.UDP {
 		k.take(k.buf[:n])
+	}
+	if n == len(k.buf) && n < readSize {
+		k.buf = make([]byte, min(4*n, readSize))
 	}
 	switch {
 	case err == nil:
