@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	// readSize is read at once; a datagram fits.
-	readSize = 64 << 10
+	// readSize is read at once; a datagram fits. Of TCP it is firstRead until that is
+	// filled: thousands of connections may be open, most of them with little to say.
+	readSize  = 64 << 10
+	firstRead = 4 << 10
 
 	// coalesce bounds how many bytes are written at once when no pace is kept.
 	coalesce = 64 << 10
@@ -46,6 +48,7 @@ type call struct {
 	player  *Player
 	conn    *plan.Conn
 	sock    net.Conn
+	raw     net.Conn // below TLS; else sock
 	live    flow.Conversation
 	timeout time.Duration
 
@@ -61,6 +64,7 @@ type call struct {
 
 	sent    int64
 	slips   []time.Duration
+	late    map[int64]time.Duration // by the packet that a step was in; when a pace is kept
 	buf     []byte
 	eof     bool   // the server closed
 	closed  bool   // the server closed before we did
@@ -73,6 +77,7 @@ type mark struct {
 	turn      int
 	bytes     int64
 	datagrams int
+	packet    int64     // that the client began it in
 	sent      time.Time // when the client's first byte of the turn went out
 	spoke     time.Time // and its last
 	first     time.Time // when the first byte of the answer came
@@ -84,30 +89,20 @@ var errStopped = errors.New("the replay was stopped")
 // play opens the connection, says everything, and closes it.
 func (k *call) play(ctx context.Context) {
 	c := k.conn
-	if c.Skip != "" {
-		return
-	}
 	p := k.player
 	k.timeout = max(p.opts.Timeout, 3*longest(c))
-	p.order.wait(ctx, c.Ended)
-	if !sleepUntil(ctx, p.due(c.Open)) {
-		k.failed = errStopped
-		return
-	}
-	dialing, cancel := context.WithTimeout(ctx, k.timeout)
-	sock, err := p.opts.Dial(dialing, transport(c.Transport), p.opts.Target)
-	cancel()
+	sock, raw, err := p.connect(ctx, c, k.timeout)
 	if err != nil {
-		k.failed = &DialError{p.opts.Target, plainError(err)}
+		k.failed = err
 		if ctx.Err() != nil {
 			k.failed = errStopped
 		}
 		return
 	}
-	k.sock = sock
+	k.sock, k.raw = sock, raw
 	defer sock.Close()
 	// Whoever stops the replay ends every read and write.
-	stop := context.AfterFunc(ctx, func() { sock.Close() })
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	k.begin()
 	if k.failed = k.say(ctx); k.failed == nil {
@@ -137,7 +132,11 @@ func longest(c *plan.Conn) time.Duration {
 // begin gets ready to read.
 func (k *call) begin() {
 	c := k.conn
-	k.buf = make([]byte, readSize)
+	size := readSize
+	if c.Transport == flow.TCP {
+		size = firstRead
+	}
+	k.buf = make([]byte, size)
 	k.live = flow.Conversation{ID: c.ID, Tuple: flow.NewFlow(c.Transport, addrPort(k.sock.LocalAddr()), addrPort(k.sock.RemoteAddr()))}
 	if c.Parsed() {
 		k.dialogue = proto.NewDialogue(&k.live, k, proto.Options{Keep: plan.Keep, Protocol: c.Protocol})
@@ -173,8 +172,8 @@ func (k *call) say(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		due := k.player.due(s.At)
-		if err := k.readUntil(due); err != nil {
+		due := k.player.step(k.conn, i)
+		if err := k.readUntil(ctx, due); err != nil {
 			return err
 		}
 		if k.eof && k.conn.Transport == flow.TCP && !k.canStillSend() {
@@ -191,9 +190,15 @@ func (k *call) say(ctx context.Context) error {
 			k.slips = append(k.slips, time.Since(later(due, ready)))
 		}
 		now := time.Now()
+		if !due.IsZero() {
+			if k.late == nil {
+				k.late = make(map[int64]time.Duration)
+			}
+			k.late[s.Packet] = max(0, now.Sub(due))
+		}
 		if s.Turn != turn {
 			turn = s.Turn
-			k.marks = append(k.marks, mark{turn: turn, bytes: k.received, datagrams: len(k.pieces), sent: now})
+			k.marks = append(k.marks, mark{turn: turn, bytes: k.received, datagrams: len(k.pieces), sent: now, packet: s.Packet})
 		}
 		if err := k.write(data, now, s.Packet); err != nil {
 			return err
@@ -227,6 +232,9 @@ func (k *call) write(data []byte, now time.Time, packet int64) error {
 			k.dialogue.Chunk(flow.ClientToServer, chunk)
 		}
 	}
+	if k.sock != k.raw {
+		return k.writeTLS(data, now)
+	}
 	patience := k.timeout
 	if len(data) > coalesce/2 {
 		patience = stuck
@@ -251,6 +259,43 @@ func (k *call) write(data []byte, now time.Time, packet int64) error {
 		}
 		if _, err := k.read(time.Now().Add(stuck)); err != nil && !isTimeout(err) {
 			return err
+		}
+	}
+}
+
+// writeTLS writes in a goroutine beside the one that reads: a write that was ended by a
+// deadline would end TLS.
+func (k *call) writeTLS(data []byte, now time.Time) error {
+	k.sock.SetWriteDeadline(now.Add(k.timeout))
+	done := make(chan error, 1)
+	go func() {
+		_, err := k.sock.Write(data)
+		k.sock.SetReadDeadline(past) // first: it must not end a later read
+		done <- err
+	}()
+	patience := time.After(stuck)
+	for {
+		select {
+		case err := <-done:
+			switch {
+			case err == nil:
+				k.sent += int64(len(data))
+				k.lastSent = time.Now()
+				return nil
+			case isTimeout(err):
+				return fmt.Errorf("the server took no more bytes for %v", k.timeout)
+			}
+			return fmt.Errorf("send: %w", plainError(err))
+		case <-patience:
+			if _, err := k.read(time.Now().Add(stuck)); err != nil && !isTimeout(err) {
+				k.raw.Close()
+				<-done
+				return err
+			}
+			patience = time.After(time.Millisecond)
+			if k.eof {
+				patience = nil
+			}
 		}
 	}
 }
@@ -323,11 +368,25 @@ func (k *call) quiet(w plan.Wait) bool {
 	return len(k.marks) == 0 || k.received > k.marks[len(k.marks)-1].bytes
 }
 
+// past is a time that is over.
+var past = time.Unix(1, 0)
+
 // readUntil reads what comes until a time, if that is not over.
-func (k *call) readUntil(due time.Time) error {
-	for !due.IsZero() && time.Now().Before(due) {
+func (k *call) readUntil(ctx context.Context, due time.Time) error {
+	if due.IsZero() || !time.Now().Before(due) {
+		return nil
+	}
+	if p := k.player.pacer; p != nil && !k.eof {
+		// No deadline that is set while this waits is in the way: they are at that time
+		// too.
+		a := p.at(due, func() { k.sock.SetReadDeadline(past) })
+		defer p.cancel(a)
+	}
+	for time.Now().Before(due) {
 		if k.eof {
-			time.Sleep(time.Until(due))
+			if !k.player.sleep(ctx, due) {
+				return errStopped
+			}
 			return nil
 		}
 		if _, err := k.read(due); err != nil && !isTimeout(err) {
@@ -344,12 +403,15 @@ func (k *call) read(until time.Time) (int, error) {
 	if n > 0 || err == nil && k.conn.Transport == flow.UDP {
 		k.take(k.buf[:n])
 	}
+	if n == len(k.buf) && n < readSize {
+		k.buf = make([]byte, min(4*n, readSize))
+	}
 	switch {
 	case err == nil:
 		return n, nil
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // TLS that just ends
 		k.eof, k.closed = true, true
-		if k.dialogue != nil {
+		if k.dialogue != nil && k.conn.Transport == flow.TCP { // datagrams have no end
 			k.dialogue.End(flow.ServerToClient)
 		}
 		return n, nil
@@ -401,10 +463,10 @@ func (k *call) finish(ctx context.Context) error {
 		return k.drain(k.last().Quiet)
 	case c.Close.By == flow.ServerToClient:
 		return k.awaitClose()
-	case k.readUntil(k.player.due(c.Close.At)) != nil:
+	case k.readUntil(ctx, k.player.closing(c)) != nil:
 		return nil // all was answered: how the server takes leave is its affair
 	case c.Close.Kind == plan.CloseRST:
-		if t, ok := k.sock.(*net.TCPConn); ok {
+		if t, ok := k.raw.(*net.TCPConn); ok {
 			return t.SetLinger(0)
 		}
 		return nil
@@ -437,6 +499,7 @@ func (k *call) last() plan.Wait {
 	for i := range k.conn.Checks {
 		check := &k.conn.Checks[i]
 		switch {
+		case check.Left:
 		case check.Turn != nil:
 			w.Bytes += int64(len(check.Turn.Answer))
 			w.Datagrams += len(check.Turn.Datagrams)
@@ -507,20 +570,4 @@ func plainError(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-// sleepUntil returns at a time, or when ctx ends, and reports whether it slept to
-// the end.
-func sleepUntil(ctx context.Context, due time.Time) bool {
-	if due.IsZero() {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(time.Until(due))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -17,9 +18,10 @@ func (k *call) outcomes() ([]Outcome, *ConnOutcome) {
 	c := k.conn
 	list := make([]Outcome, len(c.Checks))
 	for i := range list {
-		list[i] = Outcome{Conn: c, Check: &c.Checks[i], RecordedLatency: -1, Latency: -1}
+		list[i] = Outcome{Conn: c, Check: &c.Checks[i], RecordedLatency: -1, Latency: -1, Late: -1, Pass: k.player.pass}
 	}
-	if c.Skip == "" && k.sock != nil {
+	skip := k.skip()
+	if skip == "" && k.sock != nil {
 		if c.Parsed() {
 			k.judgeExchanges(list)
 		} else {
@@ -31,8 +33,8 @@ func (k *call) outcomes() ([]Outcome, *ConnOutcome) {
 		o := &list[i]
 		Describe(o)
 		switch {
-		case c.Skip != "":
-			o.Verdict, o.Reason = compare.Skipped, c.Skip
+		case skip != "":
+			o.Verdict, o.Reason = compare.Skipped, skip
 		case o.Check.Skip != "":
 			o.Verdict, o.Reason, o.Differences = compare.Skipped, o.Check.Skip, nil
 		case errors.Is(k.failed, errStopped) && o.Verdict == compare.Failed:
@@ -45,10 +47,10 @@ func (k *call) outcomes() ([]Outcome, *ConnOutcome) {
 		}
 		count[o.Verdict]++
 	}
-	conn := &ConnOutcome{Conn: c, Opened: k.sock != nil, Verdict: compare.Same}
+	conn := &ConnOutcome{Conn: c, Pass: k.player.pass, Opened: k.sock != nil, Verdict: compare.Same}
 	switch {
-	case c.Skip != "":
-		conn.Verdict, conn.Reason = compare.Skipped, c.Skip
+	case skip != "":
+		conn.Verdict, conn.Reason = compare.Skipped, skip
 	case errors.Is(k.failed, errStopped):
 		conn.Verdict, conn.Reason = compare.Skipped, errStopped.Error()
 	case k.failed != nil:
@@ -131,6 +133,9 @@ func (k *call) judgeExchanges(list []Outcome) {
 	}
 	for i := range list {
 		o := &list[i]
+		if o.Check.Left {
+			continue
+		}
 		recorded := o.Check.Exchange
 		var live *proto.Exchange
 		if recorded.Request != nil {
@@ -149,6 +154,7 @@ func (k *call) judgeExchanges(list []Outcome) {
 func (k *call) judge(o *Outcome, recorded, live *proto.Exchange) {
 	if live != nil && live.Request != nil {
 		o.Sent = live.Request.Time
+		o.Late = k.lateness(live.Request.Packet)
 	}
 	if live == nil || live.Response == nil {
 		o.Verdict, o.Reason = compare.Failed, k.why()
@@ -204,7 +210,7 @@ func (k *call) judgeTurns(list []Outcome) {
 		var from, to mark
 		if m != nil {
 			from = *m
-			o.Sent = m.sent
+			o.Sent, o.Late = m.sent, k.lateness(m.packet)
 			if !m.first.IsZero() && !m.spoke.IsZero() {
 				o.Latency = max(0, m.first.Sub(m.spoke))
 			}
@@ -233,6 +239,14 @@ func (k *call) judgeTurns(list []Outcome) {
 			k.finding = "the server said more than in the recording: " + o.Live
 		}
 	}
+}
+
+// lateness is how late what stood in a packet was sent; negative when no pace was kept.
+func (k *call) lateness(packet int64) time.Duration {
+	if late, ok := k.late[packet]; ok {
+		return late
+	}
+	return -1
 }
 
 // mark returns when a turn began, or nil when it did not.

@@ -6,20 +6,22 @@
 // both writes and reads, so that nothing is shared between them. Answers are read
 // with the same parsers that read the recording. Every check of the plan ends in
 // exactly one Verdict, whatever the server does. Nothing is sent anywhere but to
-// Options.Target.
+// Options.Target, or for some servers to what Options.Map says.
 package replay
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"netlab/decode/flow"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
 )
@@ -29,11 +31,34 @@ const DefaultTimeout = 10 * time.Second
 
 // Options of a Player. Zero fields are as said.
 type Options struct {
-	// Target is where everything is sent, as HOST:PORT.
+	// Target is where everything is sent, as HOST:PORT, or unix:PATH.
 	Target string
+	// Map says where what was said to some servers is sent, in place of Target. Its keys
+	// have no counts.
+	Map map[plan.Server]string
+	// TLS, if any, is what is spoken around TCP. Where it has no ServerName, the host of
+	// the target is sent and verified.
+	TLS *tls.Config
 	// Speed is how many times as fast as recorded; 0 is as fast as the answers
 	// come.
 	Speed float64
+	// IdleMax cuts the schedule short where no client had anything to do for longer;
+	// 0 leaves it as it was.
+	IdleMax time.Duration
+	// Rate begins so many exchanges a second, in the order of the recording and whatever
+	// becomes of those before, in place of the recorded times and of Speed. A connection
+	// does not wait for the end of those that had ended before it then; 0 is off.
+	Rate float64
+	// Connections is how many may be open at a time; the others wait for a place. 0 is
+	// any number.
+	Connections int
+	// Loop is how often all is played; 0 is once. A pass begins when the one before has
+	// ended.
+	Loop int
+	// Exact has what is due sent to the microsecond, by a thread that waits for it,
+	// where the runtime's timers are a millisecond late. It has a clock of its own, and
+	// so none that a test has made.
+	Exact bool
 	// Timeout is for connecting, and for each answer; DefaultTimeout. An answer
 	// that took long in the recording is waited for three times as long.
 	Timeout time.Duration
@@ -60,6 +85,11 @@ type Outcome struct {
 	RecordedLatency, Latency time.Duration
 	// Sent is when the request's first byte went out, zero when it did not.
 	Sent time.Time
+	// Late is how long after its time in the schedule that was; negative when no pace was
+	// kept.
+	Late time.Duration
+	// Pass counts from 1 when there are several.
+	Pass int
 }
 
 // ConnOutcome is what became of one recorded conversation.
@@ -69,6 +99,8 @@ type ConnOutcome struct {
 	Reason  string
 	// Opened means that a connection was made, for what is left to be skipped.
 	Opened bool
+	// Pass counts from 1 when there are several.
+	Pass int
 }
 
 // Sink takes outcomes, one at a time.
@@ -93,8 +125,17 @@ type Result struct {
 	// Slip is how late bytes went out behind what the plan and the answers
 	// allowed, in microseconds; empty when no pace was kept.
 	Slip *hdrhistogram.Histogram
+	// Cut is how much of the recording's time was cut out by Options.IdleMax.
+	Cut time.Duration
 	// Recorded and Live are latencies of the answers compared, in microseconds.
 	Recorded, Live *hdrhistogram.Histogram
+	// Planned are the latencies now from when the request was due: a server that is slow
+	// to answer one makes the next on its connection late.
+	Planned *hdrhistogram.Histogram
+	// Waited is how long connections waited for a place, those that had to.
+	Waited *hdrhistogram.Histogram
+	// Passes is how often the plan was begun.
+	Passes int
 	// Canceled means that it was stopped before its end.
 	Canceled bool
 }
@@ -120,6 +161,11 @@ type Player struct {
 	plan   *plan.Plan
 	sink   Sink
 	start  time.Time // of the replay
+	cuts   cuts
+	rated  map[*plan.Conn]*rated // by Options.Rate
+	places chan struct{}         // one for each connection that is open; nil without a limit
+	pass   int
+	pacer  *pacer // nil when the runtime's timers will do
 	order  order
 	mu     sync.Mutex // guards what follows
 	result Result
@@ -140,26 +186,99 @@ func Play(ctx context.Context, p *plan.Plan, sink Sink, opts Options) (*Result, 
 	if opts.Dial == nil {
 		opts.Dial = new(net.Dialer).DialContext
 	}
-	pl := &Player{opts: opts, plan: p, sink: sink, start: time.Now()}
-	pl.result = Result{Slip: newHistogram(), Recorded: newHistogram(), Live: newHistogram()}
-	pl.order.init(len(p.Conns))
+	pl := &Player{opts: opts, plan: p, sink: sink}
+	pl.result = Result{Slip: newHistogram(), Recorded: newHistogram(), Live: newHistogram(), Planned: newHistogram(), Waited: newHistogram()}
+	conns := slices.Clone(p.Conns)
+	switch {
+	case opts.Rate > 0:
+		pl.rated = rate(p, opts.Rate)
+	case opts.Speed > 0:
+		pl.cuts = cutIdle(p, opts.IdleMax)
+		pl.result.Cut = pl.cuts.total()
+	}
+	slices.SortStableFunc(conns, func(a, b *plan.Conn) int { return cmp.Compare(pl.open(a), pl.open(b)) })
+	if opts.Exact && (opts.Speed > 0 || opts.Rate > 0) {
+		if pl.pacer = newPacer(); pl.pacer != nil {
+			defer pl.pacer.close()
+		}
+	}
+	if opts.Connections > 0 {
+		pl.places = make(chan struct{}, opts.Connections)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var all sync.WaitGroup
-	for _, c := range p.Conns {
-		all.Go(func() {
-			defer pl.order.done(c.Rank)
-			k := &call{player: pl, conn: c}
-			k.play(ctx)
-			if pl.report(k) != nil {
-				cancel()
-			}
-		})
+	begin := time.Now()
+	for pl.result.Passes < max(1, opts.Loop) && (pl.result.Passes == 0 || ctx.Err() == nil) {
+		pl.result.Passes++
+		if opts.Loop > 1 {
+			pl.pass = pl.result.Passes
+		}
+		pl.playOnce(ctx, cancel, conns)
 	}
-	all.Wait()
-	pl.result.Took = time.Since(pl.start)
+	pl.result.Took = time.Since(begin)
 	pl.result.Canceled = pl.err == nil && ctx.Err() != nil
 	return &pl.result, pl.err
+}
+
+// playOnce plays connections, each when its time has come, and returns at the end of
+// all.
+func (p *Player) playOnce(ctx context.Context, cancel context.CancelFunc, conns []*plan.Conn) {
+	p.order.init(len(conns))
+	p.start = time.Now()
+	var all sync.WaitGroup
+	for _, c := range conns {
+		k := &call{player: p, conn: c}
+		over := func() {
+			if p.report(k) != nil {
+				cancel()
+			}
+			p.order.done(c.Rank)
+		}
+		switch {
+		case k.skip() != "":
+			over()
+		case !p.admit(ctx, c):
+			k.failed = errStopped
+			over()
+		default:
+			all.Go(func() {
+				defer over()
+				k.play(ctx)
+				if p.places != nil {
+					<-p.places
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+// admit waits until a connection may be opened, and reports whether it may.
+func (p *Player) admit(ctx context.Context, c *plan.Conn) bool {
+	if p.rated == nil {
+		p.order.wait(ctx, c.Ended)
+	}
+	if !p.sleep(ctx, p.due(p.open(c))) {
+		return false
+	}
+	if p.places == nil {
+		return true
+	}
+	select {
+	case p.places <- struct{}{}:
+		return true
+	default:
+	}
+	begin := time.Now()
+	select {
+	case p.places <- struct{}{}:
+		p.mu.Lock()
+		record(p.result.Waited, time.Since(begin))
+		p.mu.Unlock()
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // report hands on what became of a connection and its checks.
@@ -173,6 +292,9 @@ func (p *Player) report(k *call) error {
 		if o.Verdict == compare.Same || o.Verdict == compare.Different {
 			record(p.result.Recorded, o.RecordedLatency)
 			record(p.result.Live, o.Latency)
+			if o.Latency >= 0 && o.Late >= 0 {
+				record(p.result.Planned, o.Latency+o.Late)
+			}
 		}
 		if p.err == nil {
 			p.err = p.sink.Outcome(o)
@@ -203,13 +325,66 @@ func record(h *hdrhistogram.Histogram, d time.Duration) {
 	}
 }
 
-// due returns when something recorded at a time is to be done; zero when no pace
-// is kept.
-func (p *Player) due(at time.Duration) time.Time {
-	if p.opts.Speed <= 0 {
+// open returns when a connection is opened, in the schedule's time.
+func (p *Player) open(c *plan.Conn) time.Duration {
+	if r := p.rated[c]; r != nil {
+		return r.open
+	}
+	return c.Open
+}
+
+// step returns when a step of a connection is due; zero when no pace is kept.
+func (p *Player) step(c *plan.Conn, i int) time.Time {
+	if r := p.rated[c]; r != nil {
+		return p.due(r.steps[i])
+	}
+	return p.due(c.Steps[i].At)
+}
+
+// closing returns when a connection is closed; zero when it is as soon as all is said.
+func (p *Player) closing(c *plan.Conn) time.Time {
+	if p.rated != nil {
 		return time.Time{}
 	}
-	return p.start.Add(time.Duration(float64(at) / p.opts.Speed))
+	return p.due(c.Close.At)
+}
+
+// due returns when something at a time of the schedule is to be done; zero when no pace
+// is kept.
+func (p *Player) due(at time.Duration) time.Time {
+	switch {
+	case p.rated != nil:
+		return p.start.Add(at)
+	case p.opts.Speed <= 0:
+		return time.Time{}
+	}
+	return p.start.Add(time.Duration(float64(p.cuts.apply(at)) / p.opts.Speed))
+}
+
+// sleep returns at a time, or when ctx ends, and reports whether it slept to the end.
+func (p *Player) sleep(ctx context.Context, due time.Time) bool {
+	if due.IsZero() || !time.Now().Before(due) {
+		return ctx.Err() == nil
+	}
+	if p.pacer != nil {
+		awake := make(chan struct{})
+		a := p.pacer.at(due, func() { close(awake) })
+		defer p.pacer.cancel(a)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-awake:
+			return true
+		}
+	}
+	t := time.NewTimer(time.Until(due))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
 }
 
 // order keeps connections from being opened before those that had ended by then
@@ -249,12 +424,4 @@ func (o *order) wait(ctx context.Context, n int) {
 	for o.low < n && ctx.Err() == nil {
 		o.changed.Wait()
 	}
-}
-
-// transport names a conversation's network as net.Dial has it.
-func transport(t flow.Transport) string {
-	if t == flow.UDP {
-		return "udp"
-	}
-	return "tcp"
 }

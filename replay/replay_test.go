@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -549,9 +550,9 @@ func TestSinkErrorStops(t *testing.T) {
 	}
 }
 
-// TestFullDuplex sends much while the server sends much: neither waits for the
-// other to read.
-func TestFullDuplex(t *testing.T) {
+// bigEcho is a recording of 8 MiB sent, and sent back.
+func bigEcho(t *testing.T) *plan.Plan {
+	t.Helper()
 	b := craft.New(craft.Options{})
 	c := b.TCP(netip.MustParseAddrPort("10.1.0.1:40000"), netip.MustParseAddrPort("10.1.0.2:7"))
 	c.Open()
@@ -567,6 +568,12 @@ func TestFullDuplex(t *testing.T) {
 	if _, err := decode.Run(b.Source(), r, decode.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	return r.Plan()
+}
+
+// TestFullDuplex sends much while the server sends much: neither waits for the
+// other to read.
+func TestFullDuplex(t *testing.T) {
 	// An echo server that reads nothing while it can't write.
 	target := serveWith(t, func(c net.Conn) {
 		buf := make([]byte, 64<<10)
@@ -580,7 +587,7 @@ func TestFullDuplex(t *testing.T) {
 			}
 		}
 	})
-	res, o := play(t, r.Plan(), replay.Options{Target: target})
+	res, o := play(t, bigEcho(t), replay.Options{Target: target})
 	if res.Checks[compare.Same] != 1 {
 		t.Errorf("%s", o)
 	}
@@ -663,5 +670,104 @@ func TestNothingGoesElsewhere(t *testing.T) {
 			return nil, errors.New("no")
 		}
 		play(t, p, replay.Options{Target: "127.0.0.1:9", Dial: dial})
+	}
+}
+
+// TestIdleMax cuts a silence of all clients out, and no other.
+func TestIdleMax(t *testing.T) {
+	const recipe = `
+step 1ms
+tcp a 10.1.0.1:40000 > 10.1.0.2:7
+tcp b 10.1.0.1:40001 > 10.1.0.2:7
+a open
+b open
+wait 94ms
+a > "one"
+a < "1"
+wait 498ms
+b > "one"
+b < "1"
+wait 59998ms
+a > "two"
+a < "2"
+a close
+wait 3s
+b close`
+	for _, test := range []struct {
+		most, cut time.Duration
+		speed     float64
+		at        []time.Duration // in ms
+	}{
+		{0, 0, 1, []time.Duration{100, 600, 60600}},
+		{100 * time.Second, 0, 1, []time.Duration{100, 600, 60600}},
+		{time.Second, 61003 * time.Millisecond, 1, []time.Duration{100, 600, 1600}},
+		{time.Second, 61003 * time.Millisecond, 2, []time.Duration{50, 300, 800}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			var mu sync.Mutex
+			var at []time.Duration
+			n := &pipes{handle: func(c net.Conn) {
+				buf := make([]byte, 100)
+				for i := 1; ; i++ {
+					if _, err := c.Read(buf); err != nil {
+						return
+					}
+					mu.Lock()
+					at = append(at, time.Since(start)/time.Millisecond)
+					mu.Unlock()
+					fmt.Fprintf(c, "%d", i)
+				}
+			}}
+			r, o := play(t, planOf(t, recipe), replay.Options{Target: "x", Speed: test.speed, IdleMax: test.most, Dial: n.dial})
+			if r.Checks[compare.Same] != 3 || r.Cut != test.cut {
+				t.Errorf("--idle-max %v: %v cut\n%s", test.most, r.Cut, o)
+			}
+			if !slices.Equal(at, test.at) {
+				t.Errorf("--idle-max %v: sent at %v, want %v", test.most, at, test.at)
+			}
+			synctest.Wait()
+		})
+	}
+}
+
+// TestExact keeps the pace with a thread that waits for it, while answers come.
+func TestExact(t *testing.T) {
+	const recipe = `
+step 1ms
+tcp a 10.1.0.1:40000 > 10.1.0.2:7
+a open
+wait 27ms
+a > "one"
+a < "1"
+wait 28ms
+a > "two"
+wait 29ms
+a > "three"
+a < "3"
+wait 28ms
+a close`
+	target := serveWith(t, func(c net.Conn) {
+		buf := make([]byte, 100)
+		io.ReadFull(c, buf[:len("one")])
+		io.WriteString(c, "1")
+		io.ReadFull(c, buf[:len("twothree")])
+		io.WriteString(c, "3")
+		io.Copy(io.Discard, c)
+	})
+	for _, name := range []string{"tcp", "refused"} {
+		t.Run(name, func(t *testing.T) {
+			opts := replay.Options{Target: target, Speed: 1, Exact: true}
+			if name == "refused" {
+				opts.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no") }
+			}
+			r, o := play(t, planOf(t, recipe), opts)
+			switch {
+			case name == "refused" && r.Checks[compare.Failed] != 2:
+				t.Errorf("%s", o)
+			case name == "tcp" && (r.Checks[compare.Same] != 2 || r.Took < 120*time.Millisecond || r.Slip.TotalCount() != 3):
+				t.Errorf("took %v, %d slips\n%s", r.Took, r.Slip.TotalCount(), o)
+			}
+		})
 	}
 }

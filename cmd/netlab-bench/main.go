@@ -28,7 +28,9 @@ const usage = `netlab-bench measures netlab beside other programs.
     netlab-bench make  [-size full|quick] [-dir D] [WORKLOAD...]          make the workloads
     netlab-bench peers [-size full|quick] [-dir D] [-rounds N] [flags]    measure, and print tables
 
-make bench-peers does both. These are peers themselves:
+    netlab-bench pace  [-network udp|tcp] [-rounds N] [flags]             how exactly netlab replays in time
+
+make bench-peers does the first two, make bench-replay the last. These are peers themselves:
 
     netlab-bench walk FILE                 headers and 5-tuples, in Go
     netlab-bench gopacket MODE FILE        what gopacket takes: layers, tcpassembly, http
@@ -41,6 +43,8 @@ var commands = map[string]func(context.Context, stdio, []string) error{
 	"walk":     walkCommand,
 	"gopacket": gopacketCommand,
 	"record":   recordCommand, // what make runs in a network of its own
+	"pace":     paceCommand,
+	"sleeper":  sleeperCommand, // what pace holds netlab against
 }
 
 // stdio are the streams of a run.

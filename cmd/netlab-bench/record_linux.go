@@ -267,6 +267,16 @@ func (r *recording) start(name string, args ...string) (*program, error) {
 	return p, nil
 }
 
+// over tells whether it has ended.
+func (p *program) over() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // stop asks a program to end, and waits for that.
 func (p *program) stop(sig syscall.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -2,17 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/urfave/cli/v2"
 
 	"netlab/decode"
 	"netlab/decode/printer"
+	"netlab/decode/where"
 	"netlab/replay"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
@@ -27,16 +27,19 @@ func replayCommand(std stdio) *cli.Command {
 		Description: "Sends what the clients in FILE said, on as many connections and in the same order, to one address and\n" +
 			"nowhere else. Exit status: 0 all answers are the same, 1 some differ, 2 it could not be done, 3 nothing was compared.\n\n" +
 			"Example: netlab replay bug.pcap --to localhost:8080",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "to", Usage: "send to `HOST:PORT`"},
+		Flags: append(slices.Clone(targetFlags), []cli.Flag{
 			&cli.StringFlag{Name: "speed", Value: "1", Usage: "1 is the recorded pace, `N` N times as fast, max as fast as the answers come"},
+			&cli.Float64Flag{Name: "rate", Usage: "begin `N` exchanges a second, whatever becomes of those before, in place of --speed"},
+			&cli.IntFlag{Name: "connections", Usage: "have at most `N` connections open at a time; the others wait, which is told"},
+			&cli.IntFlag{Name: "loop", Value: 1, Usage: "play all of it `N` times"},
+			&cli.DurationFlag{Name: "idle-max", Usage: "where no client said anything for longer than `D`, wait only so long"},
 			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D`"},
-			&cli.StringFlag{Name: "server", Usage: "replay what was said to recorded server `HOST:PORT`, when there are several"},
+			&cli.StringFlag{Name: "where", Usage: "replay only exchanges for which `EXPR` holds, as http.status < 500 && host == a.example; netlab fields lists what can be asked"},
 			&cli.BoolFlag{Name: "strict", Usage: "compare everything, also dates, request ids and framing"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
 			&cli.BoolFlag{Name: "all", Usage: "print the answers that are the same, too"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be sent, when, and after what, and send nothing"},
-		},
+		}...),
 		Action: func(c *cli.Context) error { return std.replay(c.Context, c) },
 	}
 }
@@ -52,14 +55,28 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	opts := replay.Options{Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")}}
+	opts := replay.Options{
+		IdleMax: c.Duration("idle-max"), Rate: c.Float64("rate"), Connections: c.Int("connections"), Loop: c.Int("loop"), Exact: true,
+		Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")},
+	}
 	if opts.Speed, err = speed(c.String("speed")); err != nil {
 		return err
 	}
 	if opts.Timeout <= 0 {
 		return usagef("netlab replay: --timeout wants a time above 0, as 5s")
 	}
-	if opts.Target == "" && !c.Bool("dry-run") {
+	if err := checkShape(c, opts); err != nil {
+		return err
+	}
+	if opts.TLS, err = tlsConfig(c); err != nil {
+		return err
+	}
+	if c.IsSet("host") {
+		if err := checkHost(c.String("host")); err != nil {
+			return err
+		}
+	}
+	if opts.Target == "" && !c.IsSet("map") && !c.Bool("dry-run") {
 		return hinted{usagef("netlab replay: to which server? Nothing is ever sent to the recorded addresses"), "netlab replay " + file + " --to localhost:8080"}
 	}
 	if opts.Target != "" {
@@ -67,12 +84,26 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 			return err
 		}
 	}
-	p, err := std.plan(ctx, file)
+	var filter *where.Filter
+	if c.IsSet("where") {
+		if filter, err = where.Compile(c.String("where")); err != nil {
+			return err
+		}
+	}
+	p, err := std.plan(ctx, file, filter)
 	if err != nil {
 		return err
 	}
-	if err := chooseServer(p, c.String("server"), opts.Target); err != nil {
+	if opts.Map, err = mapping(p, c.StringSlice("map")); err != nil {
 		return err
+	}
+	if opts.Map == nil || c.IsSet("server") {
+		if err := chooseServer(p, c.String("server"), opts.Target); err != nil {
+			return err
+		}
+	}
+	if c.IsSet("host") {
+		p.SetHost(c.String("host"))
 	}
 	if c.Bool("dry-run") {
 		return report.DryRun(std.out, p)
@@ -96,6 +127,23 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 	return judge(result)
 }
 
+// checkShape looks at the flags that say when things are sent.
+func checkShape(c *cli.Context, opts replay.Options) error {
+	switch {
+	case c.IsSet("idle-max") && opts.IdleMax <= 0:
+		return usagef("netlab replay: --idle-max wants a time above 0, as 2s")
+	case c.IsSet("rate") && !(opts.Rate > 0 && opts.Rate <= 1e6):
+		return usagef("netlab replay: --rate wants a number above 0, and up to a million")
+	case c.IsSet("rate") && (c.IsSet("speed") || c.IsSet("idle-max")):
+		return usagef("netlab replay: --rate takes the place of the recorded times, so --speed and --idle-max make no sense beside it")
+	case c.IsSet("connections") && opts.Connections <= 0:
+		return usagef("netlab replay: --connections wants a number above 0")
+	case opts.Loop <= 0:
+		return usagef("netlab replay: --loop wants a number above 0")
+	}
+	return nil
+}
+
 // judge turns a result into an exit status.
 func judge(r *replay.Result) error {
 	switch {
@@ -111,13 +159,6 @@ func judge(r *replay.Result) error {
 	return nil
 }
 
-func dialHint(err error) string {
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return "start the server, and look at which port it listens (ss -lntu)"
-	}
-	return "check the address"
-}
-
 // speed reads --speed; 0 is as fast as possible.
 func speed(s string) (float64, error) {
 	if s == "max" {
@@ -130,25 +171,17 @@ func speed(s string) (float64, error) {
 	return n, nil
 }
 
-// checkTarget wants HOST:PORT.
-func checkTarget(s string) error {
-	host, port, err := net.SplitHostPort(s)
-	if err == nil && port != "" && host != "" {
-		if _, err := net.LookupPort("tcp", port); err == nil {
-			return nil
-		}
-	}
-	return hinted{usagef("netlab: %q is no address to send to", s), "localhost:8080, or [::1]:8080"}
-}
-
-// plan decodes a file into a plan.
-func (std stdio) plan(ctx context.Context, file string) (*plan.Plan, error) {
+// plan decodes a file into a plan of what a filter picks; nil picks all.
+func (std stdio) plan(ctx context.Context, file string, filter *where.Filter) (*plan.Plan, error) {
 	src, closer, err := std.openFile(file)
 	if err != nil {
 		return nil, err
 	}
 	defer closer.Close()
 	r := plan.NewRecorder()
+	if filter != nil {
+		r.Pick = filter.Match
+	}
 	sum, err := decode.Run(until(ctx, src), r, decode.Options{Keep: plan.Keep, Memory: plan.DefaultLimit})
 	if err != nil {
 		return nil, err
@@ -169,18 +202,13 @@ func chooseServer(p *plan.Plan, want, target string) error {
 	if len(servers) == 0 {
 		return nil
 	}
-	var names []string
-	for _, s := range servers {
-		names = append(names, s.String())
-	}
 	if want != "" {
-		for _, s := range servers {
-			if s.String() == want || s.String() == strings.Replace(want, "127.0.0.1:", "localhost:", 1) {
-				p.Only(s)
-				return nil
-			}
+		s, err := findServer(p, want)
+		if err != nil {
+			return err
 		}
-		return usagef("netlab: the recording has no server %s; there are: %s", want, strings.Join(names, ", "))
+		p.Only(s)
+		return nil
 	}
 	chosen := servers[0]
 	if _, port, err := net.SplitHostPort(target); err == nil {

@@ -33,7 +33,7 @@ func (std stdio) serve(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := std.plan(ctx, file)
+	p, err := std.plan(ctx, file, nil)
 	if err != nil {
 		return err
 	}

@@ -84,6 +84,8 @@ type Check struct {
 	Turn *Turn
 	// Skip says why it can't be compared; empty when it can.
 	Skip string
+	// Left means that its request is not among the Steps, so that no answer comes.
+	Left bool
 }
 
 // Turn is what both sides said until the client had read an answer and spoke

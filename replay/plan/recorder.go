@@ -23,6 +23,9 @@ const DefaultLimit = 1 << 30
 type Recorder struct {
 	// Limit bounds the bytes kept; 0 is DefaultLimit.
 	Limit int64
+	// Pick says which exchanges are to be played; nil plays all. Of a conversation in
+	// which some are picked, only requests of HTTP/1 can be left out.
+	Pick func(*proto.Exchange) bool
 
 	kept  int64
 	tapes map[int]*tape
@@ -41,6 +44,7 @@ type end struct {
 type tape struct {
 	sides     [2]stream
 	exchanges []*proto.Exchange
+	picks     picks
 }
 
 // stream is what one direction said.
@@ -106,13 +110,14 @@ func (r *Recorder) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error
 
 // Exchange keeps what was asked and answered.
 func (r *Recorder) Exchange(e *proto.Exchange) error {
+	t := r.tapes[e.Conversation.ID]
+	r.pick(t, e)
 	if e.Conversation.Protocol == proto.MQTT.Name {
 		return nil // its bytes are kept
 	}
 	if e.Inside() {
 		return nil // it is compared as part of the other
 	}
-	t := r.tapes[e.Conversation.ID]
 	t.exchanges = append(t.exchanges, e)
 	return nil
 }
@@ -169,12 +174,22 @@ func (r *Recorder) conn(v *flow.Conversation, t *tape) *Conn {
 	case v.Sides[0].Bytes == 0 && v.Sides[1].Bytes == 0 && v.Transport() == flow.TCP:
 		c.Skip = "nothing was said"
 	}
+	if r.Pick != nil && !t.picks.some && c.Skip == "" {
+		c.Skip = notPicked
+	}
+	slices.SortFunc(t.exchanges, func(a, b *proto.Exchange) int { return cmp.Compare(a.Index, b.Index) })
+	if t.picks.all || c.Skip != "" || !divisible(c, t) {
+		t.picks.left = nil
+	}
 	if c.Parsed() {
 		r.exchanges(c, t)
 	} else {
 		r.turns(c, client, server)
 	}
 	r.cutAtGap(c, client)
+	if len(t.picks.left) > 0 {
+		c.leaveOut(t)
+	}
 	return c
 }
 
@@ -210,10 +225,13 @@ func (r *Recorder) close(c *Conn, v *flow.Conversation, server *stream) {
 
 // exchanges schedules a protocol that is parsed.
 func (r *Recorder) exchanges(c *Conn, t *tape) {
-	slices.SortFunc(t.exchanges, func(a, b *proto.Exchange) int { return cmp.Compare(a.Index, b.Index) })
 	var answers []answer
 	var asked []int64 // ends of the requests that were answered
 	for _, e := range t.exchanges {
+		c.Checks = append(c.Checks, Check{Index: e.Index, Exchange: e, Skip: whyNot(e)})
+		if t.picks.left[e] {
+			continue
+		}
 		for _, m := range e.Interim {
 			answers = append(answers, answer{m.Offset + m.Length, true})
 		}
@@ -223,7 +241,6 @@ func (r *Recorder) exchanges(c *Conn, t *tape) {
 				asked = append(asked, e.Request.Offset+e.Request.Length)
 			}
 		}
-		c.Checks = append(c.Checks, Check{Index: e.Index, Exchange: e, Skip: whyNot(e)})
 	}
 	slices.SortStableFunc(answers, func(a, b answer) int { return cmp.Compare(a.end, b.end) })
 	slices.Sort(asked)

@@ -24,8 +24,8 @@ func (s Server) String() string {
 	return netip.AddrPortFrom(s.Addr, s.Port).String()
 }
 
-// serverOf returns who is talked to in a conversation, without counts.
-func serverOf(c *Conn) Server {
+// Recorded returns who is talked to in a conversation, without counts.
+func (c *Conn) Recorded() Server {
 	a := c.Server.Addr().Unmap()
 	if a.IsLoopback() {
 		a = netip.Addr{}
@@ -37,7 +37,7 @@ func serverOf(c *Conn) Server {
 func (p *Plan) Servers() []Server {
 	found := make(map[Server]Server)
 	for _, c := range p.Conns {
-		key := serverOf(c)
+		key := c.Recorded()
 		s := found[key]
 		s.Addr, s.Port = key.Addr, key.Port
 		s.Conns++
@@ -53,8 +53,8 @@ func (p *Plan) Servers() []Server {
 func (p *Plan) Only(s Server) {
 	s.Conns, s.Answers = 0, 0
 	for _, c := range p.Conns {
-		if serverOf(c) != s && c.Skip == "" {
-			c.Skip = "with another server: " + serverOf(c).String()
+		if c.Recorded() != s && c.Skip == "" {
+			c.Skip = "with another server: " + c.Recorded().String()
 		}
 	}
 }

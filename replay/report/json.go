@@ -20,6 +20,7 @@ func NewJSON(w io.Writer) *JSON { return &JSON{json.NewEncoder(w)} }
 
 type outcomeRecord struct {
 	Type         string             `json:"type"` // "outcome"
+	Pass         int                `json:"pass,omitempty"`
 	Conversation int                `json:"conversation"`
 	Index        int                `json:"index"`
 	Protocol     string             `json:"protocol"`
@@ -29,6 +30,7 @@ type outcomeRecord struct {
 	Recorded     string             `json:"recorded"`
 	Live         string             `json:"live"`
 	Sent         *time.Time         `json:"sent,omitempty"`
+	LateMS       *float64           `json:"late_ms,omitempty"` // behind the schedule
 	RecordedMS   *float64           `json:"recorded_latency_ms,omitempty"`
 	LiveMS       *float64           `json:"latency_ms,omitempty"`
 	Packet       int64              `json:"packet,omitempty"`
@@ -46,6 +48,7 @@ type differenceRecord struct {
 
 type connectionRecord struct {
 	Type         string `json:"type"` // "connection"
+	Pass         int    `json:"pass,omitempty"`
 	Conversation int    `json:"conversation"`
 	Verdict      string `json:"verdict"`
 	Reason       string `json:"reason,omitempty"`
@@ -60,8 +63,13 @@ type replayRecord struct {
 	BytesSent   int64            `json:"bytes_sent"`
 	TookMS      float64          `json:"took_ms"`
 	Canceled    bool             `json:"canceled"`
+	CutMS       float64          `json:"cut_ms,omitempty"`
 	SlipMS      *quantileRecord  `json:"slip_ms,omitempty"`
 	LatencyMS   *quantileRecord  `json:"latency_ms,omitempty"`
+	PlannedMS   *quantileRecord  `json:"latency_from_due_ms,omitempty"`
+	Waited      int64            `json:"waited_for_a_place,omitempty"`
+	WaitedMS    *quantileRecord  `json:"waited_for_a_place_ms,omitempty"`
+	Passes      int              `json:"passes,omitempty"`
 	RecordedMS  *quantileRecord  `json:"recorded_latency_ms,omitempty"`
 }
 
@@ -75,9 +83,10 @@ type quantileRecord struct {
 // Outcome writes one answer.
 func (j *JSON) Outcome(o *replay.Outcome) error {
 	r := outcomeRecord{
-		Type: "outcome", Conversation: o.Conn.ID, Index: o.Check.Index, Protocol: o.Conn.Protocol.Name, Verdict: o.Verdict.String(),
+		Type: "outcome", Pass: o.Pass, Conversation: o.Conn.ID, Index: o.Check.Index, Protocol: o.Conn.Protocol.Name, Verdict: o.Verdict.String(),
 		Reason: o.Reason, Request: o.Request, Recorded: o.Recorded, Live: o.Live,
 		RecordedMS: millis(o.RecordedLatency), LiveMS: millis(o.Latency),
+		LateMS: millis(o.Late),
 	}
 	if !o.Sent.IsZero() {
 		sent := o.Sent.UTC()
@@ -105,7 +114,7 @@ func (j *JSON) Outcome(o *replay.Outcome) error {
 
 // Connection writes one connection.
 func (j *JSON) Connection(c *replay.ConnOutcome) error {
-	return j.enc.Encode(connectionRecord{"connection", c.Conn.ID, c.Verdict.String(), c.Reason, c.Opened})
+	return j.enc.Encode(connectionRecord{"connection", c.Pass, c.Conn.ID, c.Verdict.String(), c.Reason, c.Opened})
 }
 
 // Result writes the sums.
@@ -113,7 +122,8 @@ func (j *JSON) Result(r *replay.Result) error {
 	return j.enc.Encode(replayRecord{
 		Type: "replay", Answers: account(r.Checks), Connections: account(r.Conns), Opened: r.Opened, BytesSent: r.Bytes,
 		TookMS: float64(r.Took) / 1e6, Canceled: r.Canceled,
-		SlipMS: quantilesOf(r.Slip), LatencyMS: quantilesOf(r.Live), RecordedMS: quantilesOf(r.Recorded),
+		CutMS: float64(r.Cut) / 1e6, SlipMS: quantilesOf(r.Slip), LatencyMS: quantilesOf(r.Live), RecordedMS: quantilesOf(r.Recorded),
+		PlannedMS: quantilesOf(r.Planned), Waited: r.Waited.TotalCount(), WaitedMS: quantilesOf(r.Waited), Passes: r.Passes,
 	})
 }
 

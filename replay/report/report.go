@@ -34,8 +34,8 @@ type Text struct {
 
 // shown is an outcome as it will be printed.
 type shown struct {
-	conn, index int
-	text        string
+	pass, conn, index int
+	text              string
 }
 
 // maxShown bounds how many outcomes are printed; all are counted.
@@ -60,7 +60,7 @@ func (t *Text) Outcome(o *replay.Outcome) error {
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-9s #%d.%d %s\n", o.Verdict, o.Conn.ID, o.Check.Index, printer.Clean(o.Request))
+	fmt.Fprintf(&b, "%-9s #%d.%d%s %s\n", o.Verdict, o.Conn.ID, o.Check.Index, inPass(o.Pass), printer.Clean(o.Request))
 	switch {
 	case o.Verdict == compare.Same:
 		fmt.Fprintf(&b, "            %s\n", printer.Clean(o.Live))
@@ -74,15 +74,23 @@ func (t *Text) Outcome(o *replay.Outcome) error {
 		}
 		fmt.Fprintf(&b, "            %s\n", printer.Clean(d.String()))
 	}
-	t.outcomes = append(t.outcomes, shown{o.Conn.ID, o.Check.Index, b.String()})
+	t.outcomes = append(t.outcomes, shown{o.Pass, o.Conn.ID, o.Check.Index, b.String()})
 	return nil
+}
+
+// inPass names a pass, when there are several.
+func inPass(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" in pass %d", n)
 }
 
 // Connection takes note of what is wrong with a connection.
 func (t *Text) Connection(c *replay.ConnOutcome) error {
 	if c.Reason != "" && len(c.Conn.Checks) == 0 || c.Verdict == compare.Different && c.Reason != "" {
 		if len(t.conns) < maxShown {
-			t.conns = append(t.conns, fmt.Sprintf("%-9s #%d %s\n", c.Verdict, c.Conn.ID, printer.Clean(c.Reason)))
+			t.conns = append(t.conns, fmt.Sprintf("%-9s #%d%s %s\n", c.Verdict, c.Conn.ID, inPass(c.Pass), printer.Clean(c.Reason)))
 		} else {
 			t.more++
 		}
@@ -92,7 +100,7 @@ func (t *Text) Connection(c *replay.ConnOutcome) error {
 
 // Result prints everything.
 func (t *Text) Result(r *replay.Result) error {
-	slices.SortFunc(t.outcomes, func(a, b shown) int { return cmp.Or(a.conn-b.conn, a.index-b.index) })
+	slices.SortFunc(t.outcomes, func(a, b shown) int { return cmp.Or(a.pass-b.pass, a.conn-b.conn, a.index-b.index) })
 	slices.Sort(t.conns)
 	var b strings.Builder
 	for _, o := range t.outcomes {
@@ -111,12 +119,24 @@ func (t *Text) Result(r *replay.Result) error {
 	fmt.Fprintf(&b, "connections: %s\n", sum(r.Conns))
 	b.WriteString(reasons(t.skipped, "skipped"))
 	fmt.Fprintf(&b, "%s sent in %s", printer.Bytes(r.Bytes), printer.Duration(r.Took))
+	if r.Passes > 1 {
+		fmt.Fprintf(&b, " in %d passes", r.Passes)
+	}
 	if r.Slip.TotalCount() > 0 {
 		fmt.Fprintf(&b, "; behind schedule by %s", quantiles(r.Slip))
+	}
+	if r.Cut > 0 {
+		fmt.Fprintf(&b, "; %s of silence cut out", printer.Duration(r.Cut))
 	}
 	b.WriteByte('\n')
 	if r.Live.TotalCount() > 0 {
 		fmt.Fprintf(&b, "latency now: %s; in the recording: %s\n", quantiles(r.Live), quantiles(r.Recorded))
+	}
+	if r.Planned.TotalCount() > 0 {
+		fmt.Fprintf(&b, "latency now, from when the request was due: %s\n", quantiles(r.Planned))
+	}
+	if n := r.Waited.TotalCount(); n > 0 {
+		fmt.Fprintf(&b, "%s waited for a place: %s\n", printer.Count(n, "connection"), quantiles(r.Waited))
 	}
 	if r.Canceled {
 		b.WriteString("stopped before the end\n")

@@ -73,15 +73,15 @@ func tell(t *testing.T, r reporter) {
 	c := p.Conns[0]
 	sent := time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
 	outcomes := []replay.Outcome{
-		{Conn: greeting, Check: &greeting.Checks[1], Verdict: compare.Failed, Reason: "no answer for 10s", RecordedLatency: -1, Latency: -1},
-		{Conn: c, Check: &c.Checks[1], Verdict: compare.Different, Live: "500 Oh\x1b[2J no", Sent: sent, RecordedLatency: time.Millisecond, Latency: 2 * time.Millisecond,
+		{Conn: greeting, Check: &greeting.Checks[1], Verdict: compare.Failed, Reason: "no answer for 10s", RecordedLatency: -1, Latency: -1, Late: -1},
+		{Conn: c, Check: &c.Checks[1], Verdict: compare.Different, Live: "500 Oh\x1b[2J no", Sent: sent, RecordedLatency: time.Millisecond, Latency: 2 * time.Millisecond, Late: 30 * time.Microsecond,
 			Differences: []compare.Difference{
 				{Kind: compare.Status, Path: "status", Recorded: "201 Created", Live: "500 Oh\x1b[2J no", Offset: -1},
 				{Kind: compare.Missing, Path: "header location", Recorded: `"/users/8"`, Offset: -1},
 				{Kind: compare.Value, Path: "body", Recorded: `"{"`, Live: `"x"`, Offset: 0},
 			}},
-		{Conn: c, Check: &c.Checks[0], Verdict: compare.Same, Live: "200 OK, 36 bytes", Sent: sent, RecordedLatency: time.Millisecond, Latency: time.Millisecond},
-		{Conn: greeting, Check: &greeting.Checks[3], Verdict: compare.Skipped, Reason: "no answer in the recording", RecordedLatency: -1, Latency: -1},
+		{Conn: c, Check: &c.Checks[0], Verdict: compare.Same, Live: "200 OK, 36 bytes", Sent: sent, RecordedLatency: time.Millisecond, Latency: time.Millisecond, Pass: 2},
+		{Conn: greeting, Check: &greeting.Checks[3], Verdict: compare.Skipped, Reason: "no answer in the recording", RecordedLatency: -1, Latency: -1, Late: -1},
 	}
 	for i := range outcomes {
 		replay.Describe(&outcomes[i])
@@ -91,7 +91,7 @@ func tell(t *testing.T, r reporter) {
 	}
 	for _, x := range []replay.ConnOutcome{
 		{Conn: greeting, Verdict: compare.Failed, Reason: "no answer for 10s", Opened: true},
-		{Conn: c, Verdict: compare.Different, Reason: "the server left the connection open, and had closed it", Opened: true},
+		{Conn: c, Verdict: compare.Different, Reason: "the server left the connection open, and had closed it", Opened: true, Pass: 2},
 	} {
 		if err := r.Connection(&x); err != nil {
 			t.Fatal(err)
@@ -101,9 +101,11 @@ func tell(t *testing.T, r reporter) {
 		Checks: [compare.VerdictCount]int64{1, 1, 1, 1}, Conns: [compare.VerdictCount]int64{0, 1, 1, 0},
 		Opened: 2, Bytes: 1234, Took: 1500 * time.Millisecond,
 		Slip: hdrhistogram.New(1, 1e6, 3), Recorded: hdrhistogram.New(1, 1e6, 3), Live: hdrhistogram.New(1, 1e6, 3),
+		Planned: hdrhistogram.New(1, 1e6, 3), Waited: hdrhistogram.New(1, 1e6, 3), Passes: 2,
 	}
 	for _, us := range []int64{10, 20, 900} {
-		if err := errors.Join(result.Slip.RecordValue(us), result.Recorded.RecordValue(us*10), result.Live.RecordValue(us*20)); err != nil {
+		if err := errors.Join(result.Slip.RecordValue(us), result.Recorded.RecordValue(us*10), result.Live.RecordValue(us*20),
+			result.Planned.RecordValue(us*30), result.Waited.RecordValue(us*40)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -158,7 +160,7 @@ func TestManyOutcomes(t *testing.T) {
 		}
 	}
 	none := hdrhistogram.New(1, 10, 1)
-	if err := r.Result(&replay.Result{Slip: none, Live: none, Recorded: none}); err != nil {
+	if err := r.Result(&replay.Result{Slip: none, Live: none, Recorded: none, Planned: none, Waited: none}); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(out.String(), "failed  "); n != 1000 || !strings.Contains(out.String(), "and 500 more") {

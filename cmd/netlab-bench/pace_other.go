@@ -1,0 +1,9 @@
+//go:build !linux
+
+package main
+
+import "context"
+
+func paceCommand(context.Context, stdio, []string) error { return notHere }
+
+func sleeperCommand(context.Context, stdio, []string) error { return notHere }
