@@ -27,8 +27,9 @@ type keylog struct {
 	looked  time.Time
 }
 
-// lookEvery is how often a key log that grows is looked into.
-const lookEvery = 20 * time.Millisecond
+// lookEvery is how often a key log that grows is looked into at most: whole connections
+// are over in a few of these.
+const lookEvery = time.Millisecond
 
 // maxKeyLine bounds a line that is not whole yet.
 const maxKeyLine = 4 << 10
