@@ -597,10 +597,17 @@ func (p *http2Parser) end(d flow.Direction) {
 	for st := p.oldest; st != nil; {
 		next := st.next
 		if h := st.half(d); h.state == http2Open {
-			if s.left > 0 && s.stream == st.id {
+			inside := s.left > 0 && s.stream == st.id
+			if inside {
 				h.last = p.waiting.At(d, -1)
 			}
-			p.finish(st, d, why)
+			if h.declared > 0 && h.body.BodyBytes == h.declared && !inside {
+				// Who has all bytes that were declared need not wait for the empty frame
+				// which ends the stream.
+				p.finish(st, d, "")
+			} else {
+				p.finish(st, d, why)
+			}
 		}
 		st = next
 	}
