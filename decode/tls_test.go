@@ -528,3 +528,31 @@ func TestTLSCut(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretsInTurn has the keys of one side come before the other's, as a client
+// writes them: an answer that can be opened waits for its request.
+func TestSecretsInTurn(t *testing.T) {
+	want := inClear(t)
+	c := &gotls.Config{MinVersion: gotls.VersionTLS13}
+	s := &gotls.Config{Certificates: []gotls.Certificate{certificate(t, false)}}
+	list, log := recorded(t, c, s)
+	for _, late := range []string{"CLIENT_TRAFFIC", "SERVER_TRAFFIC"} {
+		var first, then []byte
+		for line := range bytes.Lines(log) {
+			if bytes.HasPrefix(line, []byte(late)) {
+				then = append(then, line...)
+			} else {
+				first = append(first, line...)
+			}
+		}
+		for _, at := range []int64{9, 11, 12, 13, 14, 16} {
+			secrets := new(tls.Secrets)
+			secrets.Grow()
+			src := &sourceOf{packets: packetsOf(t, list), stage: map[int64]func(){1: func() { secrets.Stage(first) }, at: func() { secrets.Stage(then) }}}
+			out := decoded(t, src, decode.Options{Workers: 1, Secrets: secrets})
+			if diff := cmp.Diff(want, ofType(t, out, "http")); diff != "" {
+				t.Errorf("%s at packet %d: not as in clear (-clear +opened):\n%s", late, at, diff)
+			}
+		}
+	}
+}

@@ -122,10 +122,15 @@ func (p *tlsParser) Inside() string { return p.w.With() }
 // then an answer finds no request, and not another's.
 func (p *tlsParser) Within(d flow.Direction, n int64) int64 { return p.stream.Within(d, n) }
 
-// Known returns where a record is looked for, behind which nothing is known.
+// Known returns where a record is looked for, or waits for its keys: nothing is known
+// from there on.
 func (p *tlsParser) Known(d flow.Direction) int64 {
-	if s := p.sides[d].search; s != nil {
-		return s.from
+	x := &p.sides[d]
+	switch {
+	case len(x.waiting) > 0:
+		return x.waiting[0].at.Offset + 1 - int64(len(x.waiting[0].rec))
+	case x.search != nil:
+		return x.search.from
 	}
 	return math.MaxInt64
 }
