@@ -131,10 +131,11 @@ func (x *endpointStats) quantile(q float64) time.Duration { return quantile(x.la
 
 // sortedEndpoints returns them by how much time was waited for them in all.
 func (s *Stats) sortedEndpoints() []endpointKey {
-	waited := func(k endpointKey) float64 {
-		x := s.endpoints[k]
-		return x.latency.Mean() * float64(x.latency.TotalCount())
+	all := make(map[endpointKey]float64, len(s.endpoints))
+	for k, x := range s.endpoints {
+		all[k] = x.latency.Mean() * float64(x.latency.TotalCount())
 	}
+	waited := func(k endpointKey) float64 { return all[k] }
 	return slices.SortedFunc(maps.Keys(s.endpoints), func(a, b endpointKey) int {
 		return cmp.Or(cmp.Compare(waited(b), waited(a)), cmp.Compare(s.endpoints[b].exchanges, s.endpoints[a].exchanges),
 			cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.endpoint, b.endpoint))

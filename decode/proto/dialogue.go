@@ -342,8 +342,12 @@ func (g *Dialogue) Gap(d flow.Direction, gap flow.Gap) {
 	g.find()
 }
 
-// End says that a direction sends no more. More may still come after a lie.
+// End says that a direction sends no more. More may still come after a lie. Datagrams
+// have ended each for itself.
 func (g *Dialogue) End(d flow.Direction) {
+	if g.conv.Transport() == flow.UDP {
+		return
+	}
 	known := g.ended[d]
 	g.ended[d] = true
 	switch {

@@ -292,6 +292,21 @@ func TestRenew(t *testing.T) {
 	}
 }
 
+// TestDatagramsHaveEnded says that those who send datagrams send no more, which means
+// nothing.
+func TestDatagramsHaveEnded(t *testing.T) {
+	s := &silent{}
+	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.UDP)}, s, Options{})
+	g.Datagram(flow.ClientToServer, flow.Chunk{Data: []byte(dnsQuery)}, 0)
+	g.End(flow.ServerToClient)
+	g.End(flow.ClientToServer)
+	g.Datagram(flow.ServerToClient, flow.Chunk{Data: []byte(dnsResponse), Packet: 2}, 0)
+	g.Close()
+	if finals, _ := g.Answers(); finals != 1 {
+		t.Errorf("%d answers", finals)
+	}
+}
+
 // TestMessagesAreTheirOwn changes what a Dialogue was shown after it was shown.
 func TestMessagesAreTheirOwn(t *testing.T) {
 	for _, text := range []string{"GET /1 HTTP/1.1\r\nA: b\r\n\r\n", "hello\x00"} {
