@@ -411,7 +411,7 @@ func (k *call) read(until time.Time) (int, error) {
 		return n, nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // TLS that just ends
 		k.eof, k.closed = true, true
-		if k.dialogue != nil && k.conn.Transport == flow.TCP { // datagrams have no end
+		if k.dialogue != nil {
 			k.dialogue.End(flow.ServerToClient)
 		}
 		return n, nil

@@ -20,9 +20,9 @@ type carrier interface {
 	// Within returns about how much of the inner stream n bytes of d hold, of which
 	// nothing else is known.
 	Within(d flow.Direction, n int64) int64
-	// Inside names what is spoken inside; empty when it is to be found out. A
-	// method InsideWith, if there is one, returns Waiting.With of that.
-	Inside() string
+	// Inside names what is spoken inside, empty when it is to be found out, and
+	// returns Waiting.With of that.
+	Inside() (protocol, with string)
 }
 
 // sealer is a carrier whose carried bytes are encrypted.
@@ -236,10 +236,8 @@ func (l *layer) begin(g *Dialogue) bool {
 		return false
 	}
 	opts := g.opts
-	opts.Protocol, opts.With = Lookup(l.carrier.Inside()), ""
-	if w, ok := l.carrier.(interface{ InsideWith() string }); ok {
-		opts.With = w.InsideWith()
-	}
+	protocol, with := l.carrier.Inside()
+	opts.Protocol, opts.With = Lookup(protocol), with
 	l.dialogue = new(Dialogue)
 	l.dialogue.outer = g
 	l.dialogue.Renew(g.conv, g.out, opts, 0)

@@ -52,11 +52,8 @@ type mysqlPacked struct {
 	told   bool
 }
 
-// Inside is what is spoken inside.
-func (u *mysqlUnpacker) Inside() string { return MySQL.Name }
-
-// InsideWith is what the log-in agreed upon.
-func (u *mysqlUnpacker) InsideWith() string { return u.waiting.With() }
+// Inside is what is spoken inside, with what the log-in agreed upon.
+func (u *mysqlUnpacker) Inside() (protocol, with string) { return MySQL.Name, u.waiting.With() }
 
 // Held returns how much memory unpacking has need of.
 func (u *mysqlUnpacker) Held() int {

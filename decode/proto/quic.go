@@ -205,16 +205,10 @@ func (c *QUICClose) AppendJSON(dst []byte) []byte {
 // quicAttributes are what can be asked about an exchange.
 var quicAttributes = []Attribute{
 	{Name: "tls.sni", About: "the name of the server that a client asks for", Get: quicAsked(func(v []Value, h *QUICHello) []Value {
-		if h.ServerName != "" {
-			v = appendText(v, h.ServerName)
-		}
-		return v
+		return appendWord(v, h.ServerName)
 	})},
 	{Name: "tls.alpn", About: "each protocol that a client offers", Get: quicAsked(func(v []Value, h *QUICHello) []Value {
-		for _, name := range h.ALPN {
-			v = appendText(v, name)
-		}
-		return v
+		return appendALPN(v, h.ALPN)
 	})},
 	{Name: "tls.version", About: "the one chosen, else the highest offered: 1.3", Get: func(v []Value, e *Exchange) []Value {
 		for _, m := range [...]*Message{e.Response, e.Request} {
@@ -230,21 +224,18 @@ var quicAttributes = []Attribute{
 		}
 		return v
 	}},
-	{Name: "tls.quic", About: "the version of QUIC", Get: func(v []Value, e *Exchange) []Value {
-		if h, ok := bodyOf[*QUICHello](e.Request); ok {
-			v = appendText(v, tls.QUICName(h.Version))
-		}
-		return v
-	}},
+	{Name: "tls.quic", About: "the version of QUIC", Get: of(requestOf, func(v []Value, h *QUICHello) []Value {
+		return appendText(v, tls.QUICName(h.Version))
+	})},
 }
 
 func quicAsked(get func([]Value, *QUICHello) []Value) func([]Value, *Exchange) []Value {
-	return func(v []Value, e *Exchange) []Value {
-		if h, ok := bodyOf[*QUICHello](e.Request); ok && h.Hello != nil {
-			v = get(v, h)
+	return of(requestOf, func(v []Value, h *QUICHello) []Value {
+		if h.Hello == nil {
+			return v
 		}
-		return v
-	}
+		return get(v, h)
+	})
 }
 
 // quicHead is the header of a packet with a long one (RFC 9000, section 17.2).

@@ -116,7 +116,7 @@ func (p *tlsParser) Held() int { return p.stream.Held() + p.sides[0].held + p.si
 func (p *tlsParser) Passes(d flow.Direction) bool { return p.sides[d].pass }
 
 // Inside names what STARTTLS has said is spoken inside.
-func (p *tlsParser) Inside() string { return p.w.With() }
+func (p *tlsParser) Inside() (protocol, with string) { return p.w.With(), "" }
 
 // Within takes n bytes for small records: rather too little is said than too much, for
 // then an answer finds no request, and not another's.
