@@ -494,3 +494,34 @@ func FuzzMessages(f *testing.F) {
 		}
 	})
 }
+
+// TestAlike asks of what differs, and of nothing else, with the path it would have.
+func TestAlike(t *testing.T) {
+	message := func(typ, id, body string) *proto.Message {
+		return httpAnswer(t, ok("Content-Type: "+typ+"\nX-Id: "+id, body))
+	}
+	for _, test := range []struct{ typ, recorded, live, asked string }{
+		{"application/json", `{"id":7,"to":"a","same":1}`, `{"to":"b","id":"8","same":1.0}`, "header x-id: r-7 r-8; body $.id: 7 8; body $.to: a b; "},
+		{"text/plain", "id=7", "id=8", "header x-id: r-7 r-8; body: id=7 id=8; "},
+		{"application/json", `{"id":[7]}`, `{"id":{}}`, "header x-id: r-7 r-8; "},
+	} {
+		for _, alike := range []bool{true, false} {
+			asked := ""
+			rules := Rules{Alike: func(path, recorded, live string) bool {
+				asked += fmt.Sprintf("%s: %s %s; ", path, recorded, live)
+				return alike
+			}}
+			got := rules.Messages(message(test.typ, "r-7", test.recorded), message(test.typ, "r-8", test.live))
+			want := strings.Count(test.asked, ";")
+			if alike {
+				want = 0
+			}
+			if strings.HasSuffix(test.recorded, "]}") {
+				want++ // nobody is asked about a value of another kind
+			}
+			if asked != test.asked || len(got) != want {
+				t.Errorf("%s: asked %q, want %q; %v", test.recorded, asked, test.asked, got)
+			}
+		}
+	}
+}

@@ -123,16 +123,17 @@ func (p *jsonParser) node(depth int) (*node, error) {
 	return nil, fmt.Errorf("unexpected %v", tok)
 }
 
-// compareJSON lists where two values differ. Objects are compared by key, whatever
-// their order, arrays in order, and numbers by value.
-func compareJSON(a, b *node) []Difference {
-	c := jsonComparer{}
+// json lists where two values differ. Objects are compared by key, whatever their
+// order, arrays in order, and numbers by value.
+func (r Rules) json(a, b *node) []Difference {
+	c := jsonComparer{rules: r}
 	c.compare(a, b)
 	return c.list
 }
 
 type jsonComparer struct {
-	list []Difference
+	rules Rules
+	list  []Difference
 	// path leads to what is compared. It is written out for a difference only:
 	// keys may be long, and values many.
 	path []step
@@ -149,6 +150,11 @@ func (c *jsonComparer) add(kind Kind, recorded, live string) {
 	if len(c.list) >= MaxDifferences {
 		return
 	}
+	c.list = append(c.list, Difference{kind, c.where(), recorded, live, -1})
+}
+
+// where writes out the path.
+func (c *jsonComparer) where() string {
 	var path strings.Builder
 	path.WriteString("body $")
 	for _, s := range c.path {
@@ -158,7 +164,7 @@ func (c *jsonComparer) add(kind Kind, recorded, live string) {
 			path.WriteString(member(s.key))
 		}
 	}
-	c.list = append(c.list, Difference{kind, path.String(), recorded, live, -1})
+	return path.String()
 }
 
 // at compares what stands at a step; nil is nothing.
@@ -180,6 +186,7 @@ func (c *jsonComparer) compare(a, b *node) {
 		return
 	}
 	switch {
+	case a.text != b.text && c.rules.Alike != nil && a.isText() && b.isText() && c.rules.alike(c.where(), a.spelled(), b.spelled()):
 	case a.kind != b.kind:
 		c.add(Type, a.show(), b.show())
 	case a.kind == nodeObject:
@@ -257,6 +264,9 @@ func (n *node) show() string {
 	}
 	return n.text
 }
+
+// isText reports whether a value is a string or a number.
+func (n *node) isText() bool { return n.kind == nodeString || n.kind == nodeNumber }
 
 // spelled returns a string's text, as it is shown.
 func (n *node) spelled() string { return strings.TrimPrefix(n.text, asSpelled) }

@@ -179,7 +179,7 @@ func TestJSONBounds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if allocs := testing.AllocsPerRun(1, func() { compareJSON(n, n) }); allocs > 100 {
+		if allocs := testing.AllocsPerRun(1, func() { Rules{}.json(n, n) }); allocs > 100 {
 			t.Errorf("%v allocations to compare 10,000 equal elements", allocs)
 		}
 	})
@@ -300,7 +300,7 @@ func TestJSONRandom(t *testing.T) {
 			return n
 		}
 		old := read()
-		if list := compareJSON(old, read()); list != nil {
+		if list := (Rules{}).json(old, read()); list != nil {
 			t.Fatalf("seed %d: the same in another spelling differs: %v", seed, list)
 		}
 		leaves := s.leaves("body $", nil)
@@ -310,7 +310,7 @@ func TestJSONRandom(t *testing.T) {
 			t.Fatalf("BUG: %s does not change", was)
 		}
 		l.at.text = []string{`"changed"`, "-1"}[r.Intn(2)]
-		list := compareJSON(old, read())
+		list := Rules{}.json(old, read())
 		if len(list) != 1 || list[0].Path != l.path || list[0].Kind != Value && list[0].Kind != Type {
 			t.Fatalf("seed %d: %s was %s and is %s: %v", seed, l.path, was, l.at.text, list)
 		}
@@ -422,7 +422,7 @@ func FuzzJSON(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", small.Bytes(), err)
 		}
-		for _, list := range [][]Difference{compareJSON(n, n), compareJSON(n, again), compareJSON(again, n)} {
+		for _, list := range [][]Difference{Rules{}.json(n, n), Rules{}.json(n, again), Rules{}.json(again, n)} {
 			if list != nil {
 				t.Errorf("%q differs from itself: %v", data, list)
 			}
