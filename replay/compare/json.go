@@ -186,7 +186,8 @@ func (c *jsonComparer) compare(a, b *node) {
 		return
 	}
 	switch {
-	case a.text != b.text && c.rules.Alike != nil && a.isText() && b.isText() && c.rules.alike(c.where(), a.spelled(), b.spelled()):
+	case a.isText() && b.isText() && a.same(b):
+	case a.isText() && b.isText() && c.rules.Alike != nil && c.rules.alike(c.where(), a.spelled(), b.spelled()):
 	case a.kind != b.kind:
 		c.add(Type, a.show(), b.show())
 	case a.kind == nodeObject:
@@ -207,7 +208,7 @@ func (c *jsonComparer) compare(a, b *node) {
 	case a.kind == nodeString:
 		was, is := quoteBoth(a.spelled(), b.spelled())
 		c.add(Value, was, is)
-	case a.kind != nodeNumber || canonical(a.text) != canonical(b.text):
+	default:
 		c.add(Value, a.show(), b.show())
 	}
 }
@@ -267,6 +268,11 @@ func (n *node) show() string {
 
 // isText reports whether a value is a string or a number.
 func (n *node) isText() bool { return n.kind == nodeString || n.kind == nodeNumber }
+
+// same reports whether two strings, or two numbers, have the same value.
+func (n *node) same(other *node) bool {
+	return n.kind == other.kind && (n.text == other.text || n.kind == nodeNumber && canonical(n.text) == canonical(other.text))
+}
 
 // spelled returns a string's text, as it is shown.
 func (n *node) spelled() string { return strings.TrimPrefix(n.text, asSpelled) }
