@@ -176,7 +176,7 @@ func (k *call) judge(o *Outcome, recorded, live *proto.Exchange) {
 	case recorded.Response == nil:
 		o.Verdict, o.Reason = compare.Skipped, "no answer in the recording"
 	default:
-		o.Differences = k.player.opts.Rules.Messages(recorded.Response, live.Response)
+		o.Differences = k.player.opts.Rules.To(recorded.Request).Messages(recorded.Response, live.Response)
 		o.Verdict = verdict(o.Differences)
 	}
 }

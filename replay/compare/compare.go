@@ -1,17 +1,22 @@
 // Package compare says whether two messages are the same, and if not, where.
 //
-// It stands behind the player, which has a recorded and a live answer for each
-// check. What servers change from one answer to the next without meaning it
-// (dates, request ids, the framing of a body) is left out unless Rules.Strict
-// asks for it. Comparing keeps nothing, and tells at most MaxDifferences a
-// message.
+// It stands behind the player, which has a recorded and a live answer for each check,
+// and behind the comparing of two recordings. What has a structure (JSON, forms,
+// markup, protobuf, the answers of databases) is compared by it, the rest byte by byte;
+// what is too large for a structure is compared byte by byte too. What servers change
+// from one answer to the next without meaning it (request ids, the framing of a body) is
+// left out unless Rules.Strict asks for it. Comparing keeps nothing. It looks at
+// everything, and tells at most MaxDifferences a message: what is told of one place
+// stands for all that differs there.
 package compare
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"netlab/decode/proto"
 )
@@ -37,17 +42,18 @@ type Kind uint8
 
 // The kinds.
 const (
-	Status     Kind = iota // of the answer as a whole
-	Type                   // of a value or a body
-	Missing                // what was there and is not
-	Extra                  // what was not there and is
-	Value                  // another value
-	Header                 // another header field
-	kindsCount             // how many there are
+	Status    Kind = iota // of the answer as a whole
+	Type                  // of a value or a body
+	Missing               // what was there and is not
+	Extra                 // what was not there and is
+	Value                 // another value
+	Header                // another header field
+	Timing                // it took longer
+	KindCount             // how many there are
 )
 
 func (k Kind) String() string {
-	return [...]string{"status", "type", "missing", "extra", "value", "header"}[k]
+	return [...]string{"status", "type", "missing", "extra", "value", "header", "timing"}[k]
 }
 
 // Difference is one place where two answers differ.
@@ -60,6 +66,17 @@ type Difference struct {
 	// Offset is the first differing byte, where the answers are compared as
 	// bytes; else -1.
 	Offset int64
+
+	// Place is the path without the numbers of elements: "body $.items[*].id". More
+	// counts the differences of this kind there that are not told one by one.
+	Place string
+	More  int
+	// Was and Is are what the values look like, those of More too. Clock means that all
+	// are times as far from when they were said.
+	Was, Is Shape
+	Clock   bool
+	// Now is a number that is the same for the same live values.
+	Now uint64
 }
 
 func (d Difference) String() string {
@@ -67,238 +84,238 @@ func (d Difference) String() string {
 	if d.Offset >= 0 {
 		at = fmt.Sprintf(" at byte %d", d.Offset)
 	}
+	more := ""
+	if d.More > 0 {
+		more = fmt.Sprintf("; so do %d more", d.More)
+	}
 	switch d.Kind {
 	case Missing:
-		return fmt.Sprintf("%s is missing, was %s", d.Path, d.Recorded)
+		return fmt.Sprintf("%s is missing, was %s%s", d.Path, d.Recorded, more)
 	case Extra:
-		return fmt.Sprintf("%s is new: %s", d.Path, d.Live)
+		return fmt.Sprintf("%s is new: %s%s", d.Path, d.Live, more)
 	}
-	return fmt.Sprintf("%s%s was %s, is %s", d.Path, at, d.Recorded, d.Live)
+	return fmt.Sprintf("%s%s was %s, is %s%s", d.Path, at, d.Recorded, d.Live, more)
 }
 
-// MaxDifferences bounds what is told of one message.
-const MaxDifferences = 100
+// MaxDifferences bounds what is told of one message, and perPlace what is told of a kind
+// at one place in it: behind that it is counted.
+const (
+	MaxDifferences = 1000
+	perPlace       = 10
+)
 
-// Rules say what counts.
+// Rules say what counts. The zero value compares by structure, without what changes
+// from answer to answer.
 type Rules struct {
-	// Strict compares everything.
+	// Strict compares everything, JSON and the like byte by byte.
 	Strict bool
+	// Wire also compares how an answer is framed, and the order and spelling of header
+	// fields.
+	Wire bool
+	// List holds what is written down about some places.
+	List []Rule
 	// Alike, if any, is asked of two values that differ, as text, whether they stand for
 	// the same: a server makes up identifiers, and says other ones the next time. The path
 	// is that of the Difference there would be.
 	Alike func(path, recorded, live string) bool
+
+	request *proto.Message
 }
 
-// alike reports whether two values that differ stand for the same.
-func (r Rules) alike(path, recorded, live string) bool {
-	return r.Alike != nil && r.Alike(path, recorded, live)
+// To returns the rules for answers to a request, if it is known: a Rule may be of one
+// endpoint.
+func (r Rules) To(request *proto.Message) Rules {
+	r.request = request
+	return r
+}
+
+// EndpointOf returns what was asked for, without what differs from one such request to
+// the next; "" when that is not known.
+func EndpointOf(request *proto.Message) string {
+	if request == nil {
+		return ""
+	}
+	if e, ok := request.Body.(proto.Endpoint); ok {
+		return e.Endpoint()
+	}
+	return ""
 }
 
 // Messages compares a recorded answer with a live one. Both have Raw.
 func (r Rules) Messages(recorded, live *proto.Message) []Difference {
+	if sameRaw(recorded, live) {
+		return nil
+	}
+	c := comparer{rules: &r, said: recorded.Time, saidNow: live.Time}
+	c.messages(recorded, live)
+	return c.told()
+}
+
+// sameRaw reports whether all bytes are the same. Of HTTP/2, Raw is the content alone.
+func sameRaw(a, b *proto.Message) bool {
+	if h, ok := a.Body.(*proto.HTTPMessage); ok && h.Head == "" {
+		return false
+	}
+	return len(a.Raw) > 0 && a.RawMissing == 0 && b.RawMissing == 0 && bytes.Equal(a.Raw, b.Raw)
+}
+
+func (c *comparer) messages(recorded, live *proto.Message) {
 	switch a := recorded.Body.(type) {
 	case *proto.HTTPMessage:
 		if b, ok := live.Body.(*proto.HTTPMessage); ok {
-			return limit(r.http(recorded, live, a, b))
+			c.http(recorded, live, a, b)
+			return
 		}
 	case *proto.DNSMessage:
 		if b, ok := live.Body.(*proto.DNSMessage); ok {
-			return limit(r.dns(a, b))
+			c.dns(a, b)
+			return
 		}
 	case *proto.FTPReply:
 		if b, ok := live.Body.(*proto.FTPReply); ok {
-			return r.ftp(a, b)
+			c.ftp(a, b)
+			return
 		}
 	}
-	return Bytes("answer", recorded.Raw, live.Raw)
-}
-
-func limit(list []Difference) []Difference {
-	slices.SortStableFunc(list, func(a, b Difference) int { return int(a.Kind) - int(b.Kind) })
-	return list[:min(len(list), MaxDifferences)]
-}
-
-// volatile are header fields that change without meaning, or that say how a body
-// is framed and which version of it this is, when the body itself is compared.
-var volatile = map[string]bool{
-	"date": true, "age": true, "expires": true, "last-modified": true, "etag": true,
-	"content-length": true, "transfer-encoding": true, "content-encoding": true, "connection": true, "keep-alive": true, "trailer": true,
-	"x-request-id": true, "request-id": true, "x-correlation-id": true, "x-trace-id": true, "traceparent": true, "tracestate": true,
-	"x-amzn-requestid": true, "x-amzn-trace-id": true, "x-amz-request-id": true, "x-amz-id-2": true, "cf-ray": true,
-	"x-runtime": true, "x-response-time": true, "server-timing": true, "x-served-by": true, "x-timer": true,
-}
-
-// http compares status, header fields and decoded body.
-func (r Rules) http(recorded, live *proto.Message, a, b *proto.HTTPMessage) []Difference {
-	var list []Difference
-	if a.Status != b.Status {
-		list = append(list, Difference{Status, "status", strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, a.Reason)), strings.TrimSpace(fmt.Sprintf("%d %s", b.Status, b.Reason)), -1})
+	if !c.fields(recorded, live) {
+		c.bytes("answer", recorded.Raw, live.Raw)
 	}
-	if r.Strict && a.Version != b.Version {
-		list = append(list, Difference{Header, "version", a.Version, b.Version, -1})
+}
+
+// comparer gathers what differs between two messages.
+type comparer struct {
+	rules         *Rules
+	endpoint      string // of the request, when asked
+	knowsEndpoint bool
+	said, saidNow time.Time // when the messages were
+	list          []Difference
+	places        map[placeKey]*placeCount
+	beyond        int // differences at places beyond MaxDifferences
+	pardoned      int // those that a rule excused
+
+	// part and path lead to what is compared in something with a structure. They are
+	// written out for a difference only: keys may be long, and values many.
+	part  string
+	path  []step
+	form  bool // the structure is that of a form
+	exact bool // the spelling of numbers counts somewhere
+}
+
+type placeKey struct {
+	kind  Kind
+	place string
+}
+
+// placeCount is where a place's differences are: the last is told for all that follow.
+type placeCount struct{ told, last int }
+
+// side is what stands on one side: in full, as it is shown, and what it looks like.
+type side struct {
+	text, shown string
+	shape       Shape
+}
+
+// nothing stands where something is missing.
+var nothing side
+
+func textSide(s string) side { return side{s, quote(s), shapeOf(s)} }
+
+// textSides are two texts that differ, shown where they do.
+func textSides(a, b string) (side, side) {
+	was, is := quoteBoth(a, b)
+	return side{a, was, shapeOf(a)}, side{b, is, shapeOf(b)}
+}
+
+func plainSide(s string) side { return side{s, s, shapeOf(s)} }
+
+// add notes a difference at a path outside of any structure.
+func (c *comparer) add(kind Kind, path string, was, is side) {
+	c.note(kind, path, path, was, is, -1)
+}
+
+// note notes a difference, unless a rule says that it is none.
+func (c *comparer) note(kind Kind, path, place string, was, is side, offset int64) {
+	if c.alike(kind, path, was, is) || c.excused(kind, path, place, was, is) {
+		return
 	}
-	list = append(list, r.headers(a.Fields, b.Fields)...)
-	list = append(list, r.headers(a.Trailer, b.Trailer)...)
-	old, err1 := proto.Content(recorded)
-	fresh, err2 := proto.Content(live)
+	clock := kind != Missing && kind != Extra && followsClock(was.text, is.text, c.said, c.saidNow)
+	now := mix(textSum(path), textSum(is.text))
+	if kind == Type {
+		place += " " + was.shape.String() + " > " + is.shape.String()
+	}
+	key := placeKey{kind, place}
+	if c.places == nil {
+		c.places = make(map[placeKey]*placeCount)
+	}
+	p := c.places[key]
 	switch {
-	case err1 == nil && err2 != nil:
-		list = append(list, Difference{Type, "body", "readable", err2.Error(), -1})
-	case err1 != nil || err2 != nil:
-		list = append(list, r.bytes("body", old, fresh)...)
-	default:
-		list = append(list, r.bodies(a, b, old, fresh)...)
+	case p == nil && len(c.list) >= MaxDifferences:
+		c.beyond++
+		return
+	case p == nil:
+		p = &placeCount{}
+		c.places[key] = p
+	case p.told >= perPlace || len(c.list) >= MaxDifferences:
+		d := &c.list[p.last]
+		d.More++
+		d.Was, d.Is = d.Was|was.shape, d.Is|is.shape
+		d.Clock = d.Clock && clock
+		d.Now = mix(d.Now, now)
+		return
 	}
-	return list
+	p.told, p.last = p.told+1, len(c.list)
+	c.list = append(c.list, Difference{
+		Kind: kind, Path: path, Recorded: was.shown, Live: is.shown, Offset: offset,
+		Place: place, Was: was.shape, Is: is.shape, Clock: clock, Now: now,
+	})
 }
 
-// headers compares header fields by name; fields of one name keep their order.
-func (r Rules) headers(a, b []proto.Field) []Difference {
-	var list []Difference
-	var names []string // of both, in order
-	known := make(map[string]bool)
-	group := func(fields []proto.Field) map[string][]string {
-		m := make(map[string][]string)
-		for _, f := range fields {
-			name := strings.ToLower(f.Name)
-			if volatile[name] && !r.Strict {
-				continue
-			}
-			v := f.Value
-			if name == "set-cookie" && !r.Strict {
-				v, _, _ = strings.Cut(v, "=") // the value is new each time
-			}
-			if !known[name] {
-				known[name] = true
-				names = append(names, name)
-			}
-			m[name] = append(m[name], v)
-		}
-		return m
+// alike reports whether two values stand for the same. Nobody is asked about values that
+// have no text.
+func (c *comparer) alike(kind Kind, path string, was, is side) bool {
+	if c.rules.Alike == nil || was.text == "" || is.text == "" {
+		return false
 	}
-	old, fresh := group(a), group(b)
-	for _, name := range names {
-		x, hadIt := old[name]
-		y, hasIt := fresh[name]
-		if hadIt && hasIt && slices.Equal(x, y) {
-			continue
-		}
-		was, is := strings.Join(x, ", "), strings.Join(y, ", ")
-		d := Difference{Kind: Header, Path: "header " + name, Offset: -1}
-		switch {
-		case !hasIt:
-			d.Kind, d.Recorded = Missing, quote(was)
-		case !hadIt:
-			d.Kind, d.Live = Extra, quote(is)
-		case was == is && name != "set-cookie" && !r.Strict:
-			continue // one list, in more lines or fewer (RFC 9110, section 5.3)
-		case r.alike(d.Path, was, is):
-			continue
-		default:
-			d.Recorded, d.Live = quoteBoth(was, is)
-		}
-		list = append(list, d)
-	}
-	return list
+	return (kind == Value || kind == Header || kind == Type && c.part != "") && c.rules.Alike(path, was.text, is.text)
 }
 
-// bodies compares decoded bodies, as JSON when both are.
-func (r Rules) bodies(a, b *proto.HTTPMessage, old, fresh []byte) []Difference {
-	if !r.Strict && isJSON(a, old) && isJSON(b, fresh) {
-		x, err1 := parseJSON(old)
-		y, err2 := parseJSON(fresh)
-		if err1 == nil && err2 == nil {
-			return r.json(x, y)
-		}
-		if err1 == nil {
-			return []Difference{{Type, "body", "JSON", "no JSON: " + err2.Error(), -1}}
-		}
+// told returns what was noted, the riskiest first.
+func (c *comparer) told() []Difference {
+	if c.beyond > 0 {
+		// What can't be told can't be noise either.
+		c.list[len(c.list)-1] = Difference{Kind: Type, Path: "answer", Place: "answer", Offset: -1,
+			Recorded: "alike in structure", Live: fmt.Sprintf("different at more than %d places", MaxDifferences)}
 	}
-	return r.bytes("body", old, fresh)
-}
-
-// isJSON reports whether a body says that it is JSON, or looks it.
-func isJSON(h *proto.HTTPMessage, body []byte) bool {
-	typ, _ := h.Get("Content-Type")
-	typ, _, _ = strings.Cut(strings.ToLower(typ), ";")
-	typ = strings.TrimSpace(typ)
-	if typ == "application/json" || strings.HasSuffix(typ, "+json") || typ == "text/json" {
-		return len(body) > 0
-	}
-	return typ == "" && len(body) > 0 && (body[0] == '{' || body[0] == '[')
-}
-
-// dns compares the code and the answers, as sets; times to live count down.
-func (r Rules) dns(a, b *proto.DNSMessage) []Difference {
-	var list []Difference
-	if a.Rcode() != b.Rcode() {
-		list = append(list, Difference{Status, "rcode", a.Rcode(), b.Rcode(), -1})
-	}
-	if a.Truncated() != b.Truncated() {
-		list = append(list, Difference{Status, "truncated", strconv.FormatBool(a.Truncated()), strconv.FormatBool(b.Truncated()), -1})
-	}
-	set := func(m *proto.DNSMessage) []string {
-		_, records := m.Sections()
-		var out []string
-		for _, rr := range records[0] {
-			ttl := ""
-			if r.Strict {
-				ttl = fmt.Sprintf(" %d", rr.TTL)
-			}
-			out = append(out, fmt.Sprintf("%s%s %s %s", strings.ToLower(rr.Name), ttl, rr.TypeName(), rr.Data))
-		}
-		slices.Sort(out)
-		return out
-	}
-	old, fresh := set(a), set(b)
-	for _, x := range old {
-		if _, found := slices.BinarySearch(fresh, x); !found {
-			list = append(list, Difference{Missing, "answer", quote(x), "", -1})
-		}
-	}
-	for _, y := range fresh {
-		if _, found := slices.BinarySearch(old, y); !found {
-			list = append(list, Difference{Extra, "answer", "", quote(y), -1})
-		}
-	}
-	return list
-}
-
-// ftp compares code and text; where a data connection will be is new each time.
-func (r Rules) ftp(a, b *proto.FTPReply) []Difference {
-	if a.Code != b.Code {
-		return []Difference{{Status, "code", strconv.Itoa(a.Code), strconv.Itoa(b.Code), -1}}
-	}
-	if a.Text != b.Text && (r.Strict || a.Code != 227 && a.Code != 229) {
-		was, is := quoteBoth(a.Text, b.Text)
-		return []Difference{{Value, "text", was, is, -1}}
-	}
-	return nil
-}
-
-// bytes compares byte by byte what may hold values that differ and stand for the same.
-func (r Rules) bytes(path string, a, b []byte) []Difference {
-	list := Bytes(path, a, b)
-	if len(list) > 0 && r.alike(path, string(a), string(b)) {
-		return nil
-	}
-	return list
+	slices.SortStableFunc(c.list, func(a, b Difference) int { return int(a.Kind) - int(b.Kind) })
+	return c.list
 }
 
 // Bytes compares byte by byte and tells the first difference.
 func Bytes(path string, a, b []byte) []Difference {
-	n := min(len(a), len(b))
-	i := 0
-	for i < n && a[i] == b[i] {
-		i++
-	}
-	if i == len(a) && i == len(b) {
-		return nil
-	}
-	return []Difference{{Value, path, around(a, i), around(b, i), int64(i)}}
+	c := comparer{rules: &Rules{}}
+	c.bytes(path, a, b)
+	return c.list
 }
 
-// around shows the bytes from offset i on, and how many there are in all.
+func (c *comparer) bytes(path string, a, b []byte) {
+	if bytes.Equal(a, b) {
+		return
+	}
+	i := common(a, b)
+	c.note(Value, path, path, side{string(a), around(a, i), ShapeText}, side{string(b), around(b, i), ShapeText}, int64(i))
+}
+
+// common is how many bytes two texts begin with in common.
+func common[S []byte | string](a, b S) int {
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	return i
+}
+
+// around shows the bytes from offset i on, in hex when they are no text, and how many
+// there are in all.
 func around(b []byte, i int) string {
 	const few = 24
 	size := fmt.Sprintf("%d bytes", len(b))
@@ -310,6 +327,9 @@ func around(b []byte, i int) string {
 	}
 	rest := b[i:min(len(b), i+few)]
 	text := strconv.QuoteToASCII(string(rest))
+	if strings.Contains(text, `\x`) {
+		text = fmt.Sprintf("% x", rest)
+	}
 	if i+few < len(b) {
 		text += "…"
 	}
@@ -331,10 +351,7 @@ func quote(s string) string {
 // shown, both are shown from a little before the difference on.
 func quoteBoth(a, b string) (string, string) {
 	const before = 20
-	i := 0
-	for i < len(a) && i < len(b) && a[i] == b[i] {
-		i++
-	}
+	i := common(a, b)
 	if i < long {
 		return quote(a), quote(b)
 	}

@@ -257,7 +257,7 @@ func TestHeadersMany(t *testing.T) {
 	}
 	live := append([]proto.Field(nil), fields...)
 	live[47_777].Value = "x"
-	if d := cmp.Diff([]string{`header baa1 was "", is "x"`}, told(Rules{}.headers(fields, live))); d != "" {
+	if d := cmp.Diff([]string{`header baa1 was "", is "x"`}, told(Rules{}.Messages(headed(fields), headed(live)))); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 	if n := len(Rules{}.Messages(headed(fields), headed(nil))); n != MaxDifferences {
@@ -378,11 +378,12 @@ func TestDNS(t *testing.T) {
 // TestDNSMany bounds what is told.
 func TestDNSMany(t *testing.T) {
 	var records []string
-	for i := range 2 * MaxDifferences {
+	for i := range 2 * perPlace {
 		records = append(records, fmt.Sprintf("a.example. 60 IN A 10.0.%d.%d", i/200, i%200))
 	}
-	if n := len(Rules{}.Messages(dnsAnswer(t, nil, records...), dnsAnswer(t, nil))); n != MaxDifferences {
-		t.Errorf("%d differences are told, want %d", n, MaxDifferences)
+	list := Rules{}.Messages(dnsAnswer(t, nil, records...), dnsAnswer(t, nil))
+	if n := len(list); n != perPlace || list[n-1].More != len(records)-perPlace {
+		t.Errorf("%d differences are told, and %d more; want %d, and all others", n, list[n-1].More, perPlace)
 	}
 }
 
@@ -433,23 +434,23 @@ func TestBytes(t *testing.T) {
 	long := strings.Repeat("0123456789", 10)
 	for _, c := range []struct {
 		name, a, b string
-		want       []Difference
+		want       []string
 	}{
 		{name: "both_empty"},
 		{name: "same", a: "abc", b: "abc"},
-		{name: "first_byte", a: "abc", b: "xbc", want: []Difference{{Value, "p", `"abc" of 3 bytes`, `"xbc" of 3 bytes`, 0}}},
-		{name: "last_byte", a: "abc", b: "abx", want: []Difference{{Value, "p", `"c" of 3 bytes`, `"x" of 3 bytes`, 2}}},
-		{name: "prefix", a: "ab", b: "abc", want: []Difference{{Value, "p", "the end after 2 bytes", `"c" of 3 bytes`, 2}}},
-		{name: "prefix_of_one", a: "a", b: "ab", want: []Difference{{Value, "p", "the end after 1 byte", `"b" of 2 bytes`, 1}}},
-		{name: "goes_on", a: "abc", b: "ab", want: []Difference{{Value, "p", `"c" of 3 bytes`, "the end after 2 bytes", 2}}},
-		{name: "empty_then_not", b: "a", want: []Difference{{Value, "p", "the end after 0 bytes", `"a" of 1 byte`, 0}}},
-		{name: "only_the_first_is_told", a: "a-b-c", b: "x-y-z", want: []Difference{{Value, "p", `"a-b-c" of 5 bytes`, `"x-y-z" of 5 bytes`, 0}}},
-		{name: "exactly_all_is_shown", a: "a" + long[:23], b: "b", want: []Difference{{Value, "p", `"a` + long[:23] + `" of 24 bytes`, `"b" of 1 byte`, 0}}},
-		{name: "more_than_is_shown", a: "a" + long, b: "b", want: []Difference{{Value, "p", `"a` + long[:23] + `"… of 101 bytes`, `"b" of 1 byte`, 0}}},
-		{name: "binary", a: "\x00\x01\xff", b: "\x00\x02\xff", want: []Difference{{Value, "p", `"\x01\xff" of 3 bytes`, `"\x02\xff" of 3 bytes`, 1}}},
+		{name: "first_byte", a: "abc", b: "xbc", want: []string{`p at byte 0 was "abc" of 3 bytes, is "xbc" of 3 bytes`}},
+		{name: "last_byte", a: "abc", b: "abx", want: []string{`p at byte 2 was "c" of 3 bytes, is "x" of 3 bytes`}},
+		{name: "prefix", a: "ab", b: "abc", want: []string{`p at byte 2 was the end after 2 bytes, is "c" of 3 bytes`}},
+		{name: "prefix_of_one", a: "a", b: "ab", want: []string{`p at byte 1 was the end after 1 byte, is "b" of 2 bytes`}},
+		{name: "goes_on", a: "abc", b: "ab", want: []string{`p at byte 2 was "c" of 3 bytes, is the end after 2 bytes`}},
+		{name: "empty_then_not", b: "a", want: []string{`p at byte 0 was the end after 0 bytes, is "a" of 1 byte`}},
+		{name: "only_the_first_is_told", a: "a-b-c", b: "x-y-z", want: []string{`p at byte 0 was "a-b-c" of 5 bytes, is "x-y-z" of 5 bytes`}},
+		{name: "exactly_all_is_shown", a: "a" + long[:23], b: "b", want: []string{`p at byte 0 was "a` + long[:23] + `" of 24 bytes, is "b" of 1 byte`}},
+		{name: "more_than_is_shown", a: "a" + long, b: "b", want: []string{`p at byte 0 was "a` + long[:23] + `"… of 101 bytes, is "b" of 1 byte`}},
+		{name: "binary", a: "\x00\x01\xff", b: "\x00\x02\xff", want: []string{`p at byte 1 was 01 ff of 3 bytes, is 02 ff of 3 bytes`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if d := cmp.Diff(c.want, Bytes("p", []byte(c.a), []byte(c.b))); d != "" {
+			if d := cmp.Diff(c.want, told(Bytes("p", []byte(c.a), []byte(c.b)))); d != "" {
 				t.Errorf("-want +got\n%s", d)
 			}
 		})

@@ -1,38 +1,13 @@
 package compare
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
-
-// node is a JSON value. Numbers keep their spelling and objects their duplicate
-// keys, for both are lost in Go's own types.
-type node struct {
-	kind  nodeKind
-	text  string // of a string, number or literal; see jsonParser.Token
-	keys  []string
-	items []*node // of an array; of an object, one a key
-}
-
-type nodeKind uint8
-
-const (
-	nodeNull nodeKind = iota
-	nodeBool
-	nodeNumber
-	nodeString
-	nodeArray
-	nodeObject
-)
-
-func (k nodeKind) String() string {
-	return [...]string{"null", "bool", "number", "string", "array", "object"}[k]
-}
 
 // maxJSONDepth bounds nesting; Go's own decoder stops at 10,000.
 const maxJSONDepth = 1000
@@ -41,41 +16,63 @@ const maxJSONDepth = 1000
 // stands for as little as two bytes of text.
 const maxJSONValues = 1 << 20
 
-// parseJSON reads one JSON value and nothing behind it.
+// parseJSON reads one JSON value and nothing behind it (RFC 8259). The nodes share
+// the memory of one copy of data.
 func parseJSON(data []byte) (*node, error) {
-	p := &jsonParser{Decoder: json.NewDecoder(bytes.NewReader(data)), data: data}
-	p.UseNumber()
+	p := &jsonParser{data: string(data)}
 	n, err := p.node(0)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("something stands behind the value, at byte %d", p.InputOffset())
+	if p.blank(); p.at < len(p.data) {
+		return nil, fmt.Errorf("something stands behind the value, at byte %d", p.at)
 	}
 	return n, nil
 }
 
+// jsonParser reads values. encoding/json keeps neither duplicate keys nor what is no
+// Unicode apart, and needs twenty times the time of a token.
 type jsonParser struct {
-	*json.Decoder
-	data   []byte
+	data   string
+	at     int
 	values int
+	slab   []node   // room for nodes to come
+	keys   []string // of the objects that are open, and below their items
+	items  []*node
 }
 
-// asSpelled begins the text of a string that is kept as it is spelled. No decoded
-// text holds this byte.
-const asSpelled = "\xff"
+// slabSize is how many nodes are made at once.
+const slabSize = 64
 
-// Token returns the next token. In a string the Decoder puts U+FFFD for whatever is
-// no Unicode, be it bytes or half a surrogate pair, and different strings would be
-// the same: where there is one, the string is kept as it is spelled.
-func (p *jsonParser) Token() (json.Token, error) {
-	from := p.InputOffset()
-	tok, err := p.Decoder.Token()
-	if s, ok := tok.(string); ok && strings.Contains(s, "\ufffd") {
-		raw := p.data[from:p.InputOffset()]
-		return asSpelled + string(raw[bytes.IndexByte(raw, '"')+1:len(raw)-1]), err
+func (p *jsonParser) make(kind nodeKind, text string) *node {
+	if len(p.slab) == 0 {
+		p.slab = make([]node, min(slabSize, p.values+1))
 	}
-	return tok, err
+	n := &p.slab[0]
+	p.slab = p.slab[1:]
+	n.kind, n.text = kind, text
+	return n
+}
+
+// blank passes white space.
+func (p *jsonParser) blank() {
+	for p.at < len(p.data) {
+		switch p.data[p.at] {
+		case ' ', '\t', '\n', '\r':
+			p.at++
+		default:
+			return
+		}
+	}
+}
+
+// unexpected says what stands where something else should.
+func (p *jsonParser) unexpected(where string) error {
+	if p.at >= len(p.data) {
+		return fmt.Errorf("it ends %s", where)
+	}
+	r, _ := utf8.DecodeRuneInString(p.data[p.at:])
+	return fmt.Errorf("%q at byte %d, %s", r, p.at, where)
 }
 
 func (p *jsonParser) node(depth int) (*node, error) {
@@ -85,221 +82,236 @@ func (p *jsonParser) node(depth int) (*node, error) {
 	if depth > maxJSONDepth {
 		return nil, errors.New("nested too deep")
 	}
-	tok, err := p.Token()
+	p.blank()
+	if p.at == len(p.data) {
+		return nil, p.unexpected("where a value should begin")
+	}
+	switch c := p.data[p.at]; {
+	case c == '"':
+		s, err := p.text()
+		return p.make(nodeString, s), err
+	case c == '{':
+		return p.object(depth)
+	case c == '[':
+		return p.array(depth)
+	case c == '-' || isDigit(c):
+		return p.number()
+	}
+	for kind, word := range [...]string{"null", "true", "false"} {
+		if strings.HasPrefix(p.data[p.at:], word) {
+			p.at += len(word)
+			return p.make(nodeKind(min(kind, int(nodeBool))), word), nil
+		}
+	}
+	return nil, p.unexpected("where a value should begin")
+}
+
+func (p *jsonParser) array(depth int) (*node, error) {
+	from := len(p.items)
+	err := p.list(']', func() error {
+		item, err := p.node(depth + 1)
+		p.items = append(p.items, item)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	switch t := tok.(type) {
-	case nil:
-		return &node{text: "null"}, nil
-	case bool:
-		return &node{kind: nodeBool, text: strconv.FormatBool(t)}, nil
-	case json.Number:
-		return &node{kind: nodeNumber, text: t.String()}, nil
-	case string:
-		return &node{kind: nodeString, text: t}, nil
-	case json.Delim:
-		n := &node{kind: nodeArray}
-		if t == '{' {
-			n.kind = nodeObject
+	n := p.make(nodeArray, "")
+	n.items = append(n.items, p.items[from:]...)
+	p.items = p.items[:from]
+	return n, nil
+}
+
+func (p *jsonParser) object(depth int) (*node, error) {
+	from, fromKey := len(p.items), len(p.keys)
+	err := p.list('}', func() error {
+		p.blank()
+		if p.at == len(p.data) || p.data[p.at] != '"' {
+			return p.unexpected("where a key should begin")
 		}
-		for p.More() {
-			if t == '{' {
-				key, err := p.Token()
-				if err != nil {
-					return nil, err
-				}
-				n.keys = append(n.keys, key.(string))
-			}
-			item, err := p.node(depth + 1)
-			if err != nil {
-				return nil, err
-			}
-			n.items = append(n.items, item)
-		}
-		_, err := p.Token() // the closing delimiter
-		return n, err
-	}
-	return nil, fmt.Errorf("unexpected %v", tok)
-}
-
-// json lists where two values differ. Objects are compared by key, whatever their
-// order, arrays in order, and numbers by value.
-func (r Rules) json(a, b *node) []Difference {
-	c := jsonComparer{rules: r}
-	c.compare(a, b)
-	return c.list
-}
-
-type jsonComparer struct {
-	rules Rules
-	list  []Difference
-	// path leads to what is compared. It is written out for a difference only:
-	// keys may be long, and values many.
-	path []step
-}
-
-// step leads to a member of an object, or to an element of an array when inArray.
-type step struct {
-	key     string
-	inArray bool
-	index   int
-}
-
-func (c *jsonComparer) add(kind Kind, recorded, live string) {
-	if len(c.list) >= MaxDifferences {
-		return
-	}
-	c.list = append(c.list, Difference{kind, c.where(), recorded, live, -1})
-}
-
-// where writes out the path.
-func (c *jsonComparer) where() string {
-	var path strings.Builder
-	path.WriteString("body $")
-	for _, s := range c.path {
-		if s.inArray {
-			path.WriteString("[" + strconv.Itoa(s.index) + "]")
-		} else {
-			path.WriteString(member(s.key))
-		}
-	}
-	return path.String()
-}
-
-// at compares what stands at a step; nil is nothing.
-func (c *jsonComparer) at(s step, a, b *node) {
-	c.path = append(c.path, s)
-	switch {
-	case a == nil:
-		c.add(Extra, "", b.show())
-	case b == nil:
-		c.add(Missing, a.show(), "")
-	default:
-		c.compare(a, b)
-	}
-	c.path = c.path[:len(c.path)-1]
-}
-
-func (c *jsonComparer) compare(a, b *node) {
-	if len(c.list) >= MaxDifferences {
-		return
-	}
-	switch {
-	case a.isText() && b.isText() && a.same(b):
-	case a.isText() && b.isText() && c.rules.Alike != nil && c.rules.alike(c.where(), a.spelled(), b.spelled()):
-	case a.kind != b.kind:
-		c.add(Type, a.show(), b.show())
-	case a.kind == nodeObject:
-		c.objects(a, b)
-	case a.kind == nodeArray:
-		for i := range max(len(a.items), len(b.items)) {
-			s := step{inArray: true, index: i}
-			switch {
-			case i >= len(a.items):
-				c.at(s, nil, b.items[i])
-			case i >= len(b.items):
-				c.at(s, a.items[i], nil)
-			default:
-				c.at(s, a.items[i], b.items[i])
-			}
-		}
-	case a.text == b.text:
-	case a.kind == nodeString:
-		was, is := quoteBoth(a.spelled(), b.spelled())
-		c.add(Value, was, is)
-	default:
-		c.add(Value, a.show(), b.show())
-	}
-}
-
-// objects compares by key. Of a key that stands there more than once, the first
-// is compared with the first, and so on.
-func (c *jsonComparer) objects(a, b *node) {
-	place := make(map[string][]int, len(b.keys))
-	for i, key := range b.keys {
-		place[key] = append(place[key], i)
-	}
-	for i, key := range a.keys {
-		var other *node
-		if p := place[key]; len(p) > 0 {
-			other, place[key] = b.items[p[0]], p[1:]
-		}
-		c.at(step{key: key}, a.items[i], other)
-	}
-	for i, key := range b.keys {
-		if p := place[key]; len(p) > 0 && p[0] == i {
-			c.at(step{key: key}, nil, b.items[i])
-			place[key] = p[1:]
-		}
-	}
-}
-
-// member writes a key as JSONPath has it (RFC 9535, section 2.5.1).
-func member(key string) string {
-	key = strings.TrimPrefix(key, asSpelled)
-	if key == "" || len(key) > long {
-		return "[" + quote(key) + "]"
-	}
-	for i := range len(key) {
-		b := key[i]
-		if !(b == '_' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || i > 0 && '0' <= b && b <= '9') {
-			return "[" + quote(key) + "]"
-		}
-	}
-	return "." + key
-}
-
-// show writes a value, shortened.
-func (n *node) show() string {
-	switch n.kind {
-	case nodeString:
-		return quote(n.spelled())
-	case nodeArray:
-		return fmt.Sprintf("an array of %d", len(n.items))
-	case nodeObject:
-		return fmt.Sprintf("an object of %d", len(n.items))
-	}
-	if len(n.text) > long {
-		return n.text[:long] + "…"
-	}
-	return n.text
-}
-
-// isText reports whether a value is a string or a number.
-func (n *node) isText() bool { return n.kind == nodeString || n.kind == nodeNumber }
-
-// same reports whether two strings, or two numbers, have the same value.
-func (n *node) same(other *node) bool {
-	return n.kind == other.kind && (n.text == other.text || n.kind == nodeNumber && canonical(n.text) == canonical(other.text))
-}
-
-// spelled returns a string's text, as it is shown.
-func (n *node) spelled() string { return strings.TrimPrefix(n.text, asSpelled) }
-
-// canonical writes a JSON number as digits and an exponent of ten, so that equal
-// values are equal strings, however large they are: 1.0, 1 and 10e-1 are 1e0.
-func canonical(s string) string {
-	sign := ""
-	if strings.HasPrefix(s, "-") {
-		sign, s = "-", s[1:]
-	}
-	mantissa, exp := s, int64(0)
-	if i := strings.IndexAny(s, "eE"); i >= 0 {
-		e, err := strconv.ParseInt(s[i+1:], 10, 32)
+		key, err := p.text()
 		if err != nil {
-			return sign + s // beyond all reason: only the same spelling is equal
+			return err
 		}
-		mantissa, exp = s[:i], e
+		p.keys = append(p.keys, key)
+		if p.blank(); p.at == len(p.data) || p.data[p.at] != ':' {
+			return p.unexpected("where a colon should be")
+		}
+		p.at++
+		item, err := p.node(depth + 1)
+		p.items = append(p.items, item)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	digits := whole + fraction
-	exp -= int64(len(fraction))
-	digits = strings.TrimLeft(digits, "0")
-	short := strings.TrimRight(digits, "0")
-	exp += int64(len(digits) - len(short))
-	if short == "" {
-		return "0"
+	n := p.make(nodeObject, "")
+	n.items, n.keys = append(n.items, p.items[from:]...), append(n.keys, p.keys[fromKey:]...)
+	p.items, p.keys = p.items[:from], p.keys[:fromKey]
+	return n, nil
+}
+
+// list reads what stands between brackets, with commas.
+func (p *jsonParser) list(end byte, read func() error) error {
+	p.at++
+	if p.blank(); p.at < len(p.data) && p.data[p.at] == end {
+		p.at++
+		return nil
 	}
-	return sign + short + "e" + strconv.FormatInt(exp, 10)
+	for {
+		if err := read(); err != nil {
+			return err
+		}
+		p.blank()
+		switch {
+		case p.at < len(p.data) && p.data[p.at] == ',':
+			p.at++
+		case p.at < len(p.data) && p.data[p.at] == end:
+			p.at++
+			return nil
+		default:
+			return p.unexpected("where a comma or the end should be")
+		}
+	}
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// number reads one, and keeps its spelling (RFC 8259, section 6).
+func (p *jsonParser) number() (*node, error) {
+	from := p.at
+	digits := func() bool {
+		begin := p.at
+		for p.at < len(p.data) && isDigit(p.data[p.at]) {
+			p.at++
+		}
+		return p.at > begin
+	}
+	sign := func(signs string) {
+		if p.at < len(p.data) && strings.IndexByte(signs, p.data[p.at]) >= 0 {
+			p.at++
+		}
+	}
+	sign("-")
+	if p.at < len(p.data) && p.data[p.at] == '0' {
+		p.at++
+	} else if !digits() {
+		return nil, p.unexpected("where a digit should be")
+	}
+	if p.at < len(p.data) && p.data[p.at] == '.' {
+		p.at++
+		if !digits() {
+			return nil, p.unexpected("where a digit should be")
+		}
+	}
+	if p.at < len(p.data) && p.data[p.at]|0x20 == 'e' {
+		p.at++
+		sign("+-")
+		if !digits() {
+			return nil, p.unexpected("where a digit should be")
+		}
+	}
+	return p.make(nodeNumber, p.data[from:p.at]), nil
+}
+
+// text reads a string. One that holds what is no Unicode, be it bytes or half a
+// surrogate pair, is kept as it is spelled: decoded, different strings would be the
+// same.
+func (p *jsonParser) text() (string, error) {
+	from := p.at + 1
+	plain := true // neither escapes nor bytes beyond ASCII
+	for i := from; i < len(p.data); i++ {
+		switch c := p.data[i]; {
+		case c == '"':
+			p.at = i + 1
+			raw := p.data[from:i]
+			if plain {
+				return raw, nil
+			}
+			if s, ok := unescape(raw); ok {
+				return s, nil
+			}
+			return asSpelled + raw, nil
+		case c < ' ':
+			p.at = i
+			return "", p.unexpected("inside a string")
+		case c == '\\':
+			plain = false
+			n := escapeLen(p.data[i:])
+			if n == 0 {
+				p.at = i
+				return "", p.unexpected("where an escape should be")
+			}
+			i += n - 1
+		case c >= utf8.RuneSelf:
+			plain = false
+		}
+	}
+	p.at = len(p.data)
+	return "", p.unexpected("inside a string")
+}
+
+// escapeLen is how long the escape is that s begins with; 0 when it is none.
+func escapeLen(s string) int {
+	switch {
+	case len(s) < 2:
+	case strings.IndexByte(`"\/bfnrt`, s[1]) >= 0:
+		return 2
+	case s[1] == 'u' && len(s) >= 6 && isHex(s[2:6]):
+		return 6
+	}
+	return 0
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i] | 0x20; !isDigit(s[i]) && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// unescape decodes a string's text, and reports whether it is Unicode.
+func unescape(raw string) (string, bool) {
+	if !utf8.ValidString(raw) {
+		return "", false
+	}
+	var b strings.Builder
+	b.Grow(len(raw))
+	for i := 0; i < len(raw); {
+		if raw[i] != '\\' {
+			n := strings.IndexByte(raw[i:], '\\')
+			if n < 0 {
+				n = len(raw) - i
+			}
+			b.WriteString(raw[i : i+n])
+			i += n
+			continue
+		}
+		if raw[i+1] != 'u' {
+			b.WriteByte("\"\\/\b\f\n\r\t"[strings.IndexByte(`"\/bfnrt`, raw[i+1])])
+			i += 2
+			continue
+		}
+		r := rune(hexValue(raw[i+2 : i+6]))
+		i += 6
+		if utf16.IsSurrogate(r) {
+			if len(raw)-i < 6 || raw[i+1] != 'u' || raw[i] != '\\' {
+				return "", false
+			}
+			r = utf16.DecodeRune(r, rune(hexValue(raw[i+2:i+6])))
+			if r == utf8.RuneError {
+				return "", false
+			}
+			i += 6
+		}
+		b.WriteRune(r)
+	}
+	return b.String(), true
+}
+
+func hexValue(s string) uint64 {
+	n, _ := strconv.ParseUint(s, 16, 32) // isHex has looked
+	return n
 }

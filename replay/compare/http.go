@@ -1,0 +1,158 @@
+package compare
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"netlab/decode/proto"
+)
+
+// volatile are header fields that change without meaning, or that say how a body
+// is framed and which version of it this is, when the body itself is compared.
+var volatile = map[string]bool{
+	"date": true, "age": true, "expires": true, "last-modified": true, "etag": true,
+	"content-length": true, "transfer-encoding": true, "content-encoding": true, "connection": true, "keep-alive": true, "trailer": true,
+	"x-request-id": true, "request-id": true, "x-correlation-id": true, "x-trace-id": true, "traceparent": true, "tracestate": true,
+	"x-amzn-requestid": true, "x-amzn-trace-id": true, "x-amz-request-id": true, "x-amz-id-2": true, "cf-ray": true,
+	"x-runtime": true, "x-response-time": true, "server-timing": true, "x-served-by": true, "x-timer": true,
+}
+
+// framing are those that say how the body is framed: they are compared on the wire.
+var framing = map[string]bool{
+	"content-length": true, "transfer-encoding": true, "content-encoding": true, "connection": true, "keep-alive": true, "trailer": true,
+}
+
+// http compares status, header fields and decoded body.
+func (c *comparer) http(recorded, live *proto.Message, a, b *proto.HTTPMessage) {
+	if a.Status != b.Status {
+		c.add(Status, "status", plainSide(startOf(a)), plainSide(startOf(b)))
+	}
+	if a.IsRequest() && b.IsRequest() && (a.Method != b.Method || a.Target != b.Target) {
+		was, is := textSides(a.Method+" "+a.Target, b.Method+" "+b.Target)
+		c.add(Value, "request", was, is)
+	}
+	if (c.rules.Strict || c.rules.Wire) && a.Version != b.Version {
+		c.add(Header, "version", plainSide(a.Version), plainSide(b.Version))
+	}
+	c.headers(a.Fields, b.Fields)
+	c.headers(a.Trailer, b.Trailer)
+	if c.rules.Wire {
+		c.framed(a, b)
+	}
+	old, err1 := proto.Content(recorded)
+	fresh, err2 := proto.Content(live)
+	switch {
+	case err1 == nil && err2 != nil:
+		c.add(Type, "body", plainSide("readable"), plainSide(err2.Error()))
+	case err1 != nil || err2 != nil:
+		c.bytes("body", old, fresh)
+	default:
+		c.bodies(a, b, old, fresh)
+	}
+}
+
+// startOf is status and reason.
+func startOf(h *proto.HTTPMessage) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", h.Status, h.Reason))
+}
+
+// headers compares header fields by name; fields of one name keep their order.
+func (c *comparer) headers(a, b []proto.Field) {
+	if slices.Equal(a, b) {
+		return
+	}
+	strict := c.rules.Strict
+	var names []string // of both, in order
+	known := make(map[string]bool)
+	group := func(fields []proto.Field) map[string][]string {
+		m := make(map[string][]string)
+		for _, f := range fields {
+			name := strings.ToLower(f.Name)
+			if volatile[name] && !strict && !(c.rules.Wire && framing[name]) {
+				continue
+			}
+			v := f.Value
+			if name == "set-cookie" && !strict {
+				v, _, _ = strings.Cut(v, "=") // the value is new each time
+			}
+			if !known[name] {
+				known[name] = true
+				names = append(names, name)
+			}
+			m[name] = append(m[name], v)
+		}
+		return m
+	}
+	old, fresh := group(a), group(b)
+	for _, name := range names {
+		x, hadIt := old[name]
+		y, hasIt := fresh[name]
+		if hadIt && hasIt && slices.Equal(x, y) {
+			continue
+		}
+		was, is := strings.Join(x, ", "), strings.Join(y, ", ")
+		path := "header " + name
+		switch {
+		case !hasIt:
+			c.add(Missing, path, textSide(was), nothing)
+		case !hadIt:
+			c.add(Extra, path, nothing, textSide(is))
+		case was == is && name != "set-cookie" && !strict && !c.rules.Wire:
+			// one list, in more lines or fewer (RFC 9110, section 5.3)
+		default:
+			old, now := textSides(was, is)
+			c.add(Header, path, old, now)
+		}
+	}
+}
+
+// framed compares what the wire has to say beside header fields and body: how names are
+// spelled, in which order they stand, and how the body is framed.
+func (c *comparer) framed(a, b *proto.HTTPMessage) {
+	if a.Chunked != b.Chunked {
+		name := map[bool]string{true: "in chunks", false: "as a whole"}
+		c.add(Header, "wire framing", plainSide(name[a.Chunked]), plainSide(name[b.Chunked]))
+	}
+	was, is := spelledAs(a.Fields), spelledAs(b.Fields)
+	if slices.Equal(was, is) {
+		return
+	}
+	spelling := make(map[string]string, len(was))
+	for _, name := range was {
+		spelling[strings.ToLower(name)] = name
+	}
+	told := make(map[string]bool)
+	for _, name := range is {
+		low := strings.ToLower(name)
+		if old, ok := spelling[low]; ok && old != name && !told[low] {
+			told[low] = true
+			c.add(Header, "wire spelling of "+low, textSide(old), textSide(name))
+		}
+	}
+	shared := func(names, others []string) string {
+		var list []string
+		there := make(map[string]bool, len(others))
+		for _, name := range others {
+			there[strings.ToLower(name)] = true
+		}
+		for _, name := range names {
+			if low := strings.ToLower(name); there[low] {
+				list = append(list, low)
+			}
+		}
+		return strings.Join(list, ", ")
+	}
+	if x, y := shared(was, is), shared(is, was); x != y {
+		old, now := textSides(x, y)
+		c.add(Header, "wire order", old, now)
+	}
+}
+
+func spelledAs(fields []proto.Field) []string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	return names
+}
