@@ -34,6 +34,7 @@ var rooms = map[string][]string{
 	"decode/printer": {"capture", "decode", "decode/flow", "decode/packet", "decode/proto"},
 	"replay/plan":    {"decode/flow", "decode/proto"},
 	"replay/compare": {"decode/proto"},
+	"replay/values":  {"decode/proto", "replay/plan"}, // what it changes is what a plan sends
 	"replay/serve":   {"decode/flow", "decode/tls", "decode/proto", "replay/plan"},
 	"replay":         {"decode/flow", "decode/proto", "replay/plan", "replay/compare"},
 	"replay/report":  {"decode/printer", "replay", "replay/compare", "replay/plan"},

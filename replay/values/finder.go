@@ -1,0 +1,562 @@
+package values
+
+import (
+	"hash/maphash"
+	"math"
+	"strings"
+	"time"
+
+	"netlab/decode/proto"
+)
+
+// Bounds of a Finder, with what they come to in memory.
+const (
+	maxTokens = 512 << 10 // values remembered, some 60 bytes each: 30 MiB
+	maxPlaces = 64 << 10  // different places, some 100 bytes each
+	maxValues = 128 << 10 // found, some 250 bytes each: 32 MiB
+	maxUses   = 512 << 10 // some 150 bytes each: 75 MiB
+)
+
+// maxCommon is how many answers may have a short value before it says nothing: a client
+// that says it too need not have it from there.
+const maxCommon = 32
+
+// Options of a Finder.
+type Options struct {
+	// Set is what takes the place of what was recorded.
+	Set []Set
+	// SetOnly leaves everything else as it was recorded.
+	SetOnly bool
+}
+
+// Finder finds Values. It is told of exchanges in the order in which they ended.
+type Finder struct {
+	opts   Options
+	limit  int // of the ring
+	seed   maphash.Seed
+	byKey  map[uint64]int32
+	ring   []origin
+	oldest int // in the ring, once that is full
+	places map[Place]uint32
+	found  Found
+	list   []Place // by their number
+	names  map[string]string
+	sets   []int // for each of Options.Set its Value; -1 before the first use
+
+	// of the exchange it is told of
+	request     request
+	answer      answer
+	credentials bool // a header that is set has them
+	ref         Ref
+	asked       time.Time
+	answered    int64
+	carried     map[uint64]bool // keys that its request says
+	resource    string          // what it is about: the last word in the path
+	creates     bool
+}
+
+// origin is who said a value first.
+type origin struct {
+	key    uint64
+	at     int64 // when its answer had ended
+	conv   int32
+	index  int32
+	place  uint32
+	value  int32 // -1 before a request says it
+	form   Form
+	client bool // it was said by a client before
+	weak   bool
+	bits   uint16
+	common uint16 // answers to requests without it that had it
+}
+
+// NewFinder returns a Finder that was told of nothing yet.
+func NewFinder(opts Options) *Finder {
+	f := &Finder{
+		opts: opts, limit: maxTokens, seed: maphash.MakeSeed(), byKey: make(map[uint64]int32), places: make(map[Place]uint32), names: make(map[string]string),
+		sets: make([]int, len(opts.Set)), carried: make(map[uint64]bool),
+	}
+	for i := range f.sets {
+		f.sets[i] = -1
+	}
+	return f
+}
+
+// Exchange looks at one: at what its request says, and then at what the answer has.
+func (f *Finder) Exchange(e *proto.Exchange) error {
+	if e.Protocol != &proto.HTTP || e.Inside() {
+		return nil
+	}
+	f.ref = Ref{e.Conversation.ID, e.Index}
+	clear(f.carried)
+	f.resource, f.creates = "", false
+	if q := e.Request; q != nil && q.Complete && q.RawMissing == 0 {
+		f.asked = q.Time
+		if h, ok := q.Body.(*proto.HTTPMessage); ok {
+			f.creates = h.Method != "GET" && h.Method != "HEAD"
+		}
+		if r := &f.request; r.parse(q.Raw) {
+			f.say(r, q)
+		}
+	}
+	if a := e.Response; a != nil && !f.opts.SetOnly {
+		if h, ok := a.Body.(*proto.HTTPMessage); ok {
+			f.answered = a.End.UnixNano()
+			f.answer.walk(a, h, f.spot)
+		}
+	}
+	return nil
+}
+
+// say looks at what a request says.
+func (f *Finder) say(r *request, q *proto.Message) {
+	first := len(f.found.uses)
+	r.walk(f.unit)
+	last := len(f.found.uses)
+	if last == first {
+		return
+	}
+	x := Request{In: f.ref, At: q.Offset, End: q.Offset + q.Length, first: first, last: last}
+	for _, u := range f.found.uses[first:] {
+		if u.inBody && x.framing == nil {
+			x.framing = &framing{body: r.body, content: len(r.content), length: r.length, chunked: r.chunked, chunks: r.chunks}
+		}
+	}
+	f.found.requests = append(f.found.requests, x)
+}
+
+// Keys of different kinds do not meet.
+const (
+	keyValue  = "v"
+	keyCookie = "c"
+	keyNamed  = "n"
+	keyOne    = "i" // an identifier of one of something
+)
+
+func (f *Finder) key(kind, name, text string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(f.seed)
+	h.WriteString(kind)
+	h.WriteString(name)
+	h.WriteByte(0)
+	h.WriteString(text)
+	return h.Sum64()
+}
+
+// here is a key in one conversation: of a short value that several clients were told, each
+// has its own.
+func (f *Finder) here(key uint64) uint64 {
+	return key ^ (uint64(f.ref.Conversation)+1)*0x9e3779b97f4a7c15
+}
+
+// unit looks at a part of a request.
+func (f *Finder) unit(u *unit) {
+	whole := run{0, len(u.text)}
+	if u.place.Kind == Path && bits(u.text) == 0 && !hasDigit(u.text) {
+		f.resource = stem(normal(u.text)) // as long as the request
+	}
+	if u.place.Kind == Credentials && f.credentials {
+		return
+	}
+	f.credentials = f.isSet(u)
+	if f.credentials || f.opts.SetOnly || u.text == "" {
+		return
+	}
+	if u.place.Kind == Cookie {
+		if o := f.lookup(f.key(keyCookie, u.place.Name, u.text)); o != nil {
+			f.use(o, u, whole, Raw, Certain)
+			return
+		}
+	}
+	if f.match(u, whole, u.place.Name) || u.place.Kind == Header && strings.EqualFold(u.place.Name, "authorization") {
+		return
+	}
+	if u.spelling == inBase64 {
+		i := strings.IndexByte(u.text, ':')
+		f.match(u, run{0, max(i, 0)}, "user")
+		f.match(u, run{i + 1, len(u.text)}, "password")
+		return
+	}
+	if u.spelling != asNumber {
+		f.runs(u)
+	}
+}
+
+// runs looks at the parts of a text that has several.
+func (f *Finder) runs(u *unit) {
+	last := ""
+	_, at := inURL(u.text)
+	for n := 0; n < maxFields; n++ {
+		r := nextRun(u.text, at)
+		if r.from == r.to || r.to-r.from == len(u.text) && !strings.Contains(u.text, ".") {
+			return
+		}
+		at = r.to
+		text := u.text[r.from:r.to]
+		if !f.match(u, r, last+"id") {
+			if i := strings.IndexByte(text, '.'); i > 0 { // 8f3c….json
+				f.match(u, run{r.from, r.from + i}, last+"id")
+			}
+		}
+		last = stem(normal(text))
+	}
+}
+
+// match looks a text up that stands under a name, and notes a use when it is known, else
+// that the client has said it.
+func (f *Finder) match(u *unit, r run, name string) bool {
+	text := u.text[r.from:r.to]
+	if text == "" {
+		return false
+	}
+	var said [4]uint64
+	n := 0
+	try := func(key uint64, form Form, c Confidence) bool {
+		if o := f.lookup(key); o != nil {
+			f.use(o, u, r, form, c)
+			return true
+		}
+		if form == Raw {
+			said[n] = key
+			n++
+		}
+		return false
+	}
+	if b := bits(text); b > 0 {
+		if try(f.key(keyValue, "", text), Raw, sure(b)) {
+			return true
+		}
+		for _, form := range [...]Form{FromURL, Base64} {
+			if form == FromURL && strings.IndexByte(text, '%') < 0 {
+				continue
+			}
+			if inner, ok := decoded(text, form); ok && bits(inner) > 0 && try(f.key(keyValue, "", inner), form, sure(bits(inner))) {
+				return true
+			}
+		}
+	} else if f.matchShort(u, text, name, try) {
+		return true
+	}
+	for _, key := range said[:n] {
+		f.said(key)
+	}
+	return false
+}
+
+// matchShort looks a short text up by the names around it.
+func (f *Finder) matchShort(u *unit, text, name string, try func(uint64, Form, Confidence) bool) bool {
+	if !isShort(text) {
+		return false
+	}
+	switch u.place.Kind {
+	case FormField, Query, Multipart:
+		if try(f.key(keyNamed, normal(name), text), Raw, Likely) {
+			return true
+		}
+	case JSON:
+		name = lastName(name)
+		if try(f.key(keyNamed, normal(name), text), Raw, Likely) {
+			return true
+		}
+	case Path:
+		name = stem(normal(u.before)) + "id"
+	}
+	name = normal(name)
+	if !strings.HasSuffix(name, "id") || !hasDigit(text) {
+		return false
+	}
+	one := stem(name)
+	if one == "" {
+		one = f.resource
+	}
+	return try(f.key(keyOne, one, text), Raw, Likely) || try(f.key(keyOne, "", text), Raw, Possible)
+}
+
+// lastName is the last name in a JSON path.
+func lastName(path string) string {
+	path = strings.TrimRight(path, "[]0123456789")
+	if i := strings.LastIndexAny(path, ".['"); i >= 0 && i+1 < len(path) {
+		return path[i+1:]
+	}
+	return path
+}
+
+// isShort reports whether a text is one word, and short.
+func isShort(text string) bool {
+	const longest = 32
+	return len(text) <= longest && text != "0" && strings.IndexFunc(text, func(r rune) bool { return r > 0x7e || !inRun(byte(r)) }) < 0
+}
+
+func hasDigit(s string) bool { return strings.ContainsAny(s, "0123456789") }
+
+// sure is how sure it is that a value with so much chance is the same in two places.
+func sure(bits float64) Confidence {
+	if bits >= 64 {
+		return Certain
+	}
+	return Likely
+}
+
+// lookup returns who said a value first, when that was a server, and before the request.
+func (f *Finder) lookup(key uint64) *origin {
+	f.carried[key] = true
+	i, ok := f.byKey[key]
+	if !ok {
+		return nil
+	}
+	o := &f.ring[i]
+	if o.weak {
+		if j, ok := f.byKey[f.here(key)]; ok && !o.client {
+			o = &f.ring[j]
+		}
+	}
+	if o.client || o.weak && o.common > maxCommon || !f.isBefore(o) {
+		return nil
+	}
+	return o
+}
+
+// isBefore reports whether an answer was there before the request was asked. Between
+// conversations it has to be earlier: who waits for whom must not go in a circle.
+func (f *Finder) isBefore(o *origin) bool {
+	if int(o.conv) == f.ref.Conversation {
+		return int(o.index) < f.ref.Index && o.at <= f.asked.UnixNano()
+	}
+	return o.at < f.asked.UnixNano()
+}
+
+// said notes that a client has said something that no server had.
+func (f *Finder) said(key uint64) {
+	if _, known := f.byKey[key]; !known {
+		f.remember(origin{key: key, client: true, value: -1})
+	}
+}
+
+// remember adds to the ring; what is oldest makes room.
+func (f *Finder) remember(o origin) {
+	if len(f.ring) < f.limit {
+		f.byKey[o.key] = int32(len(f.ring))
+		f.ring = append(f.ring, o)
+		return
+	}
+	delete(f.byKey, f.ring[f.oldest].key)
+	f.found.Forgotten++
+	f.byKey[o.key] = int32(f.oldest)
+	f.ring[f.oldest] = o
+	f.oldest = (f.oldest + 1) % len(f.ring)
+}
+
+// spot looks at a text in an answer.
+func (f *Finder) spot(s *spot) {
+	text := s.text
+	if text == "" || len(text) > maxValue {
+		return
+	}
+	if s.kind == SetCookie {
+		f.offer(f.key(keyCookie, s.name, text), s, 0, Raw, bits(text), false)
+	}
+	if !f.strong(s, text, 0) && isShort(text) {
+		f.short(s, text)
+	}
+	if s.kind == SetCookie || s.kind == Text || s.kind == Whole || strings.IndexByte(text, ' ') >= 0 || strings.IndexByte(text, '/') < 0 && s.kind == JSON {
+		return
+	}
+	path, _ := inURL(text)
+	last := ""
+	for n, at := 1, 0; n <= maxFields; n++ {
+		r := nextRun(path, at)
+		if r.from == r.to {
+			return
+		}
+		at = r.to
+		if part := path[r.from:r.to]; len(part) < len(text) && !f.strong(s, part, n) && hasDigit(part) && isShort(part) && last != "" {
+			f.offerShort(f.key(keyOne, last, part), s, n)
+		}
+		last = stem(normal(path[r.from:r.to]))
+	}
+}
+
+// strong offers a text that has some chance in it, in its forms, and reports whether it has.
+func (f *Finder) strong(s *spot, text string, part int) bool {
+	b := bits(text)
+	if b == 0 {
+		return false
+	}
+	f.offer(f.key(keyValue, "", text), s, part, Raw, b, false)
+	if strings.IndexByte(text, '%') >= 0 {
+		if inner, ok := decoded(text, FromURL); ok && bits(inner) > 0 {
+			f.offer(f.key(keyValue, "", inner), s, part, FromURL, bits(inner), false)
+		}
+	}
+	if inner, ok := decoded(text, Base64); ok && bits(inner) > 0 {
+		f.offer(f.key(keyValue, "", inner), s, part, Base64, bits(inner), false)
+	}
+	return true
+}
+
+// short offers a short text by the names around it.
+func (f *Finder) short(s *spot, text string) {
+	name, before := s.name, ""
+	if s.leaves != nil {
+		name, before = s.leaves.names()
+	}
+	name = normal(name)
+	switch {
+	case s.kind == Input, s.kind == Meta, isTelling(name):
+		f.offerShort(f.key(keyNamed, name, text), s, 0)
+	}
+	if s.kind == Text || s.kind == Whole || !strings.HasSuffix(name, "id") || !hasDigit(text) {
+		return
+	}
+	for _, one := range [...]string{stem(name), stem(normal(before)), f.resource} {
+		if one != "" {
+			f.offerShort(f.key(keyOne, one, text), s, 0)
+		}
+	}
+	if f.creates {
+		f.offerShort(f.key(keyOne, "", text), s, 0)
+	}
+}
+
+// offerShort offers it for all conversations, and for this one.
+func (f *Finder) offerShort(key uint64, s *spot, part int) {
+	f.offer(key, s, part, Raw, 0, true)
+	if i, known := f.byKey[key]; known && int(f.ring[i].conv) != f.ref.Conversation {
+		f.offer(f.here(key), s, part, Raw, 0, true)
+	}
+}
+
+// offer remembers who said something, if nobody has before.
+func (f *Finder) offer(key uint64, s *spot, part int, form Form, bits float64, weak bool) {
+	if i, known := f.byKey[key]; known {
+		o := &f.ring[i]
+		if (int(o.conv) != f.ref.Conversation || int(o.index) != f.ref.Index) && !f.carried[key] && o.common < math.MaxUint16 {
+			o.common++
+		}
+		return
+	}
+	place := s.place()
+	if place.Part = part; part > 0 {
+		if _, place.Shape = partOf(s.text, part); len(place.Shape) > maxShape {
+			return
+		}
+	}
+	n, known := f.places[place]
+	if !known {
+		if len(f.list) >= maxPlaces {
+			f.found.Forgotten++
+			return
+		}
+		place.Name = strings.Clone(place.Name)
+		n = uint32(len(f.list))
+		f.places[place] = n
+		f.list = append(f.list, place)
+	}
+	f.remember(origin{
+		key: key, at: f.answered, conv: int32(f.ref.Conversation), index: int32(f.ref.Index), place: n, value: -1,
+		form: form, weak: weak, bits: uint16(min(bits, math.MaxUint16)),
+	})
+}
+
+// name is a copy of a name, one of many.
+func (f *Finder) name(s string) string {
+	if kept, ok := f.names[s]; ok {
+		return kept
+	}
+	s = strings.Clone(s)
+	if len(f.names) < maxPlaces {
+		f.names[s] = s
+	}
+	return s
+}
+
+// use notes that a request says a value.
+func (f *Finder) use(o *origin, u *unit, part run, form Form, c Confidence) {
+	if len(f.found.uses) >= maxUses || o.value < 0 && len(f.found.Values) >= maxValues {
+		f.found.Forgotten++
+		return
+	}
+	if o.value < 0 {
+		v := Value{From: Ref{int(o.conv), int(o.index)}, Place: f.list[o.place], Form: o.form, weak: o.weak}
+		text := u.text[part.from:part.to]
+		v.Shown = shape(text)
+		if inner, ok := decoded(text, form); ok {
+			v.same = maphash.String(f.seed, inner)
+		}
+		if o.weak {
+			v.name = shortName(v.Place)
+		}
+		o.value = int32(len(f.found.Values))
+		f.found.Values = append(f.found.Values, v)
+	}
+	f.note(int(o.value), u, part, form, c)
+}
+
+// note adds a use.
+func (f *Finder) note(value int, u *unit, part run, form Form, c Confidence) {
+	v := &f.found.Values[value]
+	place := u.place
+	place.Name = f.name(place.Name)
+	x := Use{In: f.ref, Place: place, Value: value, at: u.at(&f.request, part), inBody: u.inBody, spelling: u.spelling, form: form}
+	if form == Base64 {
+		x.base64, _ = base64Of(u.text[part.from:part.to])
+	}
+	if u.spelling == inBase64 {
+		x.beside = [2]string{strings.Clone(u.text[:part.from]), strings.Clone(u.text[part.to:])}
+	}
+	if v.Uses == 0 {
+		v.First = x
+	}
+	v.Uses++
+	v.Confidence = max(v.Confidence, c)
+	f.found.uses = append(f.found.uses, x)
+}
+
+// isSet notes what is to take the place of a part of a request, whatever that is.
+func (f *Finder) isSet(u *unit) bool {
+	for i := range f.opts.Set {
+		s := &f.opts.Set[i]
+		if !s.is(u) {
+			continue
+		}
+		if f.sets[i] < 0 {
+			f.sets[i] = len(f.found.Values)
+			f.found.Values = append(f.found.Values, Value{Set: s, Confidence: Certain})
+		}
+		f.note(f.sets[i], u, run{0, len(u.text)}, Raw, Certain)
+		return true
+	}
+	return false
+}
+
+// Found returns what was found, when everything has been told. A place that a value was
+// taken from in one answer has values in others, too: these are listed without a use, so
+// that they are no difference.
+func (f *Finder) Found() *Found {
+	known := make(map[uint32]bool)
+	for i := range f.ring {
+		if o := &f.ring[i]; o.value >= 0 {
+			known[o.place] = true
+		}
+	}
+	for i := range f.ring {
+		if o := &f.ring[i]; o.value < 0 && !o.client && known[o.place] && o.form == Raw && len(f.found.Values) < maxValues {
+			v := Value{From: Ref{int(o.conv), int(o.index)}, Place: f.list[o.place], weak: o.weak}
+			if o.weak {
+				v.name = shortName(v.Place)
+			}
+			f.found.Values = append(f.found.Values, v)
+		}
+	}
+	f.found.seed = f.seed
+	f.found.finish()
+	return &f.found
+}
+
+// shortName is the name around a short value.
+func shortName(p Place) string {
+	if p.Kind == JSON {
+		return normal(lastName(p.Name))
+	}
+	return normal(p.Name)
+}

@@ -1,0 +1,74 @@
+package values
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Set is what takes the place of what was recorded.
+type Set struct {
+	// Name is what the user called it, as cookie.sid.
+	Name string
+	// Text is what is said.
+	Text string
+
+	kind Kind
+	name string
+}
+
+// setKinds are what may be set, by their first word.
+var setKinds = map[string]Kind{"header": Header, "cookie": Cookie, "query": Query, "form": FormField, "json": JSON}
+
+// ParseSet reads NAME=VALUE. NAME is header.FIELD, cookie.NAME, query.NAME, form.NAME, which is
+// also a part of a body in parts, or json.PATH, as json.$.user.token.
+func ParseSet(s string) (Set, error) {
+	kind, rest, ok := strings.Cut(s, ".")
+	k, known := setKinds[kind]
+	// The first = ends a name; one in a path of JSON stands in brackets.
+	i := strings.IndexByte(rest, '=')
+	if k == JSON && known {
+		i = strings.IndexByte(rest, '=')
+	}
+	switch {
+	case !ok || !known || i <= 0:
+		return Set{}, fmt.Errorf("%q sets nothing: before = stands header.NAME, cookie.NAME, query.NAME, form.NAME or json.PATH", s)
+	case k == JSON && rest[0] != '$':
+		return Set{}, fmt.Errorf("a path in JSON begins with $, as json.$.token, not %q", rest[:i])
+	}
+	set := Set{Name: kind + "." + rest[:i], Text: rest[i+1:], kind: k, name: rest[:i]}
+	if k != JSON && k != FormField && !mayStandInHead(set.Text) {
+		return Set{}, fmt.Errorf("what %s is set to holds what can't stand in the head of a request", set.Name)
+	}
+	return set, nil
+}
+
+// is reports whether a part of a request is what is set.
+func (s *Set) is(u *unit) bool {
+	switch {
+	case s.kind == Header && u.place.Kind == Header:
+		return strings.EqualFold(s.name, u.place.Name)
+	case s.kind == FormField && u.place.Kind == Multipart:
+		return s.name == u.place.Name
+	}
+	return s.kind == u.place.Kind && s.name == u.place.Name
+}
+
+// shape says what a value looks like without saying it.
+func shape(s string) string {
+	const long = 16
+	what := "characters"
+	switch {
+	case strings.Trim(s, "0123456789") == "":
+		what = "digits"
+	case strings.Trim(s, "0123456789abcdefABCDEF-") == "":
+		what = "hex digits"
+	}
+	n := len(s)
+	if n == 1 {
+		what = strings.TrimSuffix(what, "s")
+	}
+	if n >= long {
+		return fmt.Sprintf("%s…, %d %s", s[:2], n, what)
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
