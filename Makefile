@@ -11,8 +11,8 @@ ROUNDS ?= 3
 SIZE ?= full
 PEERS ?=
 
-# libpcap's headers decide whether the capture engine is built. This is looked at
-# anew in each recipe, for setup may have installed them.
+# libpcap's headers decide whether its capture engine is built beside our own. This is
+# looked at anew in each recipe, for setup may have installed them.
 HAS_PCAP = $(shell printf '\#include <pcap.h>\n' | $${CC:-cc} -E - >/dev/null 2>&1 && echo yes)
 TAGS = $(if $(HAS_PCAP),-tags libpcap,)
 
@@ -23,7 +23,7 @@ FUZZ_TARGETS = $(shell grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+'
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-setup: ## install libpcap's headers, when they are missing
+setup: ## install libpcap's headers, for the second capture engine, when they are missing
 	@if [ -z "$(HAS_PCAP)" ]; then \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		if command -v apt-get >/dev/null; then install="$$sudo apt-get update && $$sudo apt-get install -y --no-install-recommends libpcap-dev"; \
@@ -42,11 +42,10 @@ setup: ## install libpcap's headers, when they are missing
 		DEBIAN_FRONTEND=noninteractive bash -c "$$install" || { echo "that failed. Run: $$install" >&2; exit 1; }; \
 	fi
 
-build: ## build bin/netlab, with the capture engine where libpcap's headers are
+build: ## build bin/netlab, with libpcap's capture engine too where its headers are
 	go build $(TAGS) -o $(BIN) ./cmd/netlab
-	@$(if $(HAS_PCAP),true,echo "built without the capture engine: libpcap's headers are missing (make setup installs them)")
 
-test: setup lint test-go test-plain ## run all tests, and install what they need
+test: lint test-go test-plain ## run all tests
 
 test-go:
 	go test -race $(TAGS) ./...
@@ -55,12 +54,13 @@ test-plain: # what works without libpcap and without cgo must keep working
 	CGO_ENABLED=0 go build ./...
 	CGO_ENABLED=0 go test ./...
 
-race: setup ## run the tests with the race detector, twice
+race: ## run the tests with the race detector, twice
 	go test -race -count 2 $(TAGS) ./...
 
 lint: ## gofmt, go vet and staticcheck
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt these:"; echo "$$files"; exit 1; fi
 	go vet ./...
+	for os in darwin windows; do echo "go vet for $$os"; GOOS=$$os CGO_ENABLED=0 go vet ./...; done
 	$(if $(HAS_PCAP),go vet $(TAGS) ./...)
 	go tool staticcheck $(TAGS) ./...
 
@@ -95,7 +95,7 @@ golden: ## refresh the golden files; look at the difference before you commit it
 samples: ## make the sample captures again from their recipes
 	go test ./pcaps/samples -run TestRecipes -update
 
-demo: setup build ## capture, decode and replay on loopback, in one go
+demo: build ## capture, decode and replay on loopback, in one go
 	./$(BIN) demo
 
 check: test fuzz ## what has to pass before a change lands

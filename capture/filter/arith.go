@@ -100,7 +100,7 @@ func (g *gen) base(proto string) (ip int32, off uint32) {
 // the length, and some bits of them.
 func (g *gen) value(s *sum) (value, bool) {
 	switch {
-	case s.op == "len":
+	case s.op == "len" && g.beside == 0:
 		return value{size: loadLength, ip: -1, mask: allOnes}, true
 	case s.op == "[" && s.a.op == "":
 		ip, off := g.base(s.proto)
@@ -125,6 +125,8 @@ func (g *gen) code(s *sum, slot int) []bpf.RawInstruction {
 	switch s.op {
 	case "":
 		return []bpf.RawInstruction{{Op: loadConst, K: s.n}}
+	case "len":
+		return []bpf.RawInstruction{{Op: loadLength}, {Op: alu | aluAdd, K: g.beside}}
 	case "neg":
 		return append(g.code(s.a, slot), bpf.RawInstruction{Op: alu | aluNeg})
 	case "[":

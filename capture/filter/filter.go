@@ -17,19 +17,21 @@ const defaultSnap = 262144
 // snap for packets that are picked, and 0 for others; a snap of 0 means all. An
 // empty expression picks every packet.
 //
-// The program is for the bytes as a file holds them. A kernel that takes VLAN tags
-// out of packets has to put them back before it looks for vlan in them.
+// The program is for the bytes as a file holds them; CompileLinux makes one for
+// packets as a socket of Linux has them.
 func Compile(expr string, link capture.LinkType, snap int) ([]bpf.RawInstruction, error) {
 	n, err := parse(expr)
 	if err != nil {
 		return nil, err
 	}
-	return compile(expr, n, link, snap)
+	return compile(gen{expr: expr}, n, link, snap)
 }
 
-func compile(expr string, n node, link capture.LinkType, snap int) ([]bpf.RawInstruction, error) {
-	l, ok := layerOf(link)
-	if !ok {
+// compile makes a program of a parsed expression, with a gen that knows where the
+// program is to run.
+func compile(g gen, n node, link capture.LinkType, snap int) ([]bpf.RawInstruction, error) {
+	var ok bool
+	if g.layer, ok = layerOf(link); !ok {
 		return nil, fmt.Errorf("filter: packets of link type %s can't be filtered", link)
 	}
 	if snap <= 0 {
@@ -37,14 +39,13 @@ func compile(expr string, n node, link capture.LinkType, snap int) ([]bpf.RawIns
 	}
 	c := yes
 	if n != nil {
-		g := gen{expr: expr, layer: l}
 		if c = g.node(n); g.err != nil {
 			return nil, g.err
 		}
 	}
 	code, ok := build(c).emit(uint32(snap))
 	if !ok {
-		return nil, &SyntaxError{Expr: expr, Reason: fmt.Sprintf("the filter comes to more than %d instructions", maxProgram)}
+		return nil, &SyntaxError{Expr: g.expr, Reason: fmt.Sprintf("the filter comes to more than %d instructions", maxProgram)}
 	}
 	if err := check(code); err != nil {
 		panic("BUG: " + err.Error())
@@ -88,7 +89,7 @@ func New(expr string) (*Filter, error) {
 func (f *Filter) use(link capture.LinkType) error {
 	p, ok := f.programs[link]
 	if !ok {
-		code, err := compile(f.expr, f.node, link, 0)
+		code, err := compile(gen{expr: f.expr}, f.node, link, 0)
 		if err != nil {
 			return err
 		}

@@ -154,6 +154,10 @@ type gen struct {
 	expr  string
 	layer layer
 	err   error
+
+	live   bool   // for a packet socket of Linux
+	tagged bool   // there, a VLAN tag stands beside the packet, not yet asked for
+	beside uint32 // bytes that len counts in a file and the kernel does not
 }
 
 // fail refuses the expression for all link types.
@@ -199,9 +203,9 @@ func (g *gen) primitive(p *primitive) *cond {
 	case "id":
 		return g.id(p)
 	case "less":
-		return negate(compare(value{size: loadLength, ip: -1, mask: allOnes}, jumpGt, p.n))
+		return negate(g.length(jumpGt, p.n))
 	case "greater":
-		return compare(value{size: loadLength, ip: -1, mask: allOnes}, jumpGe, p.n)
+		return g.length(jumpGe, p.n)
 	case "inbound", "outbound", "ifindex":
 		return g.meta(p)
 	case "vlan":
@@ -226,6 +230,15 @@ func (g *gen) primitive(p *primitive) *cond {
 		return c
 	}
 	return g.proto(p.tok, etherTypes[p.what])
+}
+
+// length compares how long the packet was.
+func (g *gen) length(op uint16, k uint32) *cond {
+	s := &sum{op: "len"}
+	if v, ok := g.value(s); ok {
+		return compare(v, op, k)
+	}
+	return &cond{kind: leaf, test: test{code: g.code(s, 0), op: op, k: k}}
 }
 
 // ipProto is IPv4 that carries n.

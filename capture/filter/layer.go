@@ -137,6 +137,12 @@ func (g *gen) vlan(p *primitive) *cond {
 		return g.fail(p.tok, "no vlan is found behind mpls")
 	case l.link != capture.LinkEthernet:
 		return g.failLink(p.tok, "there is no vlan on %s", l.link)
+	case g.tagged:
+		g.tagged = false
+		if p.has {
+			return masked(besideTag, 4, 0xfff, p.n)
+		}
+		return yes
 	}
 	c := no
 	for _, t := range etherVLAN {
@@ -192,12 +198,16 @@ func (g *gen) meta(p *primitive) *cond {
 	switch l := g.layer.link; {
 	case l == capture.LinkLinuxSLL2 && p.what == "ifindex":
 		return equal(4, 4, p.n)
+	case g.live && p.what == "ifindex":
+		return equal(besideIndex, 4, p.n)
 	case p.what == "ifindex":
 		return g.failLink(p.tok, "%s does not hold the number of the interface", l)
 	case l == capture.LinkLinuxSLL:
 		way = equal(0, 2, outgoing)
 	case l == capture.LinkLinuxSLL2:
 		way = equal(10, 1, outgoing)
+	case g.live:
+		way = equal(besideWay, 4, outgoing)
 	default:
 		return g.failLink(p.tok, "%s does not hold which way a packet went", l)
 	}

@@ -216,7 +216,7 @@ func agrees(t *testing.T, expr string, packets map[capture.LinkType][]capture.Pa
 		return
 	}
 	for link := range layers {
-		code, err := compile(expr, n, link, 0)
+		code, err := compile(gen{expr: expr}, n, link, 0)
 		if err != nil {
 			marked(t, expr, err)
 			continue

@@ -4,7 +4,9 @@ package live
 
 import (
 	"errors"
+	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/gopacket/pcap"
@@ -12,22 +14,36 @@ import (
 	"netlab/capture"
 )
 
-// Available reports whether there is an engine.
-const Available = true
+const hasPcap = true
 
-// Open listens on an interface.
-func Open(opts Options) (Handle, error) {
+// openPcap listens through libpcap.
+func openPcap(opts Options) (Handle, error) {
+	if opts.SnapLen <= 0 {
+		opts.SnapLen = DefaultSnapLen
+	}
 	h, err := activate(opts)
 	if err != nil {
 		return nil, classify(opts.Interface, err)
 	}
-	if opts.Filter != "" {
-		if err := h.SetBPFFilter(opts.Filter); err != nil {
-			h.Close()
-			return nil, &FilterError{opts.Filter, err}
-		}
+	if err := setFilter(h, opts); err != nil {
+		h.Close()
+		return nil, &FilterError{opts.Filter, err}
 	}
-	return &pcapHandle{h: h, link: linkType(int(h.LinkType()))}, nil
+	return &pcapHandle{h: h, opts: opts, link: linkType(int(h.LinkType()))}, nil
+}
+
+func setFilter(h *pcap.Handle, opts Options) error {
+	if opts.Program == nil {
+		if opts.Filter == "" {
+			return nil
+		}
+		return h.SetBPFFilter(opts.Filter)
+	}
+	code := make([]pcap.BPFInstruction, len(opts.Program))
+	for i, c := range opts.Program {
+		code[i] = pcap.BPFInstruction{Code: c.Op, Jt: c.Jt, Jf: c.Jf, K: c.K}
+	}
+	return h.SetBPFInstructionFilter(code)
 }
 
 // activate opens the interface. It sets what OpenLive can't: the buffer, and a
@@ -38,14 +54,11 @@ func activate(opts Options) (*pcap.Handle, error) {
 		return nil, err
 	}
 	defer in.CleanUp()
-	snap, buffer := opts.SnapLen, opts.Buffer
-	if snap <= 0 {
-		snap = defaultSnapLen
-	}
+	buffer := opts.Buffer
 	if buffer <= 0 {
-		buffer = defaultBuffer
+		buffer = DefaultBuffer()
 	}
-	if err := errors.Join(in.SetSnapLen(snap), in.SetBufferSize(buffer), in.SetTimeout(idle), in.SetPromisc(opts.Promiscuous)); err != nil {
+	if err := errors.Join(in.SetSnapLen(opts.SnapLen), in.SetBufferSize(buffer), in.SetTimeout(idle), in.SetPromisc(opts.Promiscuous)); err != nil {
 		return nil, err
 	}
 	if opts.Immediate {
@@ -76,17 +89,29 @@ func linkType(dlt int) capture.LinkType {
 }
 
 type pcapHandle struct {
-	h      *pcap.Handle
-	link   capture.LinkType
-	packet capture.Packet
+	h       *pcap.Handle
+	opts    Options
+	link    capture.LinkType
+	packet  capture.Packet
+	stopped atomic.Pointer[time.Time]
 }
 
 func (p *pcapHandle) Link() capture.LinkType { return p.link }
 
+func (p *pcapHandle) Parts() []Part {
+	stats, _ := p.Stats() // zeros where they are not known
+	return []Part{{p.opts.Interface, p.link, p.opts.SnapLen, stats}}
+}
+
 func (p *pcapHandle) Next() (*capture.Packet, error) {
 	data, info, err := p.h.ZeroCopyReadPacketData()
+	stopped := p.stopped.Load()
 	switch {
+	case err == nil && stopped != nil && info.Timestamp.After(*stopped):
+		return nil, io.EOF
 	case err == nil:
+	case errors.Is(err, pcap.NextErrorTimeoutExpired) && stopped != nil && time.Since(*stopped) >= settle:
+		return nil, io.EOF
 	case errors.Is(err, pcap.NextErrorTimeoutExpired):
 		return &capture.Packet{Time: time.Now().UTC()}, capture.ErrIdle
 	default:
@@ -97,6 +122,12 @@ func (p *pcapHandle) Next() (*capture.Packet, error) {
 	p.packet.Data, p.packet.Length = data, info.Length
 	p.packet.Link = p.link
 	return &p.packet, nil
+}
+
+// Stop is heeded by Next, which does not wait long.
+func (p *pcapHandle) Stop() {
+	now := time.Now()
+	p.stopped.CompareAndSwap(nil, &now)
 }
 
 func (p *pcapHandle) Stats() (Stats, error) {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -76,7 +74,8 @@ func (std stdio) capture(ctx context.Context, c *cli.Context) error {
 		return captureHint(err)
 	}
 	defer h.Close()
-	var src capture.Source = &stopping{ctx: ctx, src: h}
+	defer context.AfterFunc(ctx, h.Stop)()
+	var src capture.Source = h
 	if c.IsSet("count") {
 		src = capture.Limit(src, c.Int64("count"))
 	}
@@ -85,31 +84,6 @@ func (std stdio) capture(ctx context.Context, c *cli.Context) error {
 		return std.record(c.String("write"), src, h, opts)
 	}
 	return std.watch(c, src, h, room)
-}
-
-// stopping is a live Source that ends when ctx does, with what was seen up to
-// then: packets wait in the kernel a little before they are handed on.
-type stopping struct {
-	ctx     context.Context
-	src     capture.Source
-	stopped time.Time
-}
-
-// settle is how long the kernel may keep a packet to itself; the engine asks it
-// to hand on more often.
-const settle = 50 * time.Millisecond
-
-func (s *stopping) Next() (*capture.Packet, error) {
-	if s.stopped.IsZero() && s.ctx.Err() != nil {
-		s.stopped = time.Now()
-	}
-	p, err := s.src.Next()
-	switch {
-	case s.stopped.IsZero():
-	case err == nil && p.Time.After(s.stopped), errors.Is(err, capture.ErrIdle) && time.Since(s.stopped) >= settle:
-		return nil, io.EOF
-	}
-	return p, err
 }
 
 // record writes the packets of src to a file.

@@ -351,7 +351,7 @@ func TestCaptureErrors(t *testing.T) {
 		{[]string{"-i", "lo", "-w", "/nonexistent/x.pcap"}, "no such file"},
 	} {
 		code, _, stderr := netlab(t, append([]string{"capture"}, test.args...)...)
-		if code != exitFailed || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") > 3 {
+		if code != exitFailed || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") > 4 {
 			t.Errorf("%v: exit status %d\n%s", test.args, code, stderr)
 		}
 	}

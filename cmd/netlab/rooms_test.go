@@ -19,7 +19,7 @@ import (
 var rooms = map[string][]string{
 	"capture":        nil,
 	"capture/filter": {"capture"},
-	"capture/live":   {"capture"},
+	"capture/live":   {"capture", "capture/filter"}, // whose programs it gives to the kernel
 	"pcaps":          {"capture"},
 	"pcaps/craft":    {"capture"},
 	"pcaps/samples":  nil,
@@ -49,7 +49,7 @@ var doors = map[string][]string{
 	"github.com/google/gopacket/layers": {"pcaps/craft", "cmd/netlab-bench"}, // there it is what we are held against
 	"github.com/google/gopacket":        {"pcaps/craft", "capture/live", "cmd/netlab-bench"},
 	"github.com/urfave/cli/v2":          {"cmd/netlab"},
-	"golang.org/x/net/bpf":              {"capture/filter"},
+	"golang.org/x/net/bpf":              {"capture/filter", "capture/live"},
 }
 
 // outside are what decoding must not touch: files, sockets and logs.
