@@ -411,6 +411,7 @@ func (s *shard) datagram(u *unit, g *packet.Segment) {
 		side.AddGap(gap, &s.gaps)
 		t.gap(dir, gap)
 	}
+	t.streamed()
 }
 
 // lookup returns the conversation of a flow and its direction; nil when there is

@@ -13,6 +13,7 @@ import (
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
+	"netlab/replay/compare"
 	"netlab/replay/plan"
 )
 
@@ -40,36 +41,46 @@ const (
 
 	// maxRaw bounds what is kept of the answers of a protocol that is not
 	// parsed.
-	maxRaw = 64 << 20
+	maxRaw = plan.Keep
 )
 
-// call is one connection being played.
+// call is one connection being played. Its goroutine takes the parts of the conversation
+// from the feed; when it has come to an end, or there is none, it is told those that still
+// come.
 type call struct {
 	player  *Player
 	conn    *plan.Conn
+	queue   queue         // guarded by the feed
+	open    time.Duration // when it is due, in the schedule's time
+	rated   time.Duration // what was asked last, by Options.Rate
+	skipped string        // why it isn't played; empty when it is
 	sock    net.Conn
 	raw     net.Conn // below TLS; else sock
 	live    flow.Conversation
 	timeout time.Duration
+	close   plan.Close
+	all     plan.Wait // what all answers together are, when no more is said
 
-	dialogue  *proto.Dialogue // of a protocol that is parsed
-	exchanges []*proto.Exchange
-	odd       string // the first thing the server said that breaks the protocol
+	dialogue *proto.Dialogue // of a protocol that is parsed
+	answers  answers         // of that
+	turns    turns           // of another
+	odd      string          // the first thing the server said that breaks the protocol
 
 	received           int64 // bytes of the server
-	stream             []byte
-	pieces             []int // of UDP: where in stream each datagram ends
 	marks              []mark
 	lastSent, lastRead time.Time
 
 	sent    int64
 	slips   []time.Duration
-	late    map[int64]time.Duration // by the packet that a step was in; when a pace is kept
 	buf     []byte
 	eof     bool   // the server closed
 	closed  bool   // the server closed before we did
+	broken  error  // what a read came to while nothing was awaited
 	failed  error  // why the connection went no further
 	finding string // what differs about the connection itself
+	over    bool   // nothing more is sent, or read
+	opened  bool
+	count   [compare.VerdictCount]int64 // of its checks
 }
 
 // mark says what had come of the server when a turn began.
@@ -77,56 +88,100 @@ type mark struct {
 	turn      int
 	bytes     int64
 	datagrams int
-	packet    int64     // that the client began it in
-	sent      time.Time // when the client's first byte of the turn went out
-	spoke     time.Time // and its last
-	first     time.Time // when the first byte of the answer came
+	late      time.Duration // behind its time; negative when no pace was kept
+	sent      time.Time     // when the client's first byte of the turn went out
+	spoke     time.Time     // and its last
+	first     time.Time     // when the first byte of the answer came
+}
+
+func newCall(p *Player, c *plan.Conn) *call {
+	k := &call{player: p, conn: c, close: c.Close}
+	k.skipped = k.skip()
+	if k.skipped != "" {
+		k.queue.direct, k.over = true, true
+		p.order.done(c.Rank)
+	}
+	return k
 }
 
 // errStopped is why a connection went no further when the replay was stopped.
 var errStopped = errors.New("the replay was stopped")
 
+// errLost is why a call ends whose conversation was given up.
+type errLost string
+
+func (e errLost) Error() string { return string(e) }
+
 // play opens the connection, says everything, and closes it.
 func (k *call) play(ctx context.Context) {
-	c := k.conn
-	p := k.player
-	k.timeout = max(p.opts.Timeout, 3*longest(c))
-	sock, raw, err := p.connect(ctx, c, k.timeout)
-	if err != nil {
-		k.failed = err
-		if ctx.Err() != nil {
-			k.failed = errStopped
-		}
-		return
-	}
-	k.sock, k.raw = sock, raw
-	defer sock.Close()
-	// Whoever stops the replay ends every read and write.
-	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	defer stop()
-	k.begin()
-	if k.failed = k.say(ctx); k.failed == nil {
-		k.failed = k.finish(ctx)
-	}
-	if ctx.Err() != nil && k.failed != nil {
+	k.failed = k.talk(ctx)
+	if lost := k.player.feed.lost(k); lost != "" && k.failed != nil {
+		k.failed = errLost(lost)
+	} else if ctx.Err() != nil && k.failed != nil {
 		k.failed = errStopped
+	}
+	if k.sock != nil {
+		k.sock.Close()
 	}
 	if k.dialogue != nil {
 		k.dialogue.Close()
 	}
+	k.player.leave()
+	k.settle()
 }
 
-// longest returns the longest time that an answer took in the recording.
-func longest(c *plan.Conn) time.Duration {
-	var d time.Duration
-	for i := range c.Checks {
-		if t := c.Checks[i].Turn; t != nil {
-			d = max(d, t.Latency)
-		} else if l, ok := c.Checks[i].Exchange.Total(); ok {
-			d = max(d, l)
-		}
+func (k *call) talk(ctx context.Context) error {
+	k.timeout = max(k.player.opts.Timeout, 3*k.conn.Slowest)
+	sock, raw, err := k.player.connect(ctx, k.conn, k.timeout)
+	if err != nil {
+		return err
 	}
-	return d
+	k.sock, k.raw, k.opened = sock, raw, true
+	// Whoever stops the replay ends every read and write.
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	defer stop()
+	k.begin()
+	if err := k.say(ctx); err != nil {
+		return err
+	}
+	return k.finish(ctx)
+}
+
+// settle says what became of everything, and has the call told what still comes.
+func (k *call) settle() {
+	k.over = true
+	k.buf, k.dialogue = nil, nil
+	k.answers.end(k)
+	k.turns.close(k)
+	f := k.player.feed
+	f.leave()
+	k.player.order.done(k.conn.Rank)
+	for !f.turnDirect(k) {
+		p := f.take(k)
+		k.tell(&p)
+	}
+}
+
+// tell tells the call a part when nothing is sent any more.
+func (k *call) tell(p *plan.Part) error {
+	switch p.Kind {
+	case plan.Closed:
+		k.close, k.all = p.Close, p.All
+	case plan.Answered:
+		k.expect(p.Check, 0)
+	case plan.Over:
+		k.end()
+	}
+	return k.player.failure()
+}
+
+// expect takes note of a recorded answer.
+func (k *call) expect(c *plan.Check, cost int) {
+	if c.Turn != nil {
+		k.turns.expect(k, c, cost)
+	} else {
+		k.answers.expect(k, c, cost)
+	}
 }
 
 // begin gets ready to read.
@@ -151,7 +206,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 // Exchange takes an exchange of the live conversation.
 func (k *call) Exchange(e *proto.Exchange) {
 	if !e.Inside() {
-		k.exchanges = append(k.exchanges, e)
+		k.answers.answered(k, e)
 	}
 }
 
@@ -162,56 +217,142 @@ func (k *call) Anomaly(a flow.Anomaly) {
 	}
 }
 
-// say sends all steps, each after what it waits for and not before its time.
+// say sends all steps, each after what it waits for and not before its time, until nothing
+// more is said.
 func (k *call) say(ctx context.Context) error {
-	steps := k.conn.Steps
-	turn := -1
-	for i := 0; i < len(steps); {
-		s := &steps[i]
-		ready, err := k.await(ctx, s.After)
+	f := k.player.feed
+	for {
+		p, err := k.next(ctx)
 		if err != nil {
 			return err
 		}
-		due := k.player.step(k.conn, i)
-		if err := k.readUntil(ctx, due); err != nil {
-			return err
-		}
-		if k.eof && k.conn.Transport == flow.TCP && !k.canStillSend() {
-			return fmt.Errorf("the server closed the connection before all was said")
-		}
-		data := s.Bytes
-		i++
-		if due.IsZero() {
-			for i < len(steps) && steps[i].After == s.After && steps[i].Turn == s.Turn && k.conn.Transport == flow.TCP && len(data) < coalesce {
-				data = append(data[:len(data):len(data)], steps[i].Bytes...)
-				i++
+		switch p.Kind {
+		case plan.Answered:
+			k.expect(p.Check, p.Cost)
+			f.take(k)
+		case plan.Said:
+			if err := k.step(ctx, p); err != nil {
+				return err
 			}
-		} else {
-			k.slips = append(k.slips, time.Since(later(due, ready)))
+		case plan.Closed:
+			k.close, k.all = p.Close, p.All
+			f.release(k, p.Cost)
+			f.take(k)
+			return nil
+		default:
+			f.release(k, p.Cost)
+			f.take(k)
 		}
-		now := time.Now()
-		if !due.IsZero() {
-			if k.late == nil {
-				k.late = make(map[int64]time.Duration)
-			}
-			k.late[s.Packet] = max(0, now.Sub(due))
-		}
-		if s.Turn != turn {
-			turn = s.Turn
-			k.marks = append(k.marks, mark{turn: turn, bytes: k.received, datagrams: len(k.pieces), sent: now, packet: s.Packet})
-		}
-		if err := k.write(data, now, s.Packet); err != nil {
-			return err
-		}
-		k.marks[len(k.marks)-1].spoke = now
 	}
+}
+
+// next waits for the next part, and reads meanwhile.
+func (k *call) next(ctx context.Context) (*plan.Part, error) {
+	f := k.player.feed
+	for {
+		p, lost := f.peek(k)
+		switch {
+		case lost != "":
+			return nil, errLost(lost)
+		case p != nil:
+			return p, nil
+		case ctx.Err() != nil:
+			return nil, errStopped
+		}
+		var err error
+		if k.eof {
+			here := make(chan struct{})
+			if f.wait(k, func() {}, func() { close(here) }) {
+				select {
+				case <-here:
+				case <-ctx.Done():
+				}
+			}
+		} else if until := k.patience(); f.wait(k, func() { k.sock.SetReadDeadline(until) }, func() { k.sock.SetReadDeadline(past) }) {
+			_, err = k.readNow()
+			if isTimeout(err) && !until.IsZero() && !time.Now().Before(until) {
+				err = fmt.Errorf("no answer for %v", k.timeout)
+			} else if isTimeout(err) {
+				err = nil
+			} else if err != nil {
+				k.eof, k.broken, err = true, err, nil // it may be that nothing more is awaited
+			}
+		}
+		f.unwait(k)
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// patience returns until when an answer may come that was recorded; zero when none is awaited.
+func (k *call) patience() time.Time {
+	if !k.answers.awaited(k) {
+		return time.Time{}
+	}
+	return later(k.answers.since, later(k.lastSent, k.lastRead)).Add(k.timeout)
+}
+
+// step sends a step, and those that can go out with it.
+func (k *call) step(ctx context.Context, p *plan.Part) error {
+	f, s := k.player.feed, p.Step
+	ready, err := k.await(ctx, s.After)
+	if err != nil {
+		return err
+	}
+	due := k.player.due(s.At)
+	if err := k.readUntil(ctx, due); err != nil {
+		return err
+	}
+	if k.eof && k.conn.Transport == flow.TCP && !k.canStillSend() {
+		if k.broken != nil {
+			return k.broken
+		}
+		return errors.New("the server closed the connection before all was said")
+	}
+	now := time.Now()
+	late := time.Duration(-1)
+	if !due.IsZero() {
+		k.slips = append(k.slips, now.Sub(later(due, ready)))
+		late = max(0, now.Sub(due))
+	}
+	k.answers.shift(s.Offset, k.sent)
+	data, cost := s.Bytes, p.Cost
+	f.take(k)
+	for due.IsZero() && k.conn.Transport == flow.TCP && len(data) < coalesce {
+		q, _ := f.peek(k)
+		if q != nil && q.Kind == plan.Answered && !k.conn.Parsed() && len(k.turns.pending) == 0 {
+			break
+		}
+		if q == nil || q.Kind != plan.Said || q.Step.After != s.After || q.Step.Turn != s.Turn {
+			break
+		}
+		k.answers.shift(q.Step.Offset, k.sent+int64(len(data)))
+		data = append(data[:len(data):len(data)], q.Step.Bytes...)
+		cost += q.Cost
+		f.take(k)
+	}
+	if n := len(k.marks); !k.conn.Parsed() && (n == 0 || k.marks[n-1].turn != s.Turn) {
+		k.marks = append(k.marks, mark{turn: s.Turn, bytes: k.received, datagrams: k.turns.datagrams(), sent: now, late: late})
+		k.turns.settle(k)
+	}
+	if k.conn.Parsed() {
+		k.answers.sent(k.sent, late)
+	}
+	if err := k.write(data, now, s.Packet); err != nil {
+		return err
+	}
+	if n := len(k.marks); n > 0 {
+		k.marks[n-1].spoke = now
+	}
+	f.release(k, cost)
 	return nil
 }
 
 // canStillSend reports whether sending makes sense though the server has closed:
 // it may have closed only its own direction.
 func (k *call) canStillSend() bool {
-	return k.conn.Close.Kind == plan.CloseFIN && k.conn.Close.By == flow.ServerToClient
+	return k.close.Kind == plan.CloseFIN && k.close.By == flow.ServerToClient
 }
 
 func later(a, b time.Time) time.Time {
@@ -307,6 +448,9 @@ func (k *call) await(ctx context.Context, w plan.Wait) (time.Time, error) {
 		if k.satisfied(w) {
 			return later(begin, k.lastRead), nil
 		}
+		if k.broken != nil {
+			return time.Time{}, k.broken
+		}
 		if k.eof {
 			if k.dialogue == nil {
 				return time.Now(), nil // the end of the stream ends a turn
@@ -345,7 +489,7 @@ func (k *call) satisfied(w plan.Wait) bool {
 		finals, interims := k.dialogue.Answers()
 		return finals > w.Finals || finals == w.Finals && interims >= w.Interims
 	case k.conn.Transport == flow.UDP:
-		return len(k.pieces) >= w.Datagrams
+		return k.turns.datagrams() >= w.Datagrams
 	}
 	return k.received >= w.Bytes
 }
@@ -399,6 +543,11 @@ func (k *call) readUntil(ctx context.Context, due time.Time) error {
 // read reads once, until a time at the latest.
 func (k *call) read(until time.Time) (int, error) {
 	k.sock.SetReadDeadline(until)
+	return k.readNow()
+}
+
+// readNow reads once, until the deadline that is set.
+func (k *call) readNow() (int, error) {
 	n, err := k.sock.Read(k.buf)
 	if n > 0 || err == nil && k.conn.Transport == flow.UDP {
 		k.take(k.buf[:n])
@@ -417,7 +566,7 @@ func (k *call) read(until time.Time) (int, error) {
 		return n, nil
 	case isTimeout(err):
 		return n, err
-	case errors.Is(err, syscall.ECONNRESET) && k.conn.Close.Kind == plan.CloseRST && k.conn.Close.By == flow.ServerToClient:
+	case errors.Is(err, syscall.ECONNRESET) && k.close.Kind == plan.CloseRST && k.close.By == flow.ServerToClient:
 		k.eof, k.closed = true, true // as it did in the recording
 		return n, nil
 	}
@@ -438,44 +587,51 @@ func (k *call) take(data []byte) {
 		} else {
 			k.dialogue.Chunk(flow.ServerToClient, chunk)
 		}
-	} else if len(k.stream) < maxRaw {
-		k.stream = append(k.stream, data...)
+	} else {
+		k.turns.heard(data, k.conn.Transport == flow.UDP)
 	}
 	k.received += int64(len(data))
-	if k.conn.Transport == flow.UDP {
-		k.pieces = append(k.pieces, len(k.stream))
+	if k.dialogue == nil {
+		k.turns.settle(k)
 	}
 }
 
 // finish waits for the last answers and closes as the client did.
 func (k *call) finish(ctx context.Context) error {
-	c := k.conn
-	if c.Close.HalfClosed {
+	if k.close.HalfClosed {
 		if err := k.closeWrite(); err != nil {
 			return err
 		}
 	}
-	if _, err := k.await(ctx, k.last()); err != nil {
+	if _, err := k.await(ctx, k.all); err != nil {
 		return err
 	}
 	switch {
-	case c.Transport == flow.UDP || c.Close.Kind == plan.CloseNone:
-		return k.drain(k.last().Quiet)
-	case c.Close.By == flow.ServerToClient:
+	case k.conn.Transport == flow.UDP || k.close.Kind == plan.CloseNone:
+		return k.drain(max(plan.MinQuiet, k.all.Quiet))
+	case k.close.By == flow.ServerToClient:
 		return k.awaitClose()
-	case k.readUntil(ctx, k.player.closing(c)) != nil:
+	case k.readUntil(ctx, k.closing()) != nil:
 		return nil // all was answered: how the server takes leave is its affair
-	case c.Close.Kind == plan.CloseRST:
+	case k.close.Kind == plan.CloseRST:
 		if t, ok := k.raw.(*net.TCPConn); ok {
 			return t.SetLinger(0)
 		}
 		return nil
-	case !c.Close.HalfClosed:
+	case !k.close.HalfClosed:
 		if err := k.closeWrite(); err != nil {
 			return err
 		}
 	}
 	return k.drain(promptClose)
+}
+
+// closing returns when the connection is closed; zero when it is as soon as all is said.
+func (k *call) closing() time.Time {
+	if k.player.opts.Rate > 0 {
+		return time.Time{}
+	}
+	return k.player.due(k.close.At)
 }
 
 // drain reads what the server still says, until it closes or is silent for long:
@@ -493,26 +649,6 @@ func (k *call) drain(silence time.Duration) error {
 	return nil
 }
 
-// last is what all answers together are.
-func (k *call) last() plan.Wait {
-	w := plan.Wait{Quiet: plan.MinQuiet}
-	for i := range k.conn.Checks {
-		check := &k.conn.Checks[i]
-		switch {
-		case check.Left:
-		case check.Turn != nil:
-			w.Bytes += int64(len(check.Turn.Answer))
-			w.Datagrams += len(check.Turn.Datagrams)
-		case check.Exchange.Response != nil:
-			w.Finals++
-		}
-	}
-	for _, s := range k.conn.Steps {
-		w.Quiet = max(w.Quiet, s.After.Quiet)
-	}
-	return w
-}
-
 // closeWrite says that the client is done.
 func (k *call) closeWrite() error {
 	if w, ok := k.sock.(interface{ CloseWrite() error }); ok && !k.eof {
@@ -525,8 +661,7 @@ func (k *call) closeWrite() error {
 
 // awaitClose waits for the server to close, if it did so promptly.
 func (k *call) awaitClose() error {
-	c := k.conn
-	delay := c.Close.At - k.lastEvent()
+	delay := k.close.Silence
 	if delay > promptClose {
 		return nil
 	}
@@ -540,20 +675,6 @@ func (k *call) awaitClose() error {
 		}
 	}
 	return nil
-}
-
-// lastEvent is when the recording last showed something said.
-func (k *call) lastEvent() time.Duration {
-	var at time.Duration
-	for i := range k.conn.Checks {
-		if e := k.conn.Checks[i].Exchange; e != nil && e.Response != nil {
-			at = max(at, e.Response.End.Sub(k.player.plan.Start))
-		}
-	}
-	for _, s := range k.conn.Steps {
-		at = max(at, s.At)
-	}
-	return at
 }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -10,13 +10,11 @@
 package replay
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +53,12 @@ type Options struct {
 	// Loop is how often all is played; 0 is once. A pass begins when the one before has
 	// ended.
 	Loop int
+	// Memory is how many bytes may be held of what is to be sent and compared; 0 is
+	// DefaultMemory.
+	Memory int
+	// Lossy has conversations given up where that is too little, for who brings them can't
+	// wait: it is traffic that goes on.
+	Lossy bool
 	// Exact has what is due sent to the microsecond, by a thread that waits for it,
 	// where the runtime's timers are a millisecond late. It has a clock of its own, and
 	// so none that a test has made.
@@ -155,21 +159,26 @@ func (e *DialError) Error() string { return fmt.Sprintf("connect to %s: %v", e.T
 
 func (e *DialError) Unwrap() error { return e.Err }
 
-// Player plays plans.
+// Source is a recording: a *plan.Plan, or what is being captured.
+type Source interface {
+	// Parts hands on all that is known, in order. When ctx ends it may leave out the rest.
+	Parts(ctx context.Context, to plan.Taker) error
+}
+
+// Player plays recordings.
 type Player struct {
 	opts   Options
-	plan   *plan.Plan
 	sink   Sink
 	start  time.Time // of the replay
-	cuts   cuts
-	rated  map[*plan.Conn]*rated // by Options.Rate
-	places chan struct{}         // one for each connection that is open; nil without a limit
+	feed   *feed
+	places chan struct{} // one for each connection that is open; nil without a limit
 	pass   int
 	pacer  *pacer // nil when the runtime's timers will do
 	order  order
+	cancel context.CancelFunc
 	mu     sync.Mutex // guards what follows
 	result Result
-	err    error // of the sink
+	err    error // of the sink, or of the source
 }
 
 // newHistogram holds 1 µs to an hour, with three digits.
@@ -177,26 +186,20 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, time.Hour.Microseconds(), 3)
 }
 
-// Play plays a plan and returns when all of it is done, or ctx is. The error is
-// of the sink; what goes wrong with the target is in the outcomes.
-func Play(ctx context.Context, p *plan.Plan, sink Sink, opts Options) (*Result, error) {
+// Play plays a recording and returns when all of it is done, or ctx is. The error is of the
+// sink or the source; what goes wrong with the target is in the outcomes.
+func Play(ctx context.Context, src Source, sink Sink, opts Options) (*Result, error) {
 	if opts.Timeout <= 0 {
 		opts.Timeout = DefaultTimeout
+	}
+	if opts.Memory <= 0 {
+		opts.Memory = DefaultMemory
 	}
 	if opts.Dial == nil {
 		opts.Dial = new(net.Dialer).DialContext
 	}
-	pl := &Player{opts: opts, plan: p, sink: sink}
+	pl := &Player{opts: opts, sink: sink}
 	pl.result = Result{Slip: newHistogram(), Recorded: newHistogram(), Live: newHistogram(), Planned: newHistogram(), Waited: newHistogram()}
-	conns := slices.Clone(p.Conns)
-	switch {
-	case opts.Rate > 0:
-		pl.rated = rate(p, opts.Rate)
-	case opts.Speed > 0:
-		pl.cuts = cutIdle(p, opts.IdleMax)
-		pl.result.Cut = pl.cuts.total()
-	}
-	slices.SortStableFunc(conns, func(a, b *plan.Conn) int { return cmp.Compare(pl.open(a), pl.open(b)) })
 	if opts.Exact && (opts.Speed > 0 || opts.Rate > 0) {
 		if pl.pacer = newPacer(); pl.pacer != nil {
 			defer pl.pacer.close()
@@ -205,15 +208,15 @@ func Play(ctx context.Context, p *plan.Plan, sink Sink, opts Options) (*Result, 
 	if opts.Connections > 0 {
 		pl.places = make(chan struct{}, opts.Connections)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, pl.cancel = context.WithCancel(ctx)
+	defer pl.cancel()
 	begin := time.Now()
 	for pl.result.Passes < max(1, opts.Loop) && (pl.result.Passes == 0 || ctx.Err() == nil) {
 		pl.result.Passes++
 		if opts.Loop > 1 {
 			pl.pass = pl.result.Passes
 		}
-		pl.playOnce(ctx, cancel, conns)
+		pl.playOnce(ctx, src)
 	}
 	pl.result.Took = time.Since(begin)
 	pl.result.Canceled = pl.err == nil && ctx.Err() != nil
@@ -222,43 +225,53 @@ func Play(ctx context.Context, p *plan.Plan, sink Sink, opts Options) (*Result, 
 
 // playOnce plays connections, each when its time has come, and returns at the end of
 // all.
-func (p *Player) playOnce(ctx context.Context, cancel context.CancelFunc, conns []*plan.Conn) {
-	p.order.init(len(conns))
-	p.start = time.Now()
+func (p *Player) playOnce(ctx context.Context, src Source) {
+	p.order.init()
+	f := newFeed(p)
+	p.feed = f
+	stop := context.AfterFunc(ctx, f.stop)
+	defer stop()
 	var all sync.WaitGroup
-	for _, c := range conns {
-		k := &call{player: p, conn: c}
-		over := func() {
-			if p.report(k) != nil {
-				cancel()
-			}
-			p.order.done(c.Rank)
-		}
-		switch {
-		case k.skip() != "":
-			over()
-		case !p.admit(ctx, c):
-			k.failed = errStopped
-			over()
-		default:
+	all.Go(func() {
+		err := src.Parts(ctx, f)
+		f.end()
+		p.fail(err)
+	})
+	f.fill()
+	p.start = time.Now()
+	for k := f.next(); k != nil; k = f.next() {
+		admitted := p.admit(ctx, k)
+		own, cancel := context.WithCancel(ctx)
+		switch begun := f.begin(k, cancel); {
+		case begun && admitted:
 			all.Go(func() {
-				defer over()
-				k.play(ctx)
-				if p.places != nil {
-					<-p.places
-				}
+				defer cancel()
+				k.play(own)
 			})
+			continue
+		case begun:
+			k.failed = errStopped
+			k.settle()
+		case admitted:
+			p.leave()
 		}
+		cancel()
 	}
 	all.Wait()
+	p.mu.Lock()
+	p.result.Cut = f.cuts.earlier
+	p.mu.Unlock()
 }
 
-// admit waits until a connection may be opened, and reports whether it may.
-func (p *Player) admit(ctx context.Context, c *plan.Conn) bool {
-	if p.rated == nil {
-		p.order.wait(ctx, c.Ended)
+// admit waits until a connection may be opened, and reports whether it may, and has a
+// place.
+func (p *Player) admit(ctx context.Context, k *call) bool {
+	if p.opts.Rate <= 0 && !p.order.ended(k.conn.Ended) {
+		p.feed.park(true)
+		p.order.wait(ctx, k.conn.Ended)
+		p.feed.park(false)
 	}
-	if !p.sleep(ctx, p.due(p.open(c))) {
+	if !p.sleep(ctx, p.due(k.open)) {
 		return false
 	}
 	if p.places == nil {
@@ -269,6 +282,8 @@ func (p *Player) admit(ctx context.Context, c *plan.Conn) bool {
 		return true
 	default:
 	}
+	p.feed.park(true)
+	defer p.feed.park(false)
 	begin := time.Now()
 	select {
 	case p.places <- struct{}{}:
@@ -281,27 +296,58 @@ func (p *Player) admit(ctx context.Context, c *plan.Conn) bool {
 	}
 }
 
-// report hands on what became of a connection and its checks.
-func (p *Player) report(k *call) error {
-	outcomes, conn := k.outcomes()
+// leave gives a place back.
+func (p *Player) leave() {
+	if p.places != nil {
+		<-p.places
+	}
+}
+
+// fail keeps the first error of the sink or the source, which ends the replay.
+func (p *Player) fail(err error) {
+	if err == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range outcomes {
-		o := &outcomes[i]
-		p.result.Checks[o.Verdict]++
-		if o.Verdict == compare.Same || o.Verdict == compare.Different {
-			record(p.result.Recorded, o.RecordedLatency)
-			record(p.result.Live, o.Latency)
-			if o.Latency >= 0 && o.Late >= 0 {
-				record(p.result.Planned, o.Latency+o.Late)
-			}
-		}
-		if p.err == nil {
-			p.err = p.sink.Outcome(o)
+	if p.err == nil {
+		p.err = err
+		p.cancel()
+	}
+}
+
+// failure returns that error.
+func (p *Player) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// outcome hands on what became of a check.
+func (p *Player) outcome(o *Outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.Checks[o.Verdict]++
+	if o.Verdict == compare.Same || o.Verdict == compare.Different {
+		record(p.result.Recorded, o.RecordedLatency)
+		record(p.result.Live, o.Latency)
+		if o.Latency >= 0 && o.Late >= 0 {
+			record(p.result.Planned, o.Latency+o.Late)
 		}
 	}
-	p.result.Conns[conn.Verdict]++
-	if conn.Opened {
+	if p.err == nil {
+		if p.err = p.sink.Outcome(o); p.err != nil {
+			p.cancel()
+		}
+	}
+}
+
+// connection hands on what became of a conversation.
+func (p *Player) connection(k *call, c *ConnOutcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.Conns[c.Verdict]++
+	if c.Opened {
 		p.result.Opened++
 	}
 	p.result.Bytes += k.sent
@@ -313,9 +359,10 @@ func (p *Player) report(k *call) error {
 		p.result.DialError = dial
 	}
 	if p.err == nil {
-		p.err = p.sink.Connection(conn)
+		if p.err = p.sink.Connection(c); p.err != nil {
+			p.cancel()
+		}
 	}
-	return p.err
 }
 
 func record(h *hdrhistogram.Histogram, d time.Duration) {
@@ -325,40 +372,16 @@ func record(h *hdrhistogram.Histogram, d time.Duration) {
 	}
 }
 
-// open returns when a connection is opened, in the schedule's time.
-func (p *Player) open(c *plan.Conn) time.Duration {
-	if r := p.rated[c]; r != nil {
-		return r.open
-	}
-	return c.Open
-}
-
-// step returns when a step of a connection is due; zero when no pace is kept.
-func (p *Player) step(c *plan.Conn, i int) time.Time {
-	if r := p.rated[c]; r != nil {
-		return p.due(r.steps[i])
-	}
-	return p.due(c.Steps[i].At)
-}
-
-// closing returns when a connection is closed; zero when it is as soon as all is said.
-func (p *Player) closing(c *plan.Conn) time.Time {
-	if p.rated != nil {
-		return time.Time{}
-	}
-	return p.due(c.Close.At)
-}
-
 // due returns when something at a time of the schedule is to be done; zero when no pace
 // is kept.
 func (p *Player) due(at time.Duration) time.Time {
 	switch {
-	case p.rated != nil:
+	case p.opts.Rate > 0:
 		return p.start.Add(at)
 	case p.opts.Speed <= 0:
 		return time.Time{}
 	}
-	return p.start.Add(time.Duration(float64(p.cuts.apply(at)) / p.opts.Speed))
+	return p.start.Add(time.Duration(float64(p.feed.due(at)) / p.opts.Speed))
 }
 
 // sleep returns at a time, or when ctx ends, and reports whether it slept to the end.
@@ -392,12 +415,12 @@ func (p *Player) sleep(ctx context.Context, due time.Time) bool {
 type order struct {
 	mu      sync.Mutex
 	changed *sync.Cond
-	over    []bool // by rank
-	low     int    // all ranks below have ended
+	over    map[int]bool // ranks, beyond low
+	low     int          // all ranks below have ended
 }
 
-func (o *order) init(n int) {
-	o.over = make([]bool, n)
+func (o *order) init() {
+	o.over, o.low = make(map[int]bool), 0
 	o.changed = sync.NewCond(&o.mu)
 }
 
@@ -405,13 +428,21 @@ func (o *order) done(rank int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.over[rank] = true
-	for o.low < len(o.over) && o.over[o.low] {
+	for o.over[o.low] {
+		delete(o.over, o.low)
 		o.low++
 	}
 	o.changed.Broadcast()
 }
 
-// wait returns when the first n ranks have ended, or ctx has.
+// ended reports whether the first n ranks have ended.
+func (o *order) ended(n int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.low >= n
+}
+
+// wait returns when they have, or ctx has.
 func (o *order) wait(ctx context.Context, n int) {
 	stop := context.AfterFunc(ctx, func() {
 		o.mu.Lock()

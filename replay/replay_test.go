@@ -61,20 +61,20 @@ func planOf(t testing.TB, recipe string) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return record(t, b.Source())
+	return record(t, b.Source(), &plan.Collector{})
 }
 
 // record returns the plan of what src holds.
-func record(t testing.TB, src capture.Source) *plan.Plan {
+func record(t testing.TB, src capture.Source, k *plan.Collector) *plan.Plan {
 	t.Helper()
-	r := plan.NewRecorder()
-	if _, err := decode.Run(src, r, decode.Options{Keep: plan.Keep}); err != nil {
+	if _, err := decode.Run(src, k.Recorder(), decode.Options{Keep: plan.Keep}); err != nil {
 		t.Fatal(err)
 	}
-	return r.Plan()
+	return k.Plan()
 }
 
-func planOfSample(t testing.TB, name string) *plan.Plan {
+// recordSample returns the plan of a sample.
+func recordSample(t testing.TB, name string, k *plan.Collector) *plan.Plan {
 	t.Helper()
 	data, err := samples.Open(name)
 	if err != nil {
@@ -84,7 +84,13 @@ func planOfSample(t testing.TB, name string) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := record(t, f)
+	return record(t, f, k)
+}
+
+// planOfSample returns the plan of a sample's busiest server.
+func planOfSample(t testing.TB, name string) *plan.Plan {
+	t.Helper()
+	p := recordSample(t, name, &plan.Collector{})
 	p.Only(p.Servers()[0])
 	return p
 }
@@ -105,7 +111,7 @@ func account(t testing.TB, p *plan.Plan, r *replay.Result, o *outcomes) {
 	t.Helper()
 	checks, sum := 0, int64(0)
 	for _, c := range p.Conns {
-		checks += len(c.Checks)
+		checks += c.Answers
 	}
 	for _, n := range r.Checks {
 		sum += n
@@ -564,11 +570,7 @@ func bigEcho(t *testing.T) *plan.Plan {
 		c.Send(craft.Server, big)
 	}
 	c.Close(craft.Client)
-	r := plan.NewRecorder()
-	if _, err := decode.Run(b.Source(), r, decode.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	return r.Plan()
+	return record(t, b.Source(), &plan.Collector{})
 }
 
 // TestFullDuplex sends much while the server sends much: neither waits for the

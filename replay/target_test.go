@@ -215,10 +215,11 @@ func TestHost(t *testing.T) {
 		io.WriteString(c, answer)
 		io.Copy(io.Discard, c)
 	})
-	p := planOf(t, oneRequest)
-	if n := p.SetHost("new.example:8080"); n != 1 {
-		t.Errorf("%d requests changed", n)
+	b, err := craft.Recipe(strings.NewReader(oneRequest))
+	if err != nil {
+		t.Fatal(err)
 	}
+	p := record(t, b.Source(), &plan.Collector{Host: "new.example:8080"})
 	r, o := play(t, p, replay.Options{Target: target})
 	if want := "GET / HTTP/1.1\r\nHost: new.example:8080\r\n\r\n"; r.Checks[compare.Same] != 1 || <-got != want {
 		t.Errorf("%s", o)
@@ -228,12 +229,11 @@ func TestHost(t *testing.T) {
 // TestHostOfEverySample changes nothing where there is no HTTP.
 func TestHostOfEverySample(t *testing.T) {
 	for _, s := range samples.List() {
-		p, before := planOfSample(t, s.Name), planOfSample(t, s.Name)
-		changed := p.SetHost("new.example")
+		before, p := planOfSample(t, s.Name), recordSample(t, s.Name, &plan.Collector{Host: "new.example"})
 		for i, c := range p.Conns {
 			for j := range c.Steps {
-				same := bytes.Equal(c.Steps[j].Bytes, before.Conns[i].Steps[j].Bytes)
-				if !same && (changed == 0 || c.Protocol.Name != "http") {
+				same := len(before.Conns[i].Steps) > j && bytes.Equal(c.Steps[j].Bytes, before.Conns[i].Steps[j].Bytes)
+				if !same && c.Protocol.Name != "http" {
 					t.Errorf("%s: #%d of %s changed", s.Name, c.ID, c.Protocol.Name)
 				}
 			}
@@ -243,15 +243,16 @@ func TestHostOfEverySample(t *testing.T) {
 
 // TestPicked sends only what was picked, and accounts for the rest.
 func TestPicked(t *testing.T) {
-	r := plan.NewRecorder()
-	r.Pick = func(e *proto.Exchange) bool { return strings.Contains(e.Request.Body.Summary(), "/c") || e.Index == 1 }
+	recorder := &plan.Collector{}
+	recorder.Pick = func(e *proto.Exchange) bool { return strings.Contains(e.Request.Body.Summary(), "/c") || e.Index == 1 }
 	b, err := craft.Recipe(strings.NewReader(several))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := decode.Run(b.Source(), r, decode.Options{Keep: plan.Keep}); err != nil {
+	if _, err := decode.Run(b.Source(), recorder.Recorder(), decode.Options{Keep: plan.Keep}); err != nil {
 		t.Fatal(err)
 	}
+	p := recorder.Plan()
 	for name, opts := range map[string]replay.Options{"max": {}, "rate": {Rate: 1000}} {
 		t.Run(name, func(t *testing.T) {
 			opts.Target = serveWith(t, func(c net.Conn) {
@@ -259,7 +260,7 @@ func TestPicked(t *testing.T) {
 				io.WriteString(c, "HTTP/1.1 204 No\r\n\r\n")
 				io.Copy(io.Discard, c)
 			})
-			res, o := play(t, r.Plan(), opts)
+			res, o := play(t, p, opts)
 			if res.Checks[compare.Same] != 2 || res.Checks[compare.Skipped] != 3 || res.Conns[compare.Same] != 2 || res.Conns[compare.Skipped] != 2 {
 				t.Errorf("%s", o)
 			}

@@ -34,7 +34,7 @@ func captureCommand(std stdio) *cli.Command {
 			&cli.BoolFlag{Name: "promiscuous", Usage: "listen to what is for others too"},
 			&cli.BoolFlag{Name: "json", Usage: "without -w: print JSON Lines"},
 			&cli.BoolFlag{Name: "redact", Usage: "without -w: hide passwords, cookies and tokens"},
-			keylogFlag(), memoryFlag(),
+			keylogFlag(), decodeMemoryFlag(),
 		},
 		Action: func(c *cli.Context) error { return std.capture(c.Context, c) },
 	}

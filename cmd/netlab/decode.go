@@ -50,7 +50,7 @@ func decodeCommand(std stdio) *cli.Command {
 			&cli.StringFlag{Name: "proto-descriptor", Usage: "with --json: names for the fields of gRPC from `FILE`, as protoc --include_imports --descriptor_set_out writes it"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
 			&cli.IntFlag{Name: "workers", Usage: "decode on up to `N` processors at a time", DefaultText: "all there are, 8 at most"},
-			keylogFlag(), memoryFlag(),
+			keylogFlag(), decodeMemoryFlag(),
 		},
 		Action: func(c *cli.Context) error { return std.decode(c.Context, c) },
 	}

@@ -12,8 +12,13 @@ import (
 )
 
 // memoryFlag is for the commands that decode.
-func memoryFlag() cli.Flag {
-	return &cli.StringFlag{Name: "memory", Usage: "keep within about `SIZE` of memory, by giving up what has waited longest", Value: "128MiB"}
+func memoryFlag(size, usage string) cli.Flag {
+	return &cli.StringFlag{Name: "memory", Usage: usage, Value: size}
+}
+
+// decodeMemoryFlag is for those that do nothing else.
+func decodeMemoryFlag() cli.Flag {
+	return memoryFlag("128MiB", "keep within about `SIZE` of memory, by giving up what has waited longest")
 }
 
 // memory returns what --memory says, and has the garbage collector keep to it

@@ -39,6 +39,7 @@ func replayCommand(std stdio) *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
 			&cli.BoolFlag{Name: "all", Usage: "print the answers that are the same, too"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be sent, when, and after what, and send nothing"},
+			memoryFlag("512MiB", "keep within about `SIZE` of memory: of a larger recording, what is said next is held"),
 		}...),
 		Action: func(c *cli.Context) error { return std.replay(c.Context, c) },
 	}
@@ -90,7 +91,16 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 			return err
 		}
 	}
-	p, err := std.plan(ctx, file, filter)
+	room, err := memory(c)
+	if err != nil {
+		return err
+	}
+	opts.Memory = int(room / 4)
+	k := &plan.Collector{Limit: room / 4, Host: c.String("host"), MayBeBare: file != "-" && !c.Bool("dry-run")}
+	if filter != nil {
+		k.Pick = filter.Match
+	}
+	p, err := std.plan(ctx, file, k, room/2)
 	if err != nil {
 		return err
 	}
@@ -101,9 +111,6 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 		if err := chooseServer(p, c.String("server"), opts.Target); err != nil {
 			return err
 		}
-	}
-	if c.IsSet("host") {
-		p.SetHost(c.String("host"))
 	}
 	if c.Bool("dry-run") {
 		return report.DryRun(std.out, p)
@@ -171,28 +178,26 @@ func speed(s string) (float64, error) {
 	return n, nil
 }
 
-// plan decodes a file into a plan of what a filter picks; nil picks all.
-func (std stdio) plan(ctx context.Context, file string, filter *where.Filter) (*plan.Plan, error) {
-	src, closer, err := std.openFile(file)
-	if err != nil {
-		return nil, err
+// plan decodes a file into a plan, in room bytes of memory beside the plan.
+func (std stdio) plan(ctx context.Context, file string, k *plan.Collector, room int64) (*plan.Plan, error) {
+	told := false
+	p, err := plan.Read(ctx, k, func(ctx context.Context, r *plan.Recorder) error {
+		src, closer, err := std.openFile(file)
+		if err != nil {
+			return err
+		}
+		defer closer.Close()
+		sum, err := decode.Run(until(ctx, src), r, decode.Options{Keep: plan.Keep, Memory: room})
+		if err == nil && sum.Truncated && !told {
+			told = true
+			fmt.Fprintf(std.err, "netlab: %s\n", printer.Clean(sum.Damage))
+		}
+		return err
+	})
+	if err == nil && ctx.Err() != nil {
+		err = status(exitCanceled)
 	}
-	defer closer.Close()
-	r := plan.NewRecorder()
-	if filter != nil {
-		r.Pick = filter.Match
-	}
-	sum, err := decode.Run(until(ctx, src), r, decode.Options{Keep: plan.Keep, Memory: plan.DefaultLimit})
-	if err != nil {
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, status(exitCanceled)
-	}
-	if sum.Truncated {
-		fmt.Fprintf(std.err, "netlab: %s\n", printer.Clean(sum.Damage))
-	}
-	return r.Plan(), nil
+	return p, err
 }
 
 // chooseServer leaves one recorded server in the plan: the one asked for, else

@@ -32,7 +32,7 @@ var rooms = map[string][]string{
 	"decode/where":   {"decode", "decode/flow", "decode/proto"},
 	"decode/redact":  {"decode/proto"},
 	"decode/printer": {"capture", "decode", "decode/flow", "decode/packet", "decode/proto"},
-	"replay/plan":    {"decode/flow", "decode/proto"},
+	"replay/plan":    {"decode/flow", "decode/tls", "decode/proto"},
 	"replay/compare": {"decode/proto"},
 	"replay/values":  {"decode/proto", "replay/plan"}, // what it changes is what a plan sends
 	"replay/serve":   {"decode/flow", "decode/tls", "decode/proto", "replay/plan"},

@@ -9,6 +9,7 @@ import (
 
 	"netlab/decode/flow"
 	"netlab/decode/printer"
+	"netlab/replay/plan"
 	"netlab/replay/report"
 	"netlab/replay/serve"
 )
@@ -33,7 +34,7 @@ func (std stdio) serve(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := std.plan(ctx, file, nil)
+	p, err := std.plan(ctx, file, &plan.Collector{}, plan.DefaultLimit)
 	if err != nil {
 		return err
 	}

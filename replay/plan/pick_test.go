@@ -63,10 +63,6 @@ conn 0 http ended 0 rank 0
   close fin by the client`},
 		"none": {three + "a close", "/5", "", `
 conn 0 http ended 0 rank 0 skip "left out: not picked"
-  send "GET /1 HTTP/1.1\r\n\r\n" after 0+0
-  send "GET /2 HTTP/1.1\r\nHost: h\r\n\r\nGET /3 " after 1+0
-  send "HTTP/1.1\r\nHost: h\r\n\r\n" after 1+0
-  send "GET /4 HTTP/1.1\r\nConnection: close\r\n\r\n" after 3+0
   check 0
   check 1
   check 2
@@ -106,8 +102,8 @@ conn 0 raw ended 0 rank 0
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := plan.NewRecorder()
-			r.Pick = func(e *proto.Exchange) bool {
+			k := &plan.Collector{Host: test.host}
+			k.Pick = func(e *proto.Exchange) bool {
 				if e.Request == nil {
 					return false
 				}
@@ -118,14 +114,10 @@ conn 0 raw ended 0 rank 0
 				}
 				return false
 			}
-			if _, err := decode.Run(b.Source(), r, decode.Options{Keep: plan.Keep}); err != nil {
+			if _, err := decode.Run(b.Source(), k.Recorder(), decode.Options{Keep: plan.Keep}); err != nil {
 				t.Fatal(err)
 			}
-			p := r.Plan()
-			if test.host != "" {
-				p.SetHost(test.host)
-			}
-			if got := write(p); strings.TrimSpace(got) != strings.TrimSpace(test.want) {
+			if got := write(k.Plan()); strings.TrimSpace(got) != strings.TrimSpace(test.want) {
 				t.Errorf("got\n%s\nwant%s", got, test.want)
 			}
 		})

@@ -1,13 +1,16 @@
 // Package plan turns a recording into a schedule: what to send, when, and after
 // which answer. Replay, the stand-in server and every check consume it.
 //
-// A Recorder is a decode.Sink, so a file and a live interface feed it alike. What
-// it builds is static and can be printed: nothing is sent here. Causality comes
-// from acknowledgement numbers: what a client had acknowledged when it spoke is
-// what it had read. The recording's bytes are kept in memory, up to Limits.
+// A Recorder is a decode.Sink, so a file and a live interface feed it alike. It makes Parts,
+// in the order in which they are known. Of these a Plan is made, which is static and can be
+// printed; or, where all that was said would be too much to keep, the Plan has conversations
+// without what was said, and a second reading of the file brings it as it is played. Nothing
+// is sent here. Causality comes from acknowledgement numbers: what a client had
+// acknowledged when it spoke is what it had read.
 package plan
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"time"
@@ -22,6 +25,11 @@ type Plan struct {
 	Start time.Time
 	// Conns are its conversations, in the order of their beginning.
 	Conns []*Conn
+	// Bare means that they have no Steps and Checks, for that would be too much: Parts
+	// has them.
+	Bare bool
+
+	again func(context.Context, Taker) error // reads the recording again, when it is Bare
 }
 
 // Conn is one recorded conversation, to be played on one socket.
@@ -45,6 +53,20 @@ type Conn struct {
 	Skip string
 	// Notes say what of it can't be played or compared, though the rest can.
 	Notes []string
+	// Slowest is how long the slowest answer took.
+	Slowest time.Duration
+	// Answers counts its Checks, Compared those that can be compared, and Why the others
+	// by what they would be skipped for.
+	Answers, Compared int
+	Why               []Reason
+
+	ending *Ending // nil while it goes on
+}
+
+// Reason counts what is skipped for it.
+type Reason struct {
+	Why   string
+	Count int
 }
 
 // Step is something the client sends.
@@ -53,7 +75,9 @@ type Step struct {
 	Bytes  []byte
 	After  Wait
 	Packet int64 // that carried it
+	Offset int64 // of its first byte in what the client said
 	Turn   int   // which of the Checks of an unparsed protocol it belongs to
+	Begins int   // how many exchanges
 }
 
 // Wait is what must have come before a step.
@@ -93,8 +117,10 @@ type Check struct {
 type Turn struct {
 	Sent   int64 // bytes of the client
 	Packet int64 // of its first byte; zero when the server spoke first
-	// Answer is what the server said; over UDP, Datagrams holds its pieces.
+	// Answer is what the server said, in Length bytes; over UDP, Datagrams holds its
+	// pieces. What is too large is not kept.
 	Answer       []byte
+	Length       int64
 	Datagrams    [][]byte
 	AnswerPacket int64
 	Latency      time.Duration // from the client's last byte to the server's first
@@ -118,6 +144,8 @@ type Close struct {
 	By   flow.Direction // who was first
 	Kind CloseKind      // how
 	At   time.Duration
+	// Silence is since when nothing had been said.
+	Silence time.Duration
 	// HalfClosed means that the server still sent after the client's FIN.
 	HalfClosed bool
 }
@@ -148,11 +176,8 @@ func (c *Conn) Parsed() bool { return c.Protocol != &proto.Raw }
 
 // Comparable counts the checks that can be compared.
 func (c *Conn) Comparable() int {
-	n := 0
-	for i := range c.Checks {
-		if c.Checks[i].Skip == "" && c.Skip == "" {
-			n++
-		}
+	if c.Skip != "" {
+		return 0
 	}
-	return n
+	return c.Compared
 }

@@ -41,7 +41,7 @@ func (p *Plan) Servers() []Server {
 		s := found[key]
 		s.Addr, s.Port = key.Addr, key.Port
 		s.Conns++
-		s.Answers += len(c.Checks)
+		s.Answers += c.Answers
 		found[key] = s
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b Server) int {

@@ -166,25 +166,20 @@ func quantiles(h *hdrhistogram.Histogram) string {
 
 // Replayability says what of a plan can't be replayed, before anything is sent.
 func Replayability(p *plan.Plan) string {
-	var conns, checks, comparable, steps int
+	var checks, comparable int
 	skips := make(map[string]int)
 	for _, c := range p.Conns {
-		conns++
-		checks += len(c.Checks)
+		checks += c.Answers
 		comparable += c.Comparable()
-		if c.Skip == "" {
-			steps += len(c.Steps)
-		} else {
-			skips[c.Skip] += max(1, len(c.Checks))
+		if c.Skip != "" {
+			skips[c.Skip] += max(1, c.Answers)
 			continue
 		}
-		for i := range c.Checks {
-			if s := c.Checks[i].Skip; s != "" {
-				skips[s]++
-			}
+		for _, r := range c.Why {
+			skips[r.Why] += r.Count
 		}
 	}
-	line := fmt.Sprintf("%s, %s recorded, %d can be compared", printer.Count(int64(conns), "conversation"), printer.Count(int64(checks), "answer"), comparable)
+	line := fmt.Sprintf("%s, %s recorded, %d can be compared", printer.Count(int64(len(p.Conns)), "conversation"), printer.Count(int64(checks), "answer"), comparable)
 	return strings.TrimSuffix(line+"\n"+reasons(skips, "not compared"), "\n")
 }
 

@@ -52,11 +52,11 @@ func planOf(t *testing.T, name string) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := plan.NewRecorder()
-	if _, err := decode.Run(f, r, decode.Options{Keep: plan.Keep}); err != nil {
+	k := &plan.Collector{}
+	if _, err := decode.Run(f, k.Recorder(), decode.Options{Keep: plan.Keep}); err != nil {
 		t.Fatal(err)
 	}
-	return r.Plan()
+	return k.Plan()
 }
 
 // reporter is what both reports are.

@@ -23,11 +23,11 @@ func planOf(t *testing.T, recipe string) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := plan.NewRecorder()
-	if _, err := decode.Run(b.Source(), r, decode.Options{Keep: plan.Keep}); err != nil {
+	k := &plan.Collector{}
+	if _, err := decode.Run(b.Source(), k.Recorder(), decode.Options{Keep: plan.Keep}); err != nil {
 		t.Fatal(err)
 	}
-	return r.Plan()
+	return k.Plan()
 }
 
 // start serves a plan on loopback and returns its address.

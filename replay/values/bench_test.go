@@ -37,16 +37,16 @@ func BenchmarkFind(b *testing.B) {
 		b.Run(fmt.Sprintf("find=%v", find), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				r := plan.NewRecorder()
-				var sink decode.Sink = r
+				k := &plan.Collector{}
+				var sink decode.Sink = k.Recorder()
 				f := NewFinder(Options{})
 				if find {
-					sink = decode.Tee(r, f)
+					sink = decode.Tee(sink, f)
 				}
 				if _, err := decode.Run(recording.Source(), sink, decode.Options{Keep: plan.Keep}); err != nil {
 					b.Fatal(err)
 				}
-				r.Plan()
+				k.Plan()
 				if find {
 					if values, uses := f.Found().Used(); values < clients || uses < 9*clients {
 						b.Fatalf("%d values, %d uses", values, uses)

@@ -1,0 +1,205 @@
+package replay
+
+import (
+	"fmt"
+	"time"
+
+	"netlab/decode/proto"
+	"netlab/replay/compare"
+	"netlab/replay/plan"
+)
+
+// answers hold the live answers of a protocol that is parsed against the recorded ones, as
+// both become known. Those with a request pair by its place in what the client said, for the
+// same requests are sent; answers that nobody asked for pair in their order.
+type answers struct {
+	asked, unasked      []awaited         // recorded
+	lives, unaskedLives []*proto.Exchange // live, of which the recorded one did not come yet
+	since               time.Time         // when the latest was expected
+	shifts              []shift
+	late                []lateness
+}
+
+// awaited is a recorded answer, and what it costs.
+type awaited struct {
+	check *plan.Check
+	cost  int
+}
+
+// shift says that what was recorded at an offset is sent at another.
+type shift struct{ recorded, live int64 }
+
+// lateness says how late what begins at an offset was sent; negative when no pace was kept.
+type lateness struct {
+	offset int64
+	late   time.Duration
+}
+
+// maxShifts bounds how far back requests are found whose place has changed.
+const maxShifts = proto.MaxWaiting
+
+// shift notes that what was recorded at an offset is sent at another.
+func (a *answers) shift(recorded, live int64) {
+	by := int64(0)
+	if n := len(a.shifts); n > 0 {
+		by = a.shifts[n-1].live - a.shifts[n-1].recorded
+	}
+	if live-recorded == by {
+		return
+	}
+	if len(a.shifts) >= 2*maxShifts {
+		a.shifts = append(a.shifts[:0], a.shifts[maxShifts:]...)
+	}
+	a.shifts = append(a.shifts, shift{recorded, live})
+}
+
+// place returns where a recorded request is in what is sent.
+func (a *answers) place(m *proto.Message) int64 {
+	for i := len(a.shifts) - 1; i >= 0; i-- {
+		if s := a.shifts[i]; s.recorded <= m.Offset {
+			return m.Offset - s.recorded + s.live
+		}
+	}
+	return m.Offset
+}
+
+// expect takes note of a recorded answer.
+func (a *answers) expect(k *call, c *plan.Check, cost int) {
+	x := awaited{c, cost}
+	q := c.Exchange.Request
+	switch {
+	case c.Left:
+		a.judge(k, x, nil)
+		return
+	case q == nil && len(a.unaskedLives) > 0:
+		a.judge(k, x, a.unaskedLives[0])
+		a.unaskedLives = a.unaskedLives[1:]
+		return
+	case q != nil:
+		at := a.place(q)
+		for i, e := range a.lives {
+			if e.Request.Offset == at {
+				a.lives = append(a.lives[:i], a.lives[i+1:]...)
+				a.judge(k, x, e)
+				return
+			}
+		}
+	}
+	switch {
+	case k.over:
+		a.judge(k, x, nil)
+		return
+	case q == nil:
+		a.unasked = append(a.unasked, x)
+	default:
+		a.asked = append(a.asked, x)
+	}
+	a.since = time.Now()
+}
+
+// answered takes note of a live answer.
+func (a *answers) answered(k *call, e *proto.Exchange) {
+	if e.Request == nil {
+		if len(a.unasked) == 0 {
+			a.unaskedLives = append(a.unaskedLives, e)
+			return
+		}
+		x := a.unasked[0]
+		a.unasked = a.unasked[1:]
+		a.judge(k, x, e)
+		return
+	}
+	for i, x := range a.asked {
+		if a.place(x.check.Exchange.Request) == e.Request.Offset {
+			a.asked = append(a.asked[:i], a.asked[i+1:]...)
+			a.judge(k, x, e)
+			return
+		}
+	}
+	a.lives = append(a.lives, e)
+}
+
+// awaited reports whether an answer is to come whose request was sent.
+func (a *answers) awaited(k *call) bool {
+	for _, x := range a.asked {
+		if x.check.Skip == "" && a.place(x.check.Exchange.Request) < k.sent {
+			return true
+		}
+	}
+	return false
+}
+
+// end says that nothing live comes any more.
+func (a *answers) end(k *call) {
+	for _, x := range append(a.asked, a.unasked...) {
+		a.judge(k, x, nil)
+	}
+	a.asked, a.unasked = nil, nil
+}
+
+// judge holds one live exchange against a recorded one; nil when there is none.
+func (a *answers) judge(k *call, x awaited, live *proto.Exchange) {
+	o := k.outcome(x.check)
+	if live != nil && live.Request != nil {
+		o.Sent = live.Request.Time
+		o.Late = a.lateness(live.Request.Offset)
+	}
+	recorded := x.check.Exchange
+	switch {
+	case live == nil || live.Response == nil:
+		o.Verdict, o.Reason = compare.Failed, k.why()
+	default:
+		o.Live = live.Response.Body.Summary()
+		if d, ok := live.Latency(); ok {
+			o.Latency = d
+		}
+		a.compare(k, o, recorded, live.Response)
+	}
+	k.report(o, x.cost)
+}
+
+func (a *answers) compare(k *call, o *Outcome, recorded *proto.Exchange, live *proto.Message) {
+	switch {
+	case !live.Complete:
+		// When we gave up, the parser only knows that nothing more came.
+		o.Verdict, o.Reason = compare.Failed, "the answer is not whole: "+live.Why
+		if k.failed != nil {
+			o.Reason = "the answer is not whole: " + k.failed.Error()
+		}
+	case live.RawMissing > 0:
+		o.Verdict, o.Reason = compare.Skipped, fmt.Sprintf("the answer is larger than the %d MiB that are kept", plan.Keep>>20)
+	case recorded.Response == nil:
+		o.Verdict, o.Reason = compare.Skipped, "no answer in the recording"
+	case o.Check.Skip == "":
+		o.Differences = k.player.opts.Rules.To(recorded.Request).Messages(recorded.Response, live)
+		o.Verdict = verdict(o.Differences)
+	}
+}
+
+// lateness is how late what stands at an offset was sent; negative when no pace was kept.
+func (a *answers) lateness(offset int64) time.Duration {
+	for i := len(a.late) - 1; i >= 0; i-- {
+		if a.late[i].offset <= offset {
+			return a.late[i].late
+		}
+	}
+	return -1
+}
+
+// sent notes how late what begins at an offset was sent.
+func (a *answers) sent(offset int64, late time.Duration) {
+	if len(a.late) >= 2*maxShifts {
+		a.late = append(a.late[:0], a.late[maxShifts:]...)
+	}
+	if n := len(a.late); n == 0 || late >= 0 {
+		a.late = append(a.late, lateness{offset, late})
+	}
+}
+
+// finding says what the server said that nobody had expected.
+func (a *answers) finding() string {
+	if len(a.unaskedLives) == 0 {
+		return ""
+	}
+	return "the server said more than in the recording: " + a.unaskedLives[0].Messages()[0].Body.Summary()
+}

@@ -1,0 +1,99 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// asked is what is known of the answers of a protocol that is parsed.
+type asked struct {
+	unread   []answer // by their ends; the client had not acknowledged them
+	seen     Wait     // those that it had
+	known    int64    // where the latest of them ends
+	answered int      // requests
+}
+
+// answer is where a response ends in the server's stream.
+type answer struct {
+	end     int64
+	interim bool
+}
+
+// exchange hands on a recorded answer.
+func (r *Recorder) exchange(t *tape, e *proto.Exchange) error {
+	check := &Check{Index: e.Index, Exchange: e, Skip: whyNot(e)}
+	q := e.Request
+	switch {
+	case t.gap != nil && q != nil && (!q.Complete || q.Offset+q.Length > t.gap.Offset):
+		check.Skip = missing(t.gap)
+	case q != nil:
+		t.whole = max(t.whole, q.Offset+q.Length)
+	}
+	for _, m := range e.Interim {
+		t.asked.add(answer{m.Offset + m.Length, true})
+	}
+	if m := e.Response; m != nil {
+		t.asked.add(answer{m.Offset + m.Length, false})
+		t.all.Finals++
+		if q != nil {
+			t.asked.answered++
+		}
+	}
+	if d, ok := e.Total(); ok {
+		t.slowest = max(t.slowest, d)
+	}
+	cost := 2 << 10 // about what a head takes
+	for _, m := range e.Messages() {
+		cost += len(m.Raw)
+	}
+	return r.push(t, &Part{Kind: Answered, Check: check, Cost: cost})
+}
+
+func (a *asked) add(x answer) {
+	i, _ := slices.BinarySearchFunc(a.unread, x.end+1, func(y answer, end int64) int { return cmp.Compare(y.end, end) })
+	a.unread = slices.Insert(a.unread, i, x)
+	a.known = max(a.known, x.end)
+}
+
+// after returns what must have come before something that was said by who had read ack
+// bytes.
+func (a *asked) after(ack int64) Wait {
+	if ack == flow.NoAck {
+		// What the client had read is not known: take it for patient.
+		return Wait{Finals: a.answered, Quiet: MinQuiet}
+	}
+	n := 0
+	for ; n < len(a.unread) && a.unread[n].end <= ack; n++ {
+		if a.unread[n].interim {
+			a.seen.Interims++
+		} else {
+			a.seen.Finals, a.seen.Interims = a.seen.Finals+1, 0
+		}
+	}
+	a.unread = slices.Delete(a.unread, 0, n)
+	a.seen.Quiet = MinQuiet
+	return a.seen
+}
+
+// whyNot says why an exchange can't be compared.
+func whyNot(e *proto.Exchange) string {
+	switch {
+	case e.Response == nil && e.State == proto.Unanswered:
+		return noAnswer
+	case e.Response == nil && e.Request != nil && e.Request.Alone:
+		return "no answer is awaited"
+	case e.State == proto.Broken:
+		return "not whole in the recording: " + e.Why()
+	case e.Response != nil && e.Response.RawMissing > 0:
+		return tooLarge
+	}
+	return ""
+}
+
+const noAnswer = "no answer in the recording"
+
+var tooLarge = fmt.Sprintf("the answer is larger than the %d MiB that are kept", Keep>>20)

@@ -1,0 +1,59 @@
+package plan
+
+import (
+	"time"
+
+	"netlab/decode/proto"
+)
+
+// Part is a piece of a recording, as it becomes known. The parts of a conversation come in
+// this order: Opened; any number of Said, Answered; Closed, behind the last that is Said;
+// perhaps more that are Answered; Over.
+type Part struct {
+	Kind  PartKind
+	Conn  *Conn
+	Step  Step   // what was Said
+	Check *Check // what was Answered
+	// Close and All say of what is Closed how it ended, and what all answers together are.
+	Close Close
+	All   Wait
+	// Ending is what is known when it is Over.
+	Ending *Ending
+	// Cost is about how many bytes of memory it holds.
+	Cost int
+}
+
+// PartKind says what a Part is.
+type PartKind uint8
+
+// The kinds.
+const (
+	Opened PartKind = iota
+	Said
+	Answered
+	Closed
+	Over
+)
+
+// partCost is about what a Part takes beside its bytes.
+const partCost = 256
+
+// Taker takes the parts of a recording, one at a time. An error ends it.
+type Taker interface{ Take(*Part) error }
+
+// Ending is what is known of a conversation only when all of it was seen.
+type Ending struct {
+	Protocol *proto.Protocol
+	Close    Close
+	All      Wait   // what all answers together are
+	Skip     string // as Conn.Skip
+	Note     string // one of Conn.Notes
+	Slowest  time.Duration
+	// steps counts those that were Said, as recorded. Where bytes of the client are
+	// missing, cut is set, and whole is how much of its stream can be said.
+	steps int
+	cut   bool
+	whole int64
+	left  *leftOut // what was not picked
+	over  time.Time
+}

@@ -1,0 +1,159 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"netlab/decode/flow"
+)
+
+// turns are what is known of a protocol that is not parsed. A turn is over when the
+// client speaks again and had read more of the server than when the turn began.
+type turns struct {
+	count  int
+	check  *Check    // of the turn that goes on; nil before the first
+	ack    int64     // where its answer begins in the server's stream
+	spoke  time.Time // when the client's last byte went out
+	after  Wait      // what its steps wait for
+	server []chunk   // from ack on
+	unread int       // bytes of them
+	large  bool      // more was said than is kept
+	gaps   []flow.Gap
+}
+
+// maxPreview is how much of what a client said is kept to show what it is.
+const maxPreview = 48
+
+// heard keeps what the server said.
+func (t *turns) heard(k chunk, data []byte) {
+	if t.unread+len(data) > maxUnread {
+		t.large = true
+	} else {
+		k.data = append([]byte{}, data...)
+		t.unread += len(data)
+	}
+	t.server = append(t.server, k)
+}
+
+// turn gives a step of the client its place.
+func (r *Recorder) turn(t *tape, s *Step, k *chunk) error {
+	u, ack := &t.turns, max(k.ack, 0)
+	if u.check == nil && ack > 0 {
+		u.begin(0, 0) // the server spoke first
+	}
+	if u.check == nil || ack > u.ack || t.conn.Transport == flow.UDP {
+		if err := r.endTurn(t, ack, k.offset); err != nil {
+			return err
+		}
+		u.begin(ack, k.packet)
+	}
+	turn := u.check.Turn
+	u.spoke = k.time
+	turn.Sent += int64(len(s.Bytes))
+	turn.Preview = append(turn.Preview, s.Bytes[:min(len(s.Bytes), maxPreview-len(turn.Preview))]...)
+	s.Turn, s.After = u.check.Index, u.after
+	return nil
+}
+
+func (t *turns) begin(ack, packet int64) {
+	t.check = &Check{Index: t.count, Turn: &Turn{Packet: packet}}
+	t.count++
+	t.ack, t.after.Bytes, t.spoke = ack, ack, time.Time{}
+	t.after.Quiet = max(t.after.Quiet, MinQuiet)
+}
+
+// far is behind the end of every stream.
+const far = 1 << 62
+
+// lastTurn ends the last turn; there is always one.
+func (r *Recorder) lastTurn(t *tape) error {
+	if t.turns.check == nil {
+		t.turns.begin(0, 0)
+	}
+	return r.endTurn(t, far, far)
+}
+
+// endTurn hands on the turn that goes on, if any, which ends where the next begins: in the
+// server's stream, and in the client's.
+func (r *Recorder) endTurn(t *tape, end, next int64) error {
+	u := &t.turns
+	if u.check == nil {
+		return nil
+	}
+	check := u.check
+	u.after.Quiet = u.answered(t.conn.Transport, end)
+	u.after.Datagrams += len(check.Turn.Datagrams)
+	t.slowest = max(t.slowest, check.Turn.Latency)
+	t.all.Bytes += check.Turn.Length
+	t.all.Datagrams = u.after.Datagrams
+	t.all.Quiet = max(t.all.Quiet, u.after.Quiet)
+	if t.gap != nil && next > t.gap.Offset {
+		check.Skip = missing(t.gap)
+	} else {
+		t.whole = max(t.whole, next)
+	}
+	return r.push(t, &Part{Kind: Answered, Check: check, Cost: len(check.Turn.Answer)})
+}
+
+// answered fills in what the server said in the turn, up to an offset of its stream, and
+// returns the silence that ends it.
+func (t *turns) answered(transport flow.Transport, end int64) time.Duration {
+	turn := t.check.Turn
+	var pause time.Duration
+	var last time.Time
+	n := 0
+	for ; n < len(t.server) && t.server[n].offset < end; n++ {
+		k := &t.server[n]
+		from, to := max(0, t.ack-k.offset), min(k.length, end-k.offset)
+		if to < from {
+			continue // it was said before
+		}
+		turn.Length += to - from
+		t.large = t.large || k.data == nil
+		if !t.large {
+			turn.Answer = append(turn.Answer, k.data[from:to]...)
+			if transport == flow.UDP {
+				turn.Datagrams = append(turn.Datagrams, k.data[from:to])
+			}
+		}
+		if last.IsZero() {
+			turn.AnswerPacket = k.packet
+			if !t.spoke.IsZero() {
+				turn.Latency = max(0, k.time.Sub(t.spoke))
+			}
+		} else {
+			pause = max(pause, k.time.Sub(last))
+		}
+		last = k.time
+		if k.end() > end {
+			break // the rest is the next turn's
+		}
+		t.unread -= len(k.data)
+	}
+	t.server = slices.Delete(t.server, 0, n)
+	t.missing(end)
+	switch {
+	case t.check.Skip != "":
+	case t.large:
+		t.check.Skip, turn.Answer, turn.Datagrams = tooLarge, nil, nil
+	case turn.Length == 0:
+		t.check.Skip = noAnswer
+	}
+	t.large = false
+	return max(MinQuiet, 3*pause)
+}
+
+// missing notes what of the turn's answer was not captured.
+func (t *turns) missing(end int64) {
+	n := 0
+	for _, g := range t.gaps {
+		if g.Offset < end && g.Offset+g.Length > t.ack {
+			t.check.Skip = fmt.Sprintf("%d bytes of the answer were not captured", g.Length)
+		}
+		if g.Offset+g.Length <= end {
+			n++
+		}
+	}
+	t.gaps = slices.Delete(t.gaps, 0, n)
+}
