@@ -1,13 +1,9 @@
 package pcaps
 
 import (
-	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 
 	"netlab/capture"
 )
@@ -21,26 +17,29 @@ type Options struct {
 	Format  Format
 	Link    capture.LinkType // of a pcap file, which can hold only one
 	SnapLen uint32           // 0 is DefaultSnapLen
-}
-
-// FormatOf returns the format that the name of a file asks for: pcapng when it
-// ends so, else pcap.
-func FormatOf(name string) Format {
-	if strings.HasSuffix(strings.ToLower(name), ".pcapng") {
-		return PcapNG
-	}
-	return Pcap
+	// Interfaces are declared at the beginning of a pcapng file, in the order of
+	// Packet.Interface. Those that are not among them are when their first packet comes.
+	Interfaces []Interface
 }
 
 // Writer writes a capture file with nanosecond timestamps in little-endian byte
 // order. It is a capture.Sink. Call Flush at the end.
+//
+// It hands on whole records only, so that what it writes to can be read at any time, up
+// to the last Flush. Only a packet of largePacket bytes or more is written without being
+// copied, behind its header.
 type Writer struct {
-	w      *bufio.Writer
+	w      io.Writer
 	opts   Options
 	ifaces map[ifaceKey]uint32 // pcapng: the interface block of each
-	count  int64
-	err    error // sticky
-	head   [32]byte
+	buf    []byte              // records that were not written yet
+	tail   []byte              // room for what stands behind a packet
+	count  int64               // packets
+	err    error               // sticky
+
+	written int64 // bytes that went into w
+	whole   int64 // of them, those up to the end of a record
+	safe    int64 // packets in these
 }
 
 // ifaceKey is what packets of one interface block share.
@@ -49,162 +48,159 @@ type ifaceKey struct {
 	from int
 }
 
-// NewWriter writes a capture file to w. The header is written at once.
+// largePacket is from where on copying a packet costs more than another system call.
+const largePacket = 32 << 10
+
+// NewWriter writes a capture file to w. The header is held back until the first Flush.
 func NewWriter(w io.Writer, opts Options) (*Writer, error) {
 	if opts.SnapLen == 0 {
 		opts.SnapLen = DefaultSnapLen
 	}
-	pw := &Writer{w: bufio.NewWriterSize(w, windowSize), opts: opts}
-	le := binary.LittleEndian
+	pw := &Writer{w: w, opts: opts, buf: make([]byte, 0, windowSize)}
 	if opts.Format == PcapNG {
 		pw.ifaces = make(map[ifaceKey]uint32)
-		body := make([]byte, 16)
-		le.PutUint32(body, byteOrderMagic)
-		le.PutUint16(body[4:], 1)
-		le.PutUint64(body[8:], ^uint64(0)) // a section of unknown length
-		pw.block(blockSection, body)
+		pw.section()
+		for i, iface := range opts.Interfaces {
+			pw.iface(ifaceKey{iface.Link, i}, iface.Name)
+		}
 		return pw, pw.err
 	}
+	le := binary.LittleEndian
 	h := make([]byte, pcapHeaderLen)
 	le.PutUint32(h, magicNano)
 	le.PutUint16(h[4:], 2)
 	le.PutUint16(h[6:], 4)
 	le.PutUint32(h[16:], opts.SnapLen)
 	le.PutUint32(h[20:], uint32(opts.Link))
-	pw.write(h)
+	pw.buf = append(pw.buf, h...)
 	return pw, pw.err
 }
 
-// Packets returns how many packets were written.
+// Packets returns how many packets were written; after an error, how many of them are
+// in the file as a whole.
 func (w *Writer) Packets() int64 { return w.count }
+
+// Size returns how many bytes the file has with what is held back.
+func (w *Writer) Size() int64 { return w.written + int64(len(w.buf)) }
 
 // WritePacket adds p to the file.
 func (w *Writer) WritePacket(p *capture.Packet) error {
 	if w.err != nil {
 		return w.err
 	}
+	var err error
+	number := w.count + 1
 	if w.opts.Format == PcapNG {
-		w.enhanced(p)
+		err = w.enhanced(p)
 	} else {
-		w.record(p)
+		err = w.record(p)
 	}
-	if w.err == nil {
-		w.count++
+	if err != nil {
+		w.err = fmt.Errorf("pcaps: write packet %d: %w", number, err)
+		return w.err
 	}
-	return w.err
+	w.count++
+	return nil
 }
 
 // Flush hands what was written to the file underneath, also after a packet that
 // could not be.
 func (w *Writer) Flush() error {
-	if err := w.w.Flush(); err != nil && w.err == nil {
+	if err := w.put(); err != nil && w.err == nil {
 		w.err = fmt.Errorf("pcaps: write: %w", err)
 	}
 	return w.err
 }
 
-func (w *Writer) write(b []byte) {
-	if w.err != nil {
-		return
+// room makes room for a record with n bytes around that many of a packet. A large one
+// has none before it that are held back.
+func (w *Writer) room(n, packet int) error {
+	if packet >= largePacket || len(w.buf)+n+packet > windowSize {
+		return w.put()
 	}
-	if _, err := w.w.Write(b); err != nil {
-		w.err = fmt.Errorf("pcaps: write packet %d: %w", w.count+1, err)
-	}
+	return nil
 }
 
-// record writes p as pcap has it.
-func (w *Writer) record(p *capture.Packet) {
-	if p.Link != w.opts.Link {
-		w.err = fmt.Errorf("pcaps: packet %d is of link type %s in a pcap file of %s; a file named .pcapng can hold both", w.count+1, p.Link, w.opts.Link)
-		return
+// put writes what is held back.
+func (w *Writer) put() error {
+	if len(w.buf) == 0 {
+		return nil
 	}
-	le, h := binary.LittleEndian, w.head[:16]
-	le.PutUint32(h, uint32(p.Time.Unix()))
-	le.PutUint32(h[4:], uint32(p.Time.Nanosecond()))
-	le.PutUint32(h[8:], uint32(len(p.Data)))
-	le.PutUint32(h[12:], uint32(p.Length))
-	w.write(h)
-	w.write(p.Data)
+	n, err := w.w.Write(w.buf)
+	if err == nil {
+		w.written += int64(n)
+		w.whole, w.safe = w.written, w.count
+		w.buf = w.buf[:0]
+		return nil
+	}
+	records, packets := w.wholeIn(max(n, 0))
+	w.whole, w.safe = w.written+int64(records), w.safe+packets
+	w.written += int64(n)
+	w.buf, w.count = w.buf[:0], w.safe
+	return err
 }
 
-// enhanced writes p as an Enhanced Packet Block, after the block of its
-// interface when that is new.
-func (w *Writer) enhanced(p *capture.Packet) {
+// wholeIn returns how many of the first n bytes of buf are whole records, and how many
+// packets these are.
+func (w *Writer) wholeIn(n int) (bytes int, packets int64) {
 	le := binary.LittleEndian
-	key := ifaceKey{p.Link, p.Interface}
-	id, ok := w.ifaces[key]
-	if !ok {
-		id = uint32(len(w.ifaces))
-		w.ifaces[key] = id
-		body := make([]byte, 8, 20)
-		le.PutUint16(body, uint16(p.Link))
-		le.PutUint32(body[4:], w.opts.SnapLen)
-		// if_tsresol of 9: nanoseconds. Then the end of the options.
-		body = append(body, optionTSResol, 0, 1, 0, 9, 0, 0, 0, optionEnd, 0, 0, 0)
-		w.block(blockInterface, body)
+	b := w.buf
+	if w.opts.Format == Pcap && w.written == 0 {
+		if n < pcapHeaderLen {
+			return 0, 0
+		}
+		bytes = pcapHeaderLen
 	}
-	pad := -len(p.Data) & 3
-	total := uint32(32 + len(p.Data) + pad)
-	ts := uint64(p.Time.UnixNano())
-	h := w.head[:28]
-	le.PutUint32(h, blockEnhanced)
-	le.PutUint32(h[4:], total)
-	le.PutUint32(h[8:], id)
-	le.PutUint32(h[12:], uint32(ts>>32))
-	le.PutUint32(h[16:], uint32(ts))
-	le.PutUint32(h[20:], uint32(len(p.Data)))
-	le.PutUint32(h[24:], uint32(p.Length))
-	w.write(h)
-	w.write(p.Data)
-	tail := w.head[:8]
-	clear(tail[:4])
-	le.PutUint32(tail[pad:], total)
-	w.write(tail[:pad+4])
-}
-
-// block writes a block whose body is a multiple of four bytes.
-func (w *Writer) block(typ uint32, body []byte) {
-	le := binary.LittleEndian
-	b := make([]byte, 8, 12+len(body))
-	total := uint32(12 + len(body))
-	le.PutUint32(b, typ)
-	le.PutUint32(b[4:], total)
-	b = append(b, body...)
-	w.write(le.AppendUint32(b, total))
-}
-
-// NewFile is a Writer of a file that it made.
-type NewFile struct {
-	*Writer
-	f *os.File
-}
-
-// Create makes a capture file at path, which only its owner can read: traffic is
-// private. A file that is there is overwritten.
-func Create(path string, opts Options) (*NewFile, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("pcaps: create: %w", err)
-	}
-	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
-		if err := f.Chmod(0o600); err != nil {
-			f.Close()
-			return nil, fmt.Errorf("pcaps: make private: %w", err)
+	for bytes+12 <= len(b) {
+		size, isPacket := recordHeader+int(le.Uint32(b[bytes+8:])), true
+		if w.opts.Format == PcapNG {
+			size, isPacket = int(le.Uint32(b[bytes+4:])), le.Uint32(b[bytes:]) == blockEnhanced
+		}
+		if bytes+size > n {
+			break
+		}
+		if bytes += size; isPacket {
+			packets++
 		}
 	}
-	w, err := NewWriter(f, opts)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &NewFile{Writer: w, f: f}, nil
+	return bytes, packets
 }
 
-// Close flushes and closes the file.
-func (f *NewFile) Close() error {
-	err := f.Flush()
-	if cerr := f.f.Close(); cerr != nil {
-		err = errors.Join(err, fmt.Errorf("pcaps: close: %w", cerr))
+// recordHeader is the length of what stands before a packet in a pcap file.
+const recordHeader = 16
+
+// record writes p as pcap has it.
+func (w *Writer) record(p *capture.Packet) error {
+	if p.Link != w.opts.Link {
+		return fmt.Errorf("it is of link type %s in a pcap file of %s; a file named .pcapng can hold both", p.Link, w.opts.Link)
 	}
-	return err
+	if err := w.room(recordHeader, len(p.Data)); err != nil {
+		return err
+	}
+	le := binary.LittleEndian
+	sec := p.Time.Unix()
+	w.buf = le.AppendUint32(w.buf, uint32(sec))
+	w.buf = le.AppendUint32(w.buf, uint32(p.Time.Nanosecond()))
+	w.buf = le.AppendUint32(w.buf, uint32(len(p.Data)))
+	w.buf = le.AppendUint32(w.buf, uint32(p.Length))
+	return w.data(p.Data, nil)
+}
+
+// data adds a packet's bytes, and what stands behind them. That a large one's header is
+// in the file before it is no harm: what follows completes it.
+func (w *Writer) data(b, tail []byte) error {
+	if len(b) < largePacket {
+		w.buf = append(append(w.buf, b...), tail...)
+		return nil
+	}
+	parts := [...][]byte{w.buf, b, tail}
+	w.buf = w.buf[:0]
+	for _, part := range parts {
+		n, err := w.w.Write(part)
+		if w.written += int64(n); err != nil {
+			return err
+		}
+	}
+	w.whole, w.safe = w.written, w.count+1
+	return nil
 }

@@ -164,7 +164,7 @@ func TestSecondLinkType(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Link = capture.LinkLinuxSLL2
-	const want = "pcaps: packet 2 is of link type linux_sll2 in a pcap file of ethernet; a file named .pcapng can hold both"
+	const want = "pcaps: write packet 2: it is of link type linux_sll2 in a pcap file of ethernet; a file named .pcapng can hold both"
 	first := w.WritePacket(&p)
 	if first == nil || first.Error() != want {
 		t.Errorf("got the error %v, want %s", first, want)

@@ -100,7 +100,7 @@ func newApp(std stdio) *cli.App {
 		ErrWriter: std.err,
 		Commands: []*cli.Command{
 			captureCommand(std), decodeCommand(std), replayCommand(std), serveCommand(std),
-			sendCommand(std), listenCommand(std), samplesCommand(std), fieldsCommand(std), demoCommand(std), completionCommand(std),
+			sendCommand(std), listenCommand(std), interfacesCommand(std), samplesCommand(std), fieldsCommand(std), demoCommand(std), completionCommand(std),
 		},
 		Description: "Exit status: 0 done or same, 1 answers differ, 2 could not do it, 3 nothing was compared.\n" +
 			"FILE is a pcap or pcapng file, - for standard input, or sample:NAME (see netlab samples).",
@@ -196,6 +196,9 @@ func reorder(app *cli.App, args []string) []string {
 	for args, k := args[i+1:], 0; k < len(args); k++ {
 		a := args[k]
 		if a == "--" {
+			if cmd.Name == "capture" && len(rest) == 0 {
+				rest = append(rest, a) // the flag package takes one away, and a COMMAND stands behind it
+			}
 			rest = append(rest, args[k:]...)
 			break
 		}

@@ -7,9 +7,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"netlab/capture/process"
 )
 
 func main() {
+	process.Child()
 	// A reader that goes away, as head does, is no failure: writes to it then
 	// return an error that run knows.
 	signal.Ignore(syscall.SIGPIPE)

@@ -40,6 +40,7 @@ var rooms = map[string][]string{
 	"replay/report":  {"decode/printer", "replay", "replay/compare", "replay/plan"},
 	"cmd/netlab":     {"*"},
 
+	"capture/process":  nil,
 	"cmd/netlab-bench": {"capture", "pcaps", "pcaps/craft"},
 }
 
@@ -49,7 +50,7 @@ var doors = map[string][]string{
 	"github.com/google/gopacket/layers": {"pcaps/craft", "cmd/netlab-bench"}, // there it is what we are held against
 	"github.com/google/gopacket":        {"pcaps/craft", "capture/live", "cmd/netlab-bench"},
 	"github.com/urfave/cli/v2":          {"cmd/netlab"},
-	"golang.org/x/net/bpf":              {"capture/filter", "capture/live"},
+	"golang.org/x/net/bpf":              {"capture/filter", "capture/live", "capture/process"}, // the latter's is for system calls
 }
 
 // outside are what decoding must not touch: files, sockets and logs.

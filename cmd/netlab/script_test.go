@@ -15,11 +15,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"netlab/capture/live"
+	"netlab/capture/process"
 )
 
 // TestMain makes netlab a command of the scripts, and runs what a capture test
 // starts again in a network namespace.
 func TestMain(m *testing.M) {
+	process.Child()
 	if os.Getenv(inNamespace) != "" {
 		if err := loopbackUp(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
