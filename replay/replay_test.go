@@ -140,7 +140,7 @@ func standIn(t *testing.T, p *plan.Plan) string {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	s := serve.New(p)
+	s := serve.New(p, serve.Options{})
 	var all sync.WaitGroup
 	all.Go(func() { s.Serve(ctx, l) })
 	all.Go(func() { s.ServePacket(ctx, u) })
@@ -153,9 +153,6 @@ func standIn(t *testing.T, p *plan.Plan) string {
 func TestSamplesAreTheSame(t *testing.T) {
 	compared := int64(0)
 	for _, s := range samples.List() {
-		if s.Name == "websocket-deflate" {
-			continue // the stand-in answers requests of HTTP, and knows of no upgrade
-		}
 		t.Run(s.Name, func(t *testing.T) {
 			p := planOfSample(t, s.Name)
 			r, o := play(t, p, replay.Options{Target: standIn(t, planOfSample(t, s.Name))})

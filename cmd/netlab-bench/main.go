@@ -28,6 +28,7 @@ const usage = `netlab-bench measures netlab beside other programs.
     netlab-bench make  [-size full|quick] [-dir D] [WORKLOAD...]          make the workloads
     netlab-bench peers [-size full|quick] [-dir D] [-rounds N] [flags]    measure, and print tables
 
+    netlab-bench loop  [-netlab BIN] FILE|DIR...                          serve captures and replay them: all the same?
     netlab-bench pace  [-network udp|tcp] [-rounds N] [flags]             how exactly netlab replays in time
 
 make bench-peers does the first two, make bench-replay the last. These are peers themselves:
@@ -43,6 +44,7 @@ var commands = map[string]func(context.Context, stdio, []string) error{
 	"walk":     walkCommand,
 	"gopacket": gopacketCommand,
 	"record":   recordCommand, // what make runs in a network of its own
+	"loop":     loopCommand,
 	"pace":     paceCommand,
 	"sleeper":  sleeperCommand, // what pace holds netlab against
 }
@@ -78,7 +80,7 @@ func run(ctx context.Context, std stdio, args []string) int {
 	switch err := command(ctx, std, args[1:]); {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitDone
-	case errors.Is(err, errWrong):
+	case errors.Is(err, errWrong), errors.Is(err, errShare):
 		fmt.Fprintf(std.err, "netlab-bench: %v\n", err)
 		return exitWrong
 	case errors.As(err, new(usageError)):

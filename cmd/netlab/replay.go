@@ -200,30 +200,32 @@ func (std stdio) plan(ctx context.Context, file string, k *plan.Collector, room 
 	return p, err
 }
 
-// chooseServer leaves one recorded server in the plan: the one asked for, else
-// the one on the target's port, else the one with the most answers.
+// chooseServer leaves one recorded server in the plan.
 func chooseServer(p *plan.Plan, want, target string) error {
+	s, ok, err := pickServer(p, want, target)
+	if err == nil && ok {
+		p.Only(s)
+	}
+	return err
+}
+
+// pickServer picks a recorded server: the one asked for, else the one on the target's
+// port, else the one with the most answers. There may be none.
+func pickServer(p *plan.Plan, want, target string) (s plan.Server, ok bool, err error) {
 	servers := p.Servers()
 	if len(servers) == 0 {
-		return nil
+		return s, false, nil
 	}
 	if want != "" {
-		s, err := findServer(p, want)
-		if err != nil {
-			return err
-		}
-		p.Only(s)
-		return nil
+		s, err = findServer(p, want)
+		return s, err == nil, err
 	}
-	chosen := servers[0]
 	if _, port, err := net.SplitHostPort(target); err == nil {
 		for _, s := range servers {
 			if strconv.Itoa(int(s.Port)) == port {
-				chosen = s
-				break
+				return s, true, nil
 			}
 		}
 	}
-	p.Only(chosen)
-	return nil
+	return servers[0], true, nil
 }

@@ -28,6 +28,12 @@ type Receiver interface {
 	Anomaly(flow.Anomaly)
 }
 
+// Listener is a Receiver that is told of each request as soon as it is whole. Its
+// exchange comes when it is answered.
+type Listener interface {
+	Request(*Message)
+}
+
 // Options of a Dialogue.
 type Options struct {
 	// Keep is how many bytes of each message to keep in Message.Raw; 0 keeps
@@ -891,10 +897,16 @@ func (g *Dialogue) pair(m *Message) {
 		g.interims++
 	}
 	if m.Alone = m.Alone || p.Pairing == Alone; m.Alone {
+		if l, ok := g.out.(Listener); ok && m.Kind == Request {
+			l.Request(m)
+		}
 		g.emit(g.begin(m))
 		return
 	}
 	if m.Kind == Request {
+		if l, ok := g.out.(Listener); ok {
+			l.Request(m)
+		}
 		e := g.begin(m)
 		g.waiting = append(g.waiting, e)
 		g.keepMessage(e, m)

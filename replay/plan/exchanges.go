@@ -15,33 +15,46 @@ type asked struct {
 	seen     Wait     // those that it had
 	known    int64    // where the latest of them ends
 	answered int      // requests
+	passed   int      // requests whose answer was not captured, since the last whose was
 }
 
-// answer is where a response ends in the server's stream.
+// answer is where a response ends in the server's stream, and how many final ones there are
+// up to it since the one before: none when it is interim.
 type answer struct {
-	end     int64
-	interim bool
+	end    int64
+	finals int
 }
 
 // exchange hands on a recorded answer.
 func (r *Recorder) exchange(t *tape, e *proto.Exchange) error {
 	check := &Check{Index: e.Index, Exchange: e, Skip: whyNot(e)}
-	q := e.Request
+	q, sent := e.Request, true
 	switch {
 	case t.gap != nil && q != nil && (!q.Complete || q.Offset+q.Length > t.gap.Offset):
-		check.Skip = missing(t.gap)
+		check.Skip, sent = missing(t.gap), false
 	case q != nil:
 		t.whole = max(t.whole, q.Offset+q.Length)
 	}
 	for _, m := range e.Interim {
-		t.asked.add(answer{m.Offset + m.Length, true})
+		t.asked.add(answer{m.Offset + m.Length, 0})
 	}
-	if m := e.Response; m != nil {
-		t.asked.add(answer{m.Offset + m.Length, false})
-		t.all.Finals++
-		if q != nil {
-			t.asked.answered++
+	switch m := e.Response; {
+	case m == nil:
+		if q != nil && !q.Alone && e.Protocol.Pairing == proto.InOrder {
+			t.asked.passed++
 		}
+	case q != nil:
+		// Requests before it were answered too, though that was not captured.
+		n := 1 + t.asked.passed
+		t.asked.passed = 0
+		t.asked.answered += n
+		t.asked.add(answer{m.Offset + m.Length, n})
+		if sent {
+			t.all.Finals += n
+		}
+	case e.Protocol.Unasked && check.Skip == "":
+		t.asked.add(answer{m.Offset + m.Length, 1})
+		t.all.Finals++
 	}
 	if d, ok := e.Total(); ok {
 		t.slowest = max(t.slowest, d)
@@ -68,10 +81,10 @@ func (a *asked) after(ack int64) Wait {
 	}
 	n := 0
 	for ; n < len(a.unread) && a.unread[n].end <= ack; n++ {
-		if a.unread[n].interim {
+		if finals := a.unread[n].finals; finals == 0 {
 			a.seen.Interims++
 		} else {
-			a.seen.Finals, a.seen.Interims = a.seen.Finals+1, 0
+			a.seen.Finals, a.seen.Interims = a.seen.Finals+finals, 0
 		}
 	}
 	a.unread = slices.Delete(a.unread, 0, n)
@@ -86,6 +99,8 @@ func whyNot(e *proto.Exchange) string {
 		return noAnswer
 	case e.Response == nil && e.Request != nil && e.Request.Alone:
 		return "no answer is awaited"
+	case e.Request == nil && e.Conversation.Transport() == flow.UDP:
+		return notAsked
 	case e.State == proto.Broken:
 		return "not whole in the recording: " + e.Why()
 	case e.Response != nil && e.Response.RawMissing > 0:
@@ -94,6 +109,9 @@ func whyNot(e *proto.Exchange) string {
 	return ""
 }
 
-const noAnswer = "no answer in the recording"
+const (
+	noAnswer = "no answer in the recording"
+	notAsked = "nobody asked for it in the recording"
+)
 
 var tooLarge = fmt.Sprintf("the answer is larger than the %d MiB that are kept", Keep>>20)

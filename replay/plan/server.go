@@ -24,6 +24,9 @@ func (s Server) String() string {
 	return netip.AddrPortFrom(s.Addr, s.Port).String()
 }
 
+// Bare returns the server without counts.
+func (s Server) Bare() Server { return Server{Addr: s.Addr, Port: s.Port} }
+
 // Recorded returns who is talked to in a conversation, without counts.
 func (c *Conn) Recorded() Server {
 	a := c.Server.Addr().Unmap()
@@ -51,7 +54,7 @@ func (p *Plan) Servers() []Server {
 
 // Only skips all conversations but those with s.
 func (p *Plan) Only(s Server) {
-	s.Conns, s.Answers = 0, 0
+	s = s.Bare()
 	for _, c := range p.Conns {
 		if c.Recorded() != s && c.Skip == "" {
 			c.Skip = "with another server: " + c.Recorded().String()

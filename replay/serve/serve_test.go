@@ -41,7 +41,7 @@ func start(t *testing.T, recipe string) (*serve.Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve.New(planOf(t, recipe))
+	s := serve.New(planOf(t, recipe), serve.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -115,7 +115,7 @@ func TestHTTP(t *testing.T) {
 	if status, body := ask("GET", "/never", ""); status != 501 || !strings.Contains(body, "GET /never is not in the recording") {
 		t.Errorf("unknown: %d %q", status, body)
 	}
-	if c := s.Counts(); c.Answered != 3 || c.Unknown != 1 {
+	if c := s.Counts(); c.Answered != 3 || c.Unmatched != 1 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -201,7 +201,7 @@ func TestOpenings(t *testing.T) {
 	if n, _ := conn.Read(make([]byte, 10)); n != 0 {
 		t.Error("what the recording does not know was answered")
 	}
-	if c := s.Counts(); c.Answered != 3 || c.Unknown != 1 {
+	if c := s.Counts(); c.Answered != 3 || c.Unmatched != 1 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -221,7 +221,7 @@ a < "pang"`)
 			t.Errorf("got %q, want %q, %v", buf[:n], want, err)
 		}
 	}
-	if c := s.Counts(); c.Answered != 1 || c.Unknown != 1 {
+	if c := s.Counts(); c.Answered != 1 || c.Unmatched != 1 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -257,9 +257,8 @@ b < hex 002b 0007 8180 0001 0001 0000 0000 0162 076578616d706c65 00 0001 0001 c0
 // TestLog tells of each thing asked.
 func TestLog(t *testing.T) {
 	p := planOf(t, web)
-	s := serve.New(p)
 	var events []serve.Event
-	s.Log = func(e serve.Event) { events = append(events, e) }
+	s := serve.New(p, serve.Options{Log: func(e serve.Event) { events = append(events, e) }})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +275,7 @@ func TestLog(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if len(events) != 1 || !events[0].Known || !strings.HasPrefix(events[0].Request, "GET ") || !strings.HasSuffix(events[0].Answer, " bytes") {
+	if len(events) != 1 || !events[0].Known || !strings.HasPrefix(events[0].Request, "GET ") || events[0].Answer != "200 OK, 1 byte" {
 		t.Errorf("%+v", events)
 	}
 }
