@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type serveLog struct {
 	std  stdio
 	json bool
+	at   []string // where it listens
 	mu   sync.Mutex
 	enc  *json.Encoder
 }
@@ -84,6 +86,9 @@ type sumsRecord struct {
 
 // listening says where a server listens: in JSON, for scripts.
 func (l *serveLog) listening(network string, a net.Addr, s plan.Server, tls bool) {
+	if !slices.Contains(l.at, a.String()) {
+		l.at = append(l.at, a.String())
+	}
 	l.enc.Encode(listeningRecord{"listening", a.String(), network, s.String(), tls})
 }
 
@@ -99,7 +104,7 @@ func (l *serveLog) ready(list []serving) {
 	if l.json {
 		l.enc.Encode(readyRecord{"ready"})
 	}
-	fmt.Fprintln(l.std.err, "netlab: answering; Ctrl-C ends")
+	fmt.Fprintf(l.std.err, "netlab: answering on %s; Ctrl-C ends\n", strings.Join(l.at, ", "))
 }
 
 // event prints a thing that was asked.
