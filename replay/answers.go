@@ -7,6 +7,7 @@ import (
 	"netlab/decode/proto"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
+	"netlab/replay/values"
 )
 
 // answers hold the live answers of a protocol that is parsed against the recorded ones, as
@@ -53,14 +54,24 @@ func (a *answers) shift(recorded, live int64) {
 	a.shifts = append(a.shifts, shift{recorded, live})
 }
 
+// moved notes where what was recorded is sent, of a step that begins at an offset.
+func (a *answers) moved(s *plan.Step, live int64) {
+	a.shift(s.Offset, live)
+	grown := live - s.Offset
+	for _, e := range s.Edits {
+		grown += int64(len(e.With)) - e.Length
+		a.shift(e.At+e.Length, e.At+e.Length+grown)
+	}
+}
+
 // place returns where a recorded request is in what is sent.
-func (a *answers) place(m *proto.Message) int64 {
+func (a *answers) place(recorded int64) int64 {
 	for i := len(a.shifts) - 1; i >= 0; i-- {
-		if s := a.shifts[i]; s.recorded <= m.Offset {
-			return m.Offset - s.recorded + s.live
+		if s := a.shifts[i]; s.recorded <= recorded {
+			return recorded - s.recorded + s.live
 		}
 	}
-	return m.Offset
+	return recorded
 }
 
 // expect takes note of a recorded answer.
@@ -76,7 +87,7 @@ func (a *answers) expect(k *call, c *plan.Check, cost int) {
 		a.unaskedLives = a.unaskedLives[1:]
 		return
 	case q != nil:
-		at := a.place(q)
+		at := a.place(q.Offset)
 		for i, e := range a.lives {
 			if e.Request.Offset == at {
 				a.lives = append(a.lives[:i], a.lives[i+1:]...)
@@ -110,7 +121,7 @@ func (a *answers) answered(k *call, e *proto.Exchange) {
 		return
 	}
 	for i, x := range a.asked {
-		if a.place(x.check.Exchange.Request) == e.Request.Offset {
+		if a.place(x.check.Exchange.Request.Offset) == e.Request.Offset {
 			a.asked = append(a.asked[:i], a.asked[i+1:]...)
 			a.judge(k, x, e)
 			return
@@ -122,7 +133,7 @@ func (a *answers) answered(k *call, e *proto.Exchange) {
 // awaited reports whether an answer is to come whose request was sent.
 func (a *answers) awaited(k *call) bool {
 	for _, x := range a.asked {
-		if x.check.Skip == "" && a.place(x.check.Exchange.Request) < k.sent {
+		if x.check.Skip == "" && a.place(x.check.Exchange.Request.Offset) < k.sent {
 			return true
 		}
 	}
@@ -155,6 +166,12 @@ func (a *answers) judge(k *call, x awaited, live *proto.Exchange) {
 		}
 		a.compare(k, o, recorded, live.Response)
 	}
+	if list := k.stale(x.check.Index); len(list) > 0 {
+		o.Differences = append(list, o.Differences...)
+		if o.Verdict == compare.Same {
+			o.Verdict = compare.Different
+		}
+	}
 	k.report(o, x.cost)
 }
 
@@ -171,7 +188,9 @@ func (a *answers) compare(k *call, o *Outcome, recorded *proto.Exchange, live *p
 	case recorded.Response == nil:
 		o.Verdict, o.Reason = compare.Skipped, "no answer in the recording"
 	case o.Check.Skip == "":
-		o.Differences = k.player.opts.Rules.To(recorded.Request).Messages(recorded.Response, live)
+		rules := k.player.opts.Rules.To(recorded.Request)
+		rules.Alike = k.player.values.Alike(values.Ref{Conversation: k.conn.ID, Index: o.Check.Index}, recorded.Response, live)
+		o.Differences = rules.Messages(recorded.Response, live)
 		o.Verdict = verdict(o.Differences)
 	}
 }

@@ -63,6 +63,7 @@ type call struct {
 
 	dialogue *proto.Dialogue // of a protocol that is parsed
 	answers  answers         // of that
+	carried  carried         // of HTTP
 	turns    turns           // of another
 	odd      string          // the first thing the server said that breaks the protocol
 
@@ -97,6 +98,7 @@ type mark struct {
 func newCall(p *Player, c *plan.Conn) *call {
 	k := &call{player: p, conn: c, close: c.Close}
 	k.skipped = k.skip()
+	k.carry()
 	if k.skipped != "" {
 		k.queue.direct, k.over = true, true
 		p.order.done(c.Rank)
@@ -152,6 +154,7 @@ func (k *call) settle() {
 	k.over = true
 	k.buf, k.dialogue = nil, nil
 	k.answers.end(k)
+	k.player.values.Over(k.conn.ID, k.why(), k.given())
 	k.turns.close(k)
 	f := k.player.feed
 	f.leave()
@@ -206,6 +209,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 // Exchange takes an exchange of the live conversation.
 func (k *call) Exchange(e *proto.Exchange) {
 	if !e.Inside() {
+		k.takeValues(e)
 		k.answers.answered(k, e)
 	}
 }
@@ -259,30 +263,39 @@ func (k *call) next(ctx context.Context) (*plan.Part, error) {
 		case ctx.Err() != nil:
 			return nil, errStopped
 		}
-		var err error
-		if k.eof {
-			here := make(chan struct{})
-			if f.wait(k, func() {}, func() { close(here) }) {
-				select {
-				case <-here:
-				case <-ctx.Done():
-				}
-			}
-		} else if until := k.patience(); f.wait(k, func() { k.sock.SetReadDeadline(until) }, func() { k.sock.SetReadDeadline(past) }) {
-			_, err = k.readNow()
-			if isTimeout(err) && !until.IsZero() && !time.Now().Before(until) {
-				err = fmt.Errorf("no answer for %v", k.timeout)
-			} else if isTimeout(err) {
-				err = nil
-			} else if err != nil {
-				k.eof, k.broken, err = true, err, nil // it may be that nothing more is awaited
-			}
-		}
+		_, err := k.idle(ctx, k.patience(), func(begin, wake func()) bool { return f.wait(k, begin, wake) })
 		f.unwait(k)
 		if err != nil {
 			return nil, err
 		}
 	}
+}
+
+// idle reads until it is woken, or a time when there has to be an answer, if it isn't zero.
+// Wait says whether to wait, and has wake called behind begin. It reports whether it waited.
+func (k *call) idle(ctx context.Context, until time.Time, wait func(begin, wake func()) bool) (bool, error) {
+	if k.eof {
+		here := make(chan struct{})
+		if !wait(func() {}, func() { close(here) }) {
+			return false, nil
+		}
+		select {
+		case <-here:
+		case <-ctx.Done():
+		}
+		return true, nil
+	}
+	if !wait(func() { k.sock.SetReadDeadline(until) }, func() { k.sock.SetReadDeadline(past) }) {
+		return false, nil
+	}
+	_, err := k.readNow()
+	switch {
+	case isTimeout(err) && !until.IsZero() && !time.Now().Before(until):
+		return true, fmt.Errorf("no answer for %v", k.timeout)
+	case err != nil && !isTimeout(err):
+		k.eof, k.broken = true, err // it may be that nothing more is awaited
+	}
+	return true, nil
 }
 
 // patience returns until when an answer may come that was recorded; zero when none is awaited.
@@ -300,6 +313,13 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 	if err != nil {
 		return err
 	}
+	if k.carried.begins(&s) {
+		if err := k.fill(ctx, &s); err != nil {
+			return err
+		}
+		ready = later(ready, time.Now())
+	}
+	k.carried.editor.Next(&s)
 	due := k.player.due(s.At)
 	if err := k.readUntil(ctx, due); err != nil {
 		return err
@@ -316,7 +336,7 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 		k.slips = append(k.slips, now.Sub(later(due, ready)))
 		late = max(0, now.Sub(due))
 	}
-	k.answers.shift(s.Offset, k.sent)
+	k.answers.moved(&s, k.sent)
 	data, cost := s.Bytes, p.Cost
 	f.take(k)
 	for due.IsZero() && k.conn.Transport == flow.TCP && len(data) < coalesce {
@@ -324,11 +344,13 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 		if q != nil && q.Kind == plan.Answered && !k.conn.Parsed() && len(k.turns.pending) == 0 {
 			break
 		}
-		if q == nil || q.Kind != plan.Said || q.Step.After != s.After || q.Step.Turn != s.Turn {
+		if q == nil || q.Kind != plan.Said || q.Step.After != s.After || q.Step.Turn != s.Turn || k.carried.begins(&q.Step) {
 			break
 		}
-		k.answers.shift(q.Step.Offset, k.sent+int64(len(data)))
-		data = append(data[:len(data):len(data)], q.Step.Bytes...)
+		next := q.Step
+		k.carried.editor.Next(&next)
+		k.answers.moved(&next, k.sent+int64(len(data)))
+		data = append(data[:len(data):len(data)], next.Bytes...)
 		cost += q.Cost
 		f.take(k)
 	}

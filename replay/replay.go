@@ -22,6 +22,7 @@ import (
 
 	"netlab/replay/compare"
 	"netlab/replay/plan"
+	"netlab/replay/values"
 )
 
 // DefaultTimeout is how long an answer may take.
@@ -66,6 +67,9 @@ type Options struct {
 	// Timeout is for connecting, and for each answer; DefaultTimeout. An answer
 	// that took long in the recording is waited for three times as long.
 	Timeout time.Duration
+	// Values are what the server makes up and clients say again: it is taken from the live
+	// answers. Nil sends everything as it was recorded.
+	Values *values.Found
 	// Rules say what counts as a difference.
 	Rules compare.Rules
 	// Dial connects; net.Dialer's DialContext.
@@ -138,6 +142,8 @@ type Result struct {
 	Planned *hdrhistogram.Histogram
 	// Waited is how long connections waited for a place, those that had to.
 	Waited *hdrhistogram.Histogram
+	// Values counts what became of the values in requests.
+	Values values.Counts
 	// Passes is how often the plan was begun.
 	Passes int
 	// Canceled means that it was stopped before its end.
@@ -171,6 +177,7 @@ type Player struct {
 	sink   Sink
 	start  time.Time // of the replay
 	feed   *feed
+	values *values.Live
 	places chan struct{} // one for each connection that is open; nil without a limit
 	pass   int
 	pacer  *pacer // nil when the runtime's timers will do
@@ -227,6 +234,7 @@ func Play(ctx context.Context, src Source, sink Sink, opts Options) (*Result, er
 // all.
 func (p *Player) playOnce(ctx context.Context, src Source) {
 	p.order.init()
+	p.values = values.NewLive(p.opts.Values, p.opts.Connections)
 	f := newFeed(p)
 	p.feed = f
 	stop := context.AfterFunc(ctx, f.stop)
@@ -260,6 +268,7 @@ func (p *Player) playOnce(ctx context.Context, src Source) {
 	all.Wait()
 	p.mu.Lock()
 	p.result.Cut = f.cuts.earlier
+	p.result.Values.Add(p.values.Counts())
 	p.mu.Unlock()
 }
 

@@ -17,6 +17,7 @@ import (
 	"netlab/replay/compare"
 	"netlab/replay/plan"
 	"netlab/replay/report"
+	"netlab/replay/values"
 )
 
 func replayCommand(std stdio) *cli.Command {
@@ -36,6 +37,8 @@ func replayCommand(std stdio) *cli.Command {
 			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D`"},
 			&cli.StringFlag{Name: "where", Usage: "replay only exchanges for which `EXPR` holds, as http.status < 500 && host == a.example; netlab fields lists what can be asked"},
 			&cli.BoolFlag{Name: "strict", Usage: "compare everything, also dates, request ids and framing"},
+			&cli.BoolFlag{Name: "strict-values", Usage: "send session cookies, tokens and ids as they were recorded, and do not take them from the live answers"},
+			&cli.StringSliceFlag{Name: "set", Usage: "say something else in requests of HTTP/1: `NAME=VALUE`, where NAME is header.FIELD, cookie.NAME, query.NAME, form.NAME or json.PATH; may be given several times"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
 			&cli.BoolFlag{Name: "all", Usage: "print the answers that are the same, too"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be sent, when, and after what, and send nothing"},
@@ -100,8 +103,16 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 	if filter != nil {
 		k.Pick = filter.Match
 	}
-	p, err := std.plan(ctx, file, k, room/2)
+	finder, err := newFinder(c)
 	if err != nil {
+		return err
+	}
+	p, err := std.plan(ctx, file, k, finder, room/2)
+	if err != nil {
+		return err
+	}
+	opts.Values = finder.Found()
+	if err := checkSets(finder.Unused()); err != nil {
 		return err
 	}
 	if opts.Map, err = mapping(p, c.StringSlice("map")); err != nil {
@@ -113,9 +124,15 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 		}
 	}
 	if c.Bool("dry-run") {
-		return report.DryRun(std.out, p)
+		if err := report.DryRun(std.out, p); err != nil {
+			return err
+		}
+		return report.Values(std.out, opts.Values)
 	}
 	fmt.Fprintf(std.err, "netlab: %s\n", report.Replayability(p))
+	if line := report.ValuesLine(opts.Values); line != "" {
+		fmt.Fprintf(std.err, "netlab: %s\n", line)
+	}
 	var out reporter
 	if c.Bool("json") {
 		out = report.NewJSON(std.out)
@@ -178,16 +195,43 @@ func speed(s string) (float64, error) {
 	return n, nil
 }
 
-// plan decodes a file into a plan, in room bytes of memory beside the plan.
-func (std stdio) plan(ctx context.Context, file string, k *plan.Collector, room int64) (*plan.Plan, error) {
-	told := false
+// newFinder reads the flags about values.
+func newFinder(c *cli.Context) (*values.Finder, error) {
+	opts := values.Options{SetOnly: c.Bool("strict-values")}
+	for _, s := range c.StringSlice("set") {
+		set, err := values.ParseSet(s)
+		if err != nil {
+			return nil, hinted{usagef("netlab replay: --set: %v", err), "--set 'header.Authorization=Bearer …', or --set json.$.user.token=…"}
+		}
+		opts.Set = append(opts.Set, set)
+	}
+	return values.NewFinder(opts), nil
+}
+
+// checkSets wants each --set to be said somewhere.
+func checkSets(unused []values.Set) error {
+	if len(unused) == 0 {
+		return nil
+	}
+	return usagef("netlab replay: no request in the recording has %s, which --set names", unused[0].Name)
+}
+
+// plan decodes a file into a plan, in room bytes of memory beside the plan; finder, if any, is
+// told of the exchanges once.
+func (std stdio) plan(ctx context.Context, file string, k *plan.Collector, finder *values.Finder, room int64) (*plan.Plan, error) {
+	told, found := false, finder == nil
 	p, err := plan.Read(ctx, k, func(ctx context.Context, r *plan.Recorder) error {
 		src, closer, err := std.openFile(file)
 		if err != nil {
 			return err
 		}
 		defer closer.Close()
-		sum, err := decode.Run(until(ctx, src), r, decode.Options{Keep: plan.Keep, Memory: room})
+		var sink decode.Sink = r
+		if !found {
+			found = true
+			sink = decode.Tee(r, finder)
+		}
+		sum, err := decode.Run(until(ctx, src), sink, decode.Options{Keep: plan.Keep, Memory: room})
 		if err == nil && sum.Truncated && !told {
 			told = true
 			fmt.Fprintf(std.err, "netlab: %s\n", printer.Clean(sum.Damage))

@@ -36,8 +36,8 @@ var rooms = map[string][]string{
 	"replay/compare": {"decode/proto"},
 	"replay/values":  {"decode/proto", "replay/plan"}, // what it changes is what a plan sends
 	"replay/serve":   {"decode/flow", "decode/tls", "decode/proto", "replay/plan"},
-	"replay":         {"decode/flow", "decode/proto", "replay/plan", "replay/compare"},
-	"replay/report":  {"decode/printer", "replay", "replay/compare", "replay/plan"},
+	"replay":         {"decode/flow", "decode/proto", "replay/plan", "replay/compare", "replay/values"},
+	"replay/report":  {"decode/printer", "replay", "replay/compare", "replay/plan", "replay/values"},
 	"cmd/netlab":     {"*"},
 
 	"capture/process":  nil,

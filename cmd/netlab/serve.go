@@ -64,7 +64,7 @@ func (std stdio) serve(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := std.plan(ctx, file, &plan.Collector{}, plan.DefaultLimit)
+	p, err := std.plan(ctx, file, &plan.Collector{}, nil, plan.DefaultLimit)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,28 @@
 package plan
 
+import "slices"
+
 // Edit puts other bytes in a place of what a client says.
 type Edit struct {
 	At, Length int64
 	With       []byte
+}
+
+// Ends returns where a step ends in what was recorded.
+func (s *Step) Ends() int64 { return s.Offset + int64(len(s.Bytes)) - grown(s.Edits) }
+
+// grown returns by how much edits make longer what they change.
+func grown(edits []Edit) int64 {
+	var n int64
+	for i := range edits {
+		n += int64(len(edits[i].With)) - edits[i].Length
+	}
+	return n
+}
+
+// overlaps reports whether a place is in one that was changed.
+func overlaps(edits []Edit, x Edit) bool {
+	return slices.ContainsFunc(edits, func(e Edit) bool { return e.At < x.At+x.Length && x.At < e.At+e.Length })
 }
 
 // Editor changes what a client says on its way. It is given the edits in the order of their
@@ -13,30 +32,37 @@ type Editor struct{ edits []Edit }
 // Add takes more edits, behind those there are.
 func (e *Editor) Add(edits ...Edit) { e.edits = append(e.edits, edits...) }
 
-// Next returns what comes of bytes at an offset: data itself when they stay as they are. A
-// place may reach over several calls: the first then returns all of what is new.
-func (e *Editor) Next(begin int64, data []byte) []byte {
-	end := begin + int64(len(data))
+// Next changes the next step, which may have been edited elsewhere. Its Bytes are then others,
+// and not written to. A place may reach over several steps: the first has all of what is new.
+func (e *Editor) Next(s *Step) {
+	end := s.Ends()
+	if len(e.edits) == 0 || e.edits[0].At >= end {
+		return
+	}
 	var out []byte
-	done := begin // all before is in out
-	n := 0
-	for _, x := range e.edits {
-		if x.At >= end {
-			break
+	var all []Edit
+	theirs := s.Edits
+	done := 0 // bytes of the step
+	for len(e.edits) > 0 && e.edits[0].At < end {
+		x := e.edits[0]
+		part := Edit{At: max(x.At, s.Offset), Length: min(x.At+x.Length, end)}
+		part.Length -= part.At
+		if x.At >= s.Offset {
+			part.With = x.With
 		}
-		from, to := max(x.At, begin), min(x.At+x.Length, end)
-		if x.At >= begin {
-			out = append(append(out, data[done-begin:from-begin]...), x.With...)
+		for len(theirs) > 0 && theirs[0].At < part.At {
+			all, theirs = append(all, theirs[0]), theirs[1:]
 		}
-		done = max(done, to)
+		if !overlaps(s.Edits, part) {
+			from := int(part.At - s.Offset + grown(s.Edits[:len(s.Edits)-len(theirs)]))
+			out = append(append(out, s.Bytes[done:from]...), part.With...)
+			done = from + int(part.Length)
+			all = append(all, part)
+		}
 		if x.At+x.Length > end {
 			break // it goes on
 		}
-		n++
+		e.edits = e.edits[1:]
 	}
-	if n == 0 && len(e.edits) == 0 || done == begin && out == nil {
-		return data
-	}
-	e.edits = e.edits[n:]
-	return append(out, data[done-begin:]...)
+	s.Bytes, s.Edits = append(out, s.Bytes[done:]...), append(all, theirs...)
 }

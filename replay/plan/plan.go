@@ -78,6 +78,8 @@ type Step struct {
 	Offset int64 // of its first byte in what the client said
 	Turn   int   // which of the Checks of an unparsed protocol it belongs to
 	Begins int   // how many exchanges
+	// Edits are what was changed in the Bytes, by where it was in what the client said.
+	Edits []Edit
 }
 
 // Wait is what must have come before a step.

@@ -79,6 +79,12 @@ func (c *Conn) left() *leftOut {
 	return c.ending.left
 }
 
+// Omits reports whether the request of an exchange is left out of what is said.
+func (c *Conn) Omits(index int) bool {
+	left := c.left()
+	return left != nil && left.requests.at(index)
+}
+
 // rewriter returns what changes the requests of a conversation; nil when nothing does.
 func (v *reviser) rewriter(c *Conn) *rewriter {
 	if c.Protocol != &proto.HTTP || c.Transport != flow.TCP || v.host == "" && c.left() == nil {

@@ -92,7 +92,8 @@ func (w *rewriter) pieces() []Step {
 		s := &w.steps[n]
 		size := min(left, len(s.Bytes), w.upTo(s.Offset))
 		part := *s
-		part.Bytes = w.editor.Next(s.Offset, s.Bytes[:size])
+		part.Bytes = s.Bytes[:size]
+		w.editor.Next(&part)
 		if len(part.Bytes) > 0 {
 			out = append(out, part)
 		}

@@ -70,6 +70,7 @@ type replayRecord struct {
 	Waited      int64            `json:"waited_for_a_place,omitempty"`
 	WaitedMS    *quantileRecord  `json:"waited_for_a_place_ms,omitempty"`
 	Passes      int              `json:"passes,omitempty"`
+	Values      *valuesRecord    `json:"values,omitempty"`
 	RecordedMS  *quantileRecord  `json:"recorded_latency_ms,omitempty"`
 }
 
@@ -123,7 +124,7 @@ func (j *JSON) Result(r *replay.Result) error {
 		Type: "replay", Answers: account(r.Checks), Connections: account(r.Conns), Opened: r.Opened, BytesSent: r.Bytes,
 		TookMS: float64(r.Took) / 1e6, Canceled: r.Canceled,
 		CutMS: float64(r.Cut) / 1e6, SlipMS: quantilesOf(r.Slip), LatencyMS: quantilesOf(r.Live), RecordedMS: quantilesOf(r.Recorded),
-		PlannedMS: quantilesOf(r.Planned), Waited: r.Waited.TotalCount(), WaitedMS: quantilesOf(r.Waited), Passes: r.Passes,
+		PlannedMS: quantilesOf(r.Planned), Waited: r.Waited.TotalCount(), WaitedMS: quantilesOf(r.Waited), Passes: r.Passes, Values: valuesOf(r.Values),
 	})
 }
 

@@ -138,6 +138,7 @@ func (t *Text) Result(r *replay.Result) error {
 	if n := r.Waited.TotalCount(); n > 0 {
 		fmt.Fprintf(&b, "%s waited for a place: %s\n", printer.Count(n, "connection"), quantiles(r.Waited))
 	}
+	b.WriteString(valueCounts(r.Values))
 	if r.Canceled {
 		b.WriteString("stopped before the end\n")
 	}

@@ -35,7 +35,7 @@ func (l *Live) learn(list []int, recorded, live *proto.Message) {
 	defer l.mu.Unlock()
 	for i, n := range list {
 		v := &l.found.Values[n]
-		p := pair{is[i], v.name, v.weak}
+		p := pair{live: is[i], name: v.name, weak: v.weak, one: v.Place.Part > 0 || strings.HasSuffix(v.name, "id")}
 		for form := v.Form; ; form = Raw {
 			a, ok1 := decoded(was[i], form)
 			b, ok2 := decoded(is[i], form)
@@ -89,8 +89,9 @@ func (l *Live) stands(path, recorded string, at run, live string) bool {
 		case !p.weak, strings.HasSuffix(before, "/"), strings.HasSuffix(before, "="):
 			return true
 		case at.to-at.from == len(recorded):
-			name := normal(lastName(strings.TrimPrefix(path, "body ")))
-			return name == p.name || strings.HasSuffix(p.name, "id") && strings.HasSuffix(name, "id")
+			if name := normal(lastName(strings.TrimPrefix(path, "body "))); name == p.name || p.one && strings.HasSuffix(name, "id") {
+				return true
+			}
 		}
 	}
 	return false

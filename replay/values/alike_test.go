@@ -11,7 +11,7 @@ func TestAlike(t *testing.T) {
 	for was, is := range map[string]string{token: other, "ab+/cd==": "xy/+zw==", "s%3Aabc": "s%3Adef"} {
 		l.pairs[was] = []pair{{live: is}}
 	}
-	l.pairs["7"] = []pair{{live: "12", name: "id", weak: true}}
+	l.pairs["7"] = []pair{{live: "12", name: "id", weak: true, one: true}}
 	tests := map[string]struct {
 		path, was, is string
 		want          bool

@@ -49,6 +49,7 @@ type Finder struct {
 	credentials bool // a header that is set has them
 	ref         Ref
 	asked       time.Time
+	at          int64 // where its request stands
 	answered    int64
 	carried     map[uint64]bool // keys that its request says
 	resource    string          // what it is about: the last word in the path
@@ -59,6 +60,7 @@ type Finder struct {
 type origin struct {
 	key    uint64
 	at     int64 // when its answer had ended
+	asked  int64
 	conv   int32
 	index  int32
 	place  uint32
@@ -99,7 +101,8 @@ func (f *Finder) Exchange(e *proto.Exchange) error {
 			f.say(r, q)
 		}
 	}
-	if a := e.Response; a != nil && !f.opts.SetOnly {
+	if a := e.Response; a != nil && e.Request != nil && !f.opts.SetOnly {
+		f.at = e.Request.Offset
 		if h, ok := a.Body.(*proto.HTTPMessage); ok {
 			f.answered = a.End.UnixNano()
 			f.answer.walk(a, h, f.spot)
@@ -453,7 +456,7 @@ func (f *Finder) offer(key uint64, s *spot, part int, form Form, bits float64, w
 		f.list = append(f.list, place)
 	}
 	f.remember(origin{
-		key: key, at: f.answered, conv: int32(f.ref.Conversation), index: int32(f.ref.Index), place: n, value: -1,
+		key: key, at: f.answered, asked: f.at, conv: int32(f.ref.Conversation), index: int32(f.ref.Index), place: n, value: -1,
 		form: form, weak: weak, bits: uint16(min(bits, math.MaxUint16)),
 	})
 }
@@ -477,7 +480,7 @@ func (f *Finder) use(o *origin, u *unit, part run, form Form, c Confidence) {
 		return
 	}
 	if o.value < 0 {
-		v := Value{From: Ref{int(o.conv), int(o.index)}, Place: f.list[o.place], Form: o.form, weak: o.weak}
+		v := Value{From: Ref{int(o.conv), int(o.index)}, Asked: o.asked, Place: f.list[o.place], Form: o.form, weak: o.weak}
 		text := u.text[part.from:part.to]
 		v.Shown = shape(text)
 		if inner, ok := decoded(text, form); ok {
@@ -529,6 +532,17 @@ func (f *Finder) isSet(u *unit) bool {
 	return false
 }
 
+// Unused returns those of Options.Set that no request had.
+func (f *Finder) Unused() []Set {
+	var list []Set
+	for i, n := range f.sets {
+		if n < 0 {
+			list = append(list, f.opts.Set[i])
+		}
+	}
+	return list
+}
+
 // Found returns what was found, when everything has been told. A place that a value was
 // taken from in one answer has values in others, too: these are listed without a use, so
 // that they are no difference.
@@ -541,7 +555,7 @@ func (f *Finder) Found() *Found {
 	}
 	for i := range f.ring {
 		if o := &f.ring[i]; o.value < 0 && !o.client && known[o.place] && o.form == Raw && len(f.found.Values) < maxValues {
-			v := Value{From: Ref{int(o.conv), int(o.index)}, Place: f.list[o.place], weak: o.weak}
+			v := Value{From: Ref{int(o.conv), int(o.index)}, Asked: o.asked, Place: f.list[o.place], weak: o.weak}
 			if o.weak {
 				v.name = shortName(v.Place)
 			}

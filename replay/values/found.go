@@ -35,6 +35,8 @@ type Value struct {
 	// From is whose answer has it, and Place where.
 	From  Ref
 	Place Place
+	// Asked is where the request to that answer stands in what its client says.
+	Asked int64
 	// Form is what of it was said again.
 	Form Form
 	// Confidence is that of its surest use, and Uses counts them. First is the first.

@@ -30,6 +30,13 @@ type Counts struct {
 	Replaced, Same, Stale int64
 }
 
+// Add adds those of another pass.
+func (c *Counts) Add(o Counts) {
+	c.Replaced += o.Replaced
+	c.Same += o.Same
+	c.Stale += o.Stale
+}
+
 // seen is what is known of a value.
 type seen struct {
 	known bool
@@ -44,6 +51,7 @@ type pair struct {
 	live string
 	name string // of a short one, that around it
 	weak bool
+	one  bool // it is an identifier
 }
 
 // maxPairs bounds what may stand for one thing: each client has its own.
@@ -78,12 +86,20 @@ func (l *Live) Requests(conversation int) []Request {
 	return l.found.Requests(conversation)
 }
 
-// Take takes the values that a live answer has.
-func (l *Live) Take(r Ref, live *proto.Message) {
+// Value is one by its index.
+func (l *Live) Value(n int) *Value { return &l.found.Values[n] }
+
+// Answers are the indices of the values that the answers of a conversation have, in their
+// order.
+func (l *Live) Answers(conversation int) []int {
 	if l == nil {
-		return
+		return nil
 	}
-	list := l.found.In(r)
+	return l.found.in(Ref{conversation, 0}, Ref{conversation + 1, 0})
+}
+
+// Take takes these values from the live answer that has them.
+func (l *Live) Take(list []int, live *proto.Message) {
 	if len(list) == 0 {
 		return
 	}
@@ -153,6 +169,7 @@ func (l *Live) end(first, behind Ref, s seen) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, n := range list {
+		s := s
 		s.why = fmt.Sprintf("the answer of %s, which has it, did not come: %s", l.found.Values[n].From, s.why)
 		l.settle(n, s)
 	}

@@ -181,7 +181,7 @@ func (x *told) replaced(t testing.TB, live map[string]string) (requests, misses 
 	l := NewLive(x.found, 0)
 	for _, e := range x.exchanges {
 		if e.Response != nil {
-			l.Take(refOf(e), answered(t, e.Request, now.Replace(string(e.Response.Raw))))
+			l.Take(x.found.In(refOf(e)), answered(t, e.Request, now.Replace(string(e.Response.Raw))))
 		}
 	}
 	for _, e := range x.exchanges {
@@ -211,7 +211,9 @@ func apply(raw []byte, at int64, edits []plan.Edit, piece int) []byte {
 	ed.Add(edits...)
 	var out []byte
 	for i := 0; i < len(raw); i += piece {
-		out = append(out, ed.Next(at+int64(i), raw[i:min(len(raw), i+piece)])...)
+		s := plan.Step{Offset: at + int64(i), Bytes: raw[i:min(len(raw), i+piece)]}
+		ed.Next(&s)
+		out = append(out, s.Bytes...)
 	}
 	return out
 }
