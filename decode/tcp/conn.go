@@ -9,6 +9,10 @@ import (
 	"netlab/decode/packet"
 )
 
+// reordering is how late a segment may come by another way or from another queue of
+// the network card; one that comes later was lost and sent again.
+const reordering = 3 * time.Millisecond
+
 // Limits bound what is held back, for a direction and in all. Zero fields are
 // their defaults.
 type Limits struct {
@@ -281,6 +285,9 @@ func (a *Assembler) general(c *Conn, d flow.Direction, s *packet.Segment) {
 		h.low = 0
 		h.waitSince, h.waitPackets = s.Time, 0
 	}
+	if peer := &c.halfs[d.Reverse()]; h.phase == running && s.Length > 0 && s.Flags.Has(packet.ACK) && peer.answered(s.Ack) {
+		c.begin(a) // what is answered goes before the answer
+	}
 	off := h.offset(s.Seq)
 	if s.Flags.Has(packet.SYN) {
 		off++ // the SYN itself takes a sequence number
@@ -292,6 +299,8 @@ func (a *Assembler) general(c *Conn, d flow.Direction, s *packet.Segment) {
 		a.data(c, d, off, s)
 	case h.phase == holding && off < h.low && !(off == h.low-1 && h.waiting()):
 		h.low = off // an empty segment tells where the next byte will be
+	case h.phase == holding && off == h.low+1 && !h.waiting():
+		h.low = off // the one before it was a keep-alive probe
 	}
 	if s.Flags.Has(packet.FIN) && !s.Flags.Has(packet.RST) {
 		side.Fin = true
@@ -385,7 +394,9 @@ func (a *Assembler) data(c *Conn, d flow.Direction, off int64, s *packet.Segment
 	switch {
 	case reordered && fresh > 0:
 		side.More().OutOfOrder++
-		side.AddDelay(flow.Delay{At: flow.At(s.Time), Kind: flow.Resent})
+		if waited && s.Time.Sub(h.waitSince) > reordering {
+			side.AddDelay(flow.Delay{At: flow.At(s.Time), Kind: flow.Resent})
+		}
 	case fresh == 0 && len(s.Payload) > 0:
 		side.More().Retransmitted++
 		side.AddDelay(flow.Delay{At: flow.At(s.Time), Kind: flow.Resent})

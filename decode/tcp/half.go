@@ -57,6 +57,12 @@ func (h *half) ackedTo() int64 {
 	return h.offset(h.acked)
 }
 
+// answered reports whether bytes that are held are acknowledged by a segment with
+// ack: they were there before what it carries.
+func (h *half) answered(ack uint32) bool {
+	return h.phase == holding && h.waiting() && h.offset(ack) > h.low
+}
+
 // piece is data that waits for what comes before it.
 type piece struct {
 	off    int64

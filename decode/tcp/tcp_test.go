@@ -199,6 +199,17 @@ func TestReassembly(t *testing.T) {
 			s.send(s2c, ack, 0, "", 700)
 			s.send(c2s, ack, 700, "hello", 0)
 		}, `> 0 "hello"; > end; < end`},
+		"only_the_syn_is_missing": {func(s *stage) {
+			s.send(s2c, packet.SYN|ack, 0, "", 0)
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(s2c, ack, 0, "", 5)
+			s.send(s2c, ack, 0, "world", 5)
+		}, `> 0 "hello"; < 0 "world"; > end; < end`},
+		"midstream_keep_alive_then_fin": {func(s *stage) {
+			s.send(c2s, ack, 699, "", 900)
+			s.send(s2c, ack, 900, "", 700)
+			s.send(c2s, ack|packet.FIN, 700, "", 900)
+		}, `> end; < end`},
 		"midstream_is_released_after_a_moment": {func(s *stage) {
 			s.send(c2s, ack, 700, "hello", 0)
 			s.now = s.now.Add(time.Second)
@@ -369,16 +380,20 @@ func TestCounts(t *testing.T) {
 	s := newStage([2]uint32{100, 200}, Limits{})
 	s.open()
 	s.send(c2s, packet.ACK, 0, "0123456789", 0)
-	s.send(c2s, packet.ACK, 0, "01234", 0)       // again
-	s.send(c2s, packet.ACK, 15, "56789", 0)      // early
-	s.send(c2s, packet.ACK, 10, "01234", 0)      // late
+	first := flow.At(s.now)
+	s.send(c2s, packet.ACK, 0, "01234", 0) // again
+	s.send(c2s, packet.ACK, 11, "1234", 0) // early
+	s.send(c2s, packet.ACK, 10, "0", 0)    // reordered
+	s.send(c2s, packet.ACK, 16, "6789", 0) // early
+	s.now = s.now.Add(10 * time.Millisecond)
+	s.send(c2s, packet.ACK, 15, "5", 0)          // late, so it was lost
 	s.send(c2s, packet.ACK, 3, "3456xx9012", 0)  // again, with two other values
 	s.send(s2c, packet.ACK|packet.FIN, 0, "", 0) // 5 bytes missing before it
 	s.send(c2s, packet.ACK|packet.RST, 20, "", 0)
 	s.a.Settle(&s.c)
-	want := flow.Side{Packets: 8, Bytes: 20, Syn: true, Rst: true}
-	again := flow.Delay{At: flow.At(s.now), Kind: flow.Resent}
-	*want.More() = flow.Extra{Retransmitted: 2, OutOfOrder: 1, Conflicts: 2, Delays: []flow.Delay{again, again, again}}
+	want := flow.Side{Packets: 10, Bytes: 20, Syn: true, Rst: true}
+	last := flow.Delay{At: flow.At(s.now), Kind: flow.Resent}
+	*want.More() = flow.Extra{Retransmitted: 2, OutOfOrder: 2, Conflicts: 2, Delays: []flow.Delay{{At: first, Kind: flow.Resent}, last, last}}
 	if diff := cmp.Diff(want, s.conv.Sides[c2s], cmp.AllowUnexported(flow.Side{})); diff != "" {
 		t.Error("client (-want +got)\n" + diff)
 	}
