@@ -85,7 +85,7 @@ type Dialogue struct {
 
 // side is what a Dialogue knows of one direction.
 type side struct {
-	last   Mark   // of the last byte that the parser took
+	last   Mark   // of the last byte that the parser took, and when all before it was there
 	length int64  // bytes of the message in progress
 	offset int64  // of what the parser is shown next
 	buf    []byte // left by the parser
@@ -513,7 +513,8 @@ func (g *Dialogue) add(d flow.Direction, c *flow.Chunk) {
 	}
 	if g.calm && g.passer.Pass(d, c.Data) {
 		g.keep(s, c.Data)
-		s.last, s.offset = Mark{c.Offset, c.Time, c.Packet, c.Ack}, c.Offset+int64(len(c.Data))
+		s.reach(Mark{c.Offset, c.Time, c.Packet, c.Ack})
+		s.offset = c.Offset + int64(len(c.Data))
 		return
 	}
 	at := Mark{c.Offset, c.Time, c.Packet, c.Ack}
@@ -623,7 +624,7 @@ func (g *Dialogue) run(d flow.Direction, data []byte, at *Mark, end bool) []byte
 			s.offset += int64(n)
 			data = data[n:]
 			if at != nil {
-				s.last = *at
+				s.reach(*at)
 			} else {
 				s.pass()
 			}
@@ -687,14 +688,24 @@ func (g *Dialogue) holdMarked(d flow.Direction, data []byte, at *Mark) {
 	}
 }
 
+// reach makes at the mark of the last byte taken. Where that came before others in
+// front of it, it was there to be read when they were.
+func (s *side) reach(at Mark) {
+	if at.Time.Before(s.last.Time) {
+		at.Time, at.Packet = s.last.Time, s.last.Packet
+	}
+	s.last = at
+}
+
 // pass makes last the mark of the byte before offset, and drops the marks of
 // bytes that are done with, but for one.
 func (s *side) pass() {
 	i := 0
+	s.reach(s.marks[i])
 	for i+1 < len(s.marks) && s.marks[i+1].Offset < s.offset {
 		i++
+		s.reach(s.marks[i])
 	}
-	s.last = s.marks[i]
 	if i+1 < len(s.marks) && s.marks[i+1].Offset == s.offset {
 		i++
 	}
@@ -759,10 +770,12 @@ func (g *Dialogue) lose(d flow.Direction, gap flow.Gap) {
 }
 
 // unseen is the mark of a message that begins in a gap. When nothing follows the
-// gap, the best guess at its time is when anything was last said.
+// gap, the best guess at its time is when anything was last said, or the conversation
+// began.
 func (g *Dialogue) unseen(offset int64, gap flow.Gap) Mark {
 	at := Mark{offset, gap.Time, gap.Packet, flow.NoAck}
 	if gap.Packet == 0 {
+		at.Time = g.conv.Start.Time()
 		for d := range g.sides {
 			if t := g.sides[d].last.Time; t.After(at.Time) {
 				at.Time = t

@@ -307,6 +307,35 @@ func TestDatagramsHaveEnded(t *testing.T) {
 	}
 }
 
+// TestEndOfReordered has the middle of a request come last: that is when it was whole.
+// What the answer's packet says of the time is not touched.
+func TestEndOfReordered(t *testing.T) {
+	begin := time.Unix(1e9, 0)
+	for name, pieces := range map[string][]string{
+		"head": {"GET / HT", "TP/1.1\r\nHost: a", ".example\r\n\r\n"},
+		"body": {"POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\n", "1234", "56"},
+	} {
+		s := &silent{}
+		g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, s, Options{})
+		var offset int64
+		for i, p := range pieces {
+			packet := [...]int64{1, 3, 2}[i]
+			g.Chunk(c2s, flow.Chunk{Data: []byte(p), Offset: offset, Packet: packet, Time: begin.Add(time.Duration(packet) * time.Second), Ack: flow.NoAck})
+			offset += int64(len(p))
+		}
+		g.Chunk(s2c, flow.Chunk{Data: []byte("HTTP/1.1 204 No Content\r\n\r\n"), Packet: 4, Time: begin.Add(4 * time.Second), Ack: flow.NoAck})
+		g.Close()
+		e := s.exchanges[0]
+		if q := e.Request; q.Packet != 1 || q.LastPacket != 3 || !q.End.Equal(begin.Add(3*time.Second)) {
+			t.Errorf("%s: from packet %d to %d, %v after %v", name, q.Packet, q.LastPacket, q.End, begin)
+		}
+		latency, _ := e.Latency()
+		if total, _ := e.Total(); latency != time.Second || total != 3*time.Second {
+			t.Errorf("%s: answered in %v of %v", name, latency, total)
+		}
+	}
+}
+
 // TestMessagesAreTheirOwn changes what a Dialogue was shown after it was shown.
 func TestMessagesAreTheirOwn(t *testing.T) {
 	for _, text := range []string{"GET /1 HTTP/1.1\r\nA: b\r\n\r\n", "hello\x00"} {
