@@ -13,7 +13,8 @@ type Traits struct {
 	Midstream int64 // TCP whose beginning was not captured
 	Cut       int64 // bytes were cut off by the snapshot length
 	Gaps      int64 // bytes are missing
-	Encrypted int64 // what was said is encrypted, and there were no keys
+	Encrypted int64 // TLS, from some point on, and there were no keys
+	QUIC      int64 // which is encrypted, and is not opened
 }
 
 // count adds a conversation that is over.
@@ -37,7 +38,10 @@ func (t *Traits) count(c *flow.Conversation) {
 			}
 		}
 	}
-	if p := proto.Lookup(c.Protocol); p != nil && p.Record() == proto.TLS.Name && !c.Secured {
+	switch {
+	case c.Protocol == proto.QUIC.Name:
+		t.QUIC++
+	case c.Sealed && !c.Secured:
 		t.Encrypted++
 	}
 }
@@ -49,4 +53,5 @@ func (t *Traits) add(o *Traits) {
 	t.Cut += o.Cut
 	t.Gaps += o.Gaps
 	t.Encrypted += o.Encrypted
+	t.QUIC += o.QUIC
 }

@@ -41,9 +41,10 @@ type Conversation struct {
 	// Guessed means that no SYN told who the client is: it was found from what
 	// was said, or from the port numbers.
 	Guessed bool
-	// Secured means that it was encrypted, and was opened with its keys.
-	Secured bool
-	State   State
+	// Sealed means that it is encrypted, if not from its beginning; Secured, that it
+	// was opened with its keys.
+	Sealed, Secured bool
+	State           State
 	// CloseBy is who first ended a TCP conversation, when Ended.
 	CloseBy Direction
 	// Ended means that a FIN or RST was seen, at EndedAt.

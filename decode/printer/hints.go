@@ -22,6 +22,9 @@ func Hints(s *decode.Summary) []string {
 	if t.Encrypted > 0 {
 		hint("%s encrypted, and there are no keys. Next time: SSLKEYLOGFILE=keys.txt curl ..., or a browser started so; then netlab decode --keylog keys.txt", are(t.Encrypted, "conversation"))
 	}
+	if t.QUIC > 0 {
+		hint("%s encrypted, and nothing opens QUIC here. Next time: a client that speaks HTTP/2, as curl --http2 and chromium --disable-quic", are(t.QUIC, "conversation"))
+	}
 	if t.OneSided > 0 && t.OneSided == conversations && t.Empty < conversations {
 		hint("only one direction was captured: both have to pass the interface")
 	}

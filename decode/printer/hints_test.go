@@ -26,6 +26,8 @@ func TestHints(t *testing.T) {
 		"handshakes": {"tcp a 10.1.0.1:1 > 10.1.0.2:80\na open\na close\n", "only handshakes"},
 		"one side":   {"udp a 10.1.0.1:1 > 10.1.0.2:9\na > \"hi\"\na > \"hi\"\n", "only one direction"},
 		"encrypted":  {"tcp a 10.1.0.1:1 > 10.1.0.2:443\na open\na > " + hello + "\n", "1 conversation is encrypted, and there are no keys"},
+		"starttls": {"tcp a 10.1.0.1:1 > 10.1.0.2:25\na open\na < \"220 mail.example ESMTP\\r\\n\"\na > \"EHLO a.example\\r\\n\"\na < \"250 STARTTLS\\r\\n\"\n" +
+			"a > \"STARTTLS\\r\\n\"\na < \"220 go on\\r\\n\"\na > " + hello + "\n", "1 conversation is encrypted, and there are no keys"},
 	} {
 		var sum kept
 		recipe(t, c.recipe, &sum, decode.Options{})

@@ -102,6 +102,7 @@ const (
 
 func newTLSParser(w Waiting) *tlsParser {
 	p := &tlsParser{w: w, stream: tls.NewStream(w.Secrets())}
+	w.Conversation().Sealed = true
 	for d := range p.sides {
 		p.sides[d].budget = tlsBudget
 		p.skipped[d] = Message{Direction: flow.Direction(d), Kind: Skipped}
