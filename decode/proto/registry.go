@@ -60,8 +60,9 @@ func Find(o Opening) *Protocol {
 	return &Raw
 }
 
-// probeEach probes each direction by itself, over TCP: one that fits for sure is
-// enough, and one that can't fit is too.
+// probeEach probes each direction by itself, over TCP: one that can't fit is enough,
+// and else one that fits for sure is. So what was ruled out once stays so, however the
+// bytes are cut.
 func probeEach(o Opening, probe func(flow.Direction, []byte) Verdict) Verdict {
 	if o.Transport != flow.TCP {
 		return NoMatch
@@ -72,12 +73,11 @@ func probeEach(o Opening, probe func(flow.Direction, []byte) Verdict) Verdict {
 			continue
 		}
 		switch v := probe(flow.Direction(d), b); {
-		case v == Match:
-			return Match
-		case v == NoMatch, o.Ended[d]:
+		case v == NoMatch, v == NeedMore && o.Ended[d]:
 			return NoMatch
+		default:
+			verdict = max(verdict, v)
 		}
-		verdict = NeedMore
 	}
 	return verdict
 }
