@@ -2,6 +2,7 @@ package proto
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,17 @@ func (t *hpackTable) decodeAll(blocks [][]byte) (fields []Field, problem string)
 		}
 	}
 	return fields, problem
+}
+
+// resizesTwice tells whether a block begins with two new sizes, as it may: the smallest
+// of several and the last of them (RFC 7541, section 4.2).
+func resizesTwice(block []byte) bool {
+	resizes := func() bool { return len(block) > 0 && block[0]&0xe0 == 0x20 }
+	if !resizes() {
+		return false
+	}
+	_, block, _ = hpackInt(block, 5)
+	return resizes()
 }
 
 // FuzzHPACK holds the decoder to the one of golang.org/x/net. The blocks are cut at
@@ -36,6 +48,9 @@ func FuzzHPACK(f *testing.F) {
 	f.Add([]byte("\x3f\xe1\x1f\x20\x82\xbe\x40\x01a\x00\xbe"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		blocks := bytes.Split(data, []byte("\xff\xff\xff"))
+		if slices.ContainsFunc(blocks, resizesTwice) {
+			return // theirs takes only one
+		}
 		table := newHPACKTable()
 		got, problem := table.decodeAll(blocks)
 		var want []Field
