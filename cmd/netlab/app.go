@@ -72,8 +72,11 @@ func explain(w io.Writer, err error) int {
 	case errors.As(err, &s):
 		return int(s)
 	}
-	fmt.Fprintf(w, "netlab: %s\n", printer.Clean(firstLine(err.Error())))
-	for _, line := range moreLines(err.Error()) {
+	lines := strings.Split(err.Error(), "\n")
+	if !strings.HasPrefix(lines[0], "netlab") { // one about a command's usage names it
+		lines[0] = "netlab: " + lines[0]
+	}
+	for _, line := range lines {
 		fmt.Fprintln(w, printer.Clean(line))
 	}
 	var h hinted
@@ -87,8 +90,6 @@ func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
 }
-
-func moreLines(s string) []string { return strings.Split(s, "\n")[1:] }
 
 func newApp(std stdio) *cli.App {
 	app := &cli.App{
@@ -112,7 +113,11 @@ func newApp(std stdio) *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              usage,
 		Action: func(c *cli.Context) error {
-			if name := c.Args().First(); name != "" {
+			name := c.Args().First()
+			switch {
+			case strings.ContainsAny(name, "./"):
+				return hinted{usagef("there is no file %s, and no command of that name", name), "netlab --help"}
+			case name != "":
 				return hinted{usagef("there is no command %q%s", name, nearestCommand(c.App, name)), "netlab --help"}
 			}
 			return cli.ShowAppHelp(c)
@@ -163,7 +168,7 @@ func bare(app *cli.App, args []string) []string {
 	if len(args) < 2 || strings.HasPrefix(args[1], "-") || app.Command(args[1]) != nil {
 		return args
 	}
-	if st, err := os.Stat(args[1]); strings.HasPrefix(args[1], "sample:") || err == nil && st.Mode().IsRegular() {
+	if st, err := os.Stat(args[1]); strings.HasPrefix(args[1], "sample:") || err == nil && !st.IsDir() {
 		return slices.Insert(slices.Clone(args), 1, "decode")
 	}
 	return args

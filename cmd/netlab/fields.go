@@ -62,7 +62,11 @@ func columns(names []string) ([]proto.Attribute, error) {
 	var list []proto.Attribute
 	for _, name := range names {
 		f, ok := where.Lookup(name)
-		if !ok {
+		switch {
+		case ok:
+		case strings.Contains(name, ","):
+			return nil, hinted{usagef("netlab decode: -e %s: there is one field for each -e", name), "-e " + strings.ReplaceAll(name, ",", " -e ")}
+		default:
 			return nil, hinted{usagef("netlab decode: -e %s: %s", name, where.Unknown(name)), "netlab fields"}
 		}
 		f.Name = name

@@ -90,6 +90,18 @@ func (p *parser) next() {
 	}
 }
 
+// comparing are the operators that are words, and long enough to be mistyped.
+var comparing = []string{"contains", "starts_with", "ends_with", "matches"}
+
+// unexpected fails for a token that can't stand where it does.
+func (p *parser) unexpected() {
+	reason := "unexpected " + p.tok
+	if n := Nearest(p.tok[:min(len(p.tok), 80)], comparing); n != "" {
+		reason += "; do you mean " + n + "?"
+	}
+	p.fail(reason)
+}
+
 // or reads what stands between parentheses.
 func (p *parser) or() test {
 	list := []test{p.and()}
@@ -167,14 +179,21 @@ func (p *parser) field() (f proto.Attribute, ok bool) {
 	case p.err != nil:
 	case p.tok == "":
 		p.fail("something is missing here")
+	case p.called():
+		p.fail("there is no " + p.tok + "(…), only exists(FIELD)")
 	default:
 		p.fail(Unknown(p.tok))
 	}
 	return f, false
 }
 
+// called reports whether a parenthesis opens behind the token.
+func (p *parser) called() bool {
+	return strings.HasPrefix(strings.TrimLeft(p.expr[p.pos:], " \t\n"), "(")
+}
+
 func (p *parser) comparison() test {
-	if p.tok == "exists" && strings.HasPrefix(strings.TrimLeft(p.expr[p.pos:], " \t\n"), "(") {
+	if p.tok == "exists" && p.called() {
 		p.next()
 		p.next()
 		f, ok := p.field()

@@ -89,7 +89,7 @@ func Compile(expr string) (*Filter, error) {
 	p.next()
 	t := p.or()
 	if p.err == nil && p.tok != "" {
-		p.fail("unexpected " + p.tok)
+		p.unexpected()
 	}
 	if p.err != nil {
 		return nil, p.err
