@@ -32,7 +32,7 @@ func programs(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("%s is not installed (apt-get install openssl curl nginx-light)", name)
+			t.Skipf("%s is not installed (apt-get install openssl curl nginx-light chromium)", name)
 		}
 	}
 }
@@ -92,9 +92,20 @@ func freeAddr(t *testing.T) string {
 // address.
 func started(t *testing.T, addr, name string, args ...string) {
 	t.Helper()
+	startedWith(t, nil, addr, name, args...)
+}
+
+// startedWith does so with a standard input, which it closes, and returns what the
+// server prints.
+func startedWith(t *testing.T, in *os.File, addr, name string, args ...string) *buffer {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	out := newBuffer()
 	cmd.Stdout, cmd.Stderr = out, out
+	if in != nil {
+		cmd.Stdin = in
+		defer in.Close()
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +116,7 @@ func started(t *testing.T, addr, name string, args ...string) {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			conn.Close()
-			return
+			return out
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not listen on %s:\n%s", name, addr, out)
@@ -501,5 +512,133 @@ func TestKeylogGrows(t *testing.T) {
 	}
 	if code := stop(); code != exitDone {
 		t.Errorf("exit status %d: %s", code, errs)
+	}
+}
+
+// TestEarlyData has OpenSSL resume a connection of TLS 1.3, and ask before the server
+// has said anything (RFC 8446, section 2.3).
+func TestEarlyData(t *testing.T) {
+	programs(t, "openssl")
+	if !capturing(t) {
+		return
+	}
+	t.Chdir(t.TempDir())
+	certified(t, false, "rsa")
+	request := func(name string) string { return "GET /" + name + " HTTP/1.1\r\nHost: a.example\r\n\r\n" }
+	put(t, "early.txt", []byte(request("early")))
+	addr := freeAddr(t)
+	_, errs, stop := background(t, "capture", "-i", "lo", "-w", "early.pcapng", "tcp")
+	errs.wait(t, "listening on lo")
+	read, answer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Close()
+	heard := startedWith(t, read, addr, "openssl", "s_server", "-accept", addr, "-tls1_3", "-early_data", "-cert", "rsa.pem", "-key", "rsa.key")
+	for _, name := range []string{"first", "early"} {
+		args := []string{"s_client", "-connect", addr, "-tls1_3", "-keylogfile", "keys.txt"}
+		if name == "first" {
+			args = append(args, "-sess_out", "ticket.pem")
+		} else {
+			args = append(args, "-sess_in", "ticket.pem", "-early_data", "early.txt")
+		}
+		client := exec.CommandContext(t.Context(), "openssl", args...)
+		in, err := client.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := newBuffer()
+		client.Stdout, client.Stderr = out, out
+		if err := client.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if name == "first" {
+			io.WriteString(in, request(name))
+		}
+		heard.wait(t, "GET /"+name)
+		io.WriteString(answer, "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nanswer "+name)
+		out.wait(t, "answer "+name)
+		in.Close()
+		if err := client.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := stop(); code != exitDone {
+		t.Fatalf("exit status %d: %s", code, errs)
+	}
+	for way, by := range opened(t, "early.pcapng", "keys.txt") {
+		var got []string
+		for _, m := range by[addr] {
+			got = append(got, fmt.Sprintf("%v %v %v", m["state"], m["request"].(map[string]any)["target"], m["response"].(map[string]any)["body"]))
+		}
+		if diff := cmp.Diff([]string{"complete /first answer first", "complete /early answer early"}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", way, diff)
+		}
+	}
+	code, out, errors := netlab(t, "decode", "early.pcapng", "--keylog", "keys.txt", "-e", "tls.resumed", "-e", "tls.early_data", "--where", "exists(tls.resumed)")
+	if code != exitDone || out != "psk\taccepted\n" {
+		t.Errorf("what was resumed is %q: %s", out, errors)
+	}
+}
+
+// TestChromium has a browser load a page that asks for more, over HTTP/2.
+func TestChromium(t *testing.T) {
+	programs(t, "chromium")
+	if !capturing(t) {
+		return
+	}
+	t.Chdir(t.TempDir())
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	mux := http.NewServeMux()
+	for path, page := range map[string][2]string{
+		"/{$}":     {"text/html", `<!doctype html><link rel="icon" href="data:,"><script src="/app.js"></script><img src="/dot.svg">`},
+		"/app.js":  {"text/javascript", `let x = new XMLHttpRequest(); x.open("POST", "/echo", false); x.send("said by a script"); document.title = x.responseText;`},
+		"/dot.svg": {"image/svg+xml", `<svg xmlns="http://www.w3.org/2000/svg"><circle r="9"/></svg>`},
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", page[0])
+			io.WriteString(w, page[1])
+		})
+	}
+	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	s := &http.Server{Handler: mux, Protocols: new(http.Protocols), TLSConfig: &tls.Config{Certificates: []tls.Certificate{certified(t, true, "ec")}}}
+	s.Protocols.SetHTTP2(true)
+	go s.ServeTLS(l, "", "")
+	t.Cleanup(func() { s.Close() })
+	_, errs, stop := background(t, "capture", "-i", "lo", "-w", "talk.pcapng", "tcp")
+	errs.wait(t, "listening on lo")
+	cmd := exec.CommandContext(t.Context(), "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--ignore-certificate-errors",
+		"--user-data-dir="+filepath.Join(dir, "profile"), "--host-resolver-rules=MAP a.example 127.0.0.1", "--dump-dom", "https://a.example:"+port+"/")
+	cmd.Env = append(os.Environ(), "HOME="+dir, "SSLKEYLOGFILE="+filepath.Join(dir, "keys.txt"))
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), "<title>said by a script</title>") {
+		t.Fatalf("chromium: %v: %s\n%s", err, out, &log)
+	}
+	if code := stop(); code != exitDone {
+		t.Fatalf("exit status %d: %s", code, errs)
+	}
+	want := map[string]string{"GET /": "<!doctype", "GET /app.js": "let x", "GET /dot.svg": "<svg", "POST /echo": "said by a script"}
+	for way, by := range opened(t, "talk.pcapng", "keys.txt") {
+		for _, m := range by[l.Addr().String()] {
+			request, response := m["request"].(map[string]any), m["response"].(map[string]any)
+			what := fmt.Sprintf("%v %v", request["method"], request["target"])
+			body, _ := response["body"].(string)
+			if begins, ok := want[what]; !ok || !strings.HasPrefix(body, begins) || m["state"] != "complete" || response["version"] != "HTTP/2" {
+				t.Errorf("%s: %s: %v", way, what, m)
+			}
+		}
+		if n := len(by[l.Addr().String()]); n != len(want) {
+			t.Errorf("%s: %d exchanges, not %d", way, n, len(want))
+		}
 	}
 }
