@@ -81,7 +81,14 @@ type call struct {
 	finding string // what differs about the connection itself
 	over    bool   // nothing more is sent, or read
 	opened  bool
-	count   [compare.VerdictCount]int64 // of its checks
+	unwatch func() bool // has the end of the replay not close sock
+
+	answeredTo int64 // up to where what was said is answered
+	leaving    bool  // the server said that it will close
+	redials    int
+	dialled    int64                       // what had been sent at the latest of these
+	finals     int                         // answers that came on connections before
+	count      [compare.VerdictCount]int64 // of its checks
 }
 
 // mark says what had come of the server when a turn began.
@@ -122,9 +129,7 @@ func (k *call) play(ctx context.Context) {
 	} else if ctx.Err() != nil && k.failed != nil {
 		k.failed = errStopped
 	}
-	if k.sock != nil {
-		k.sock.Close()
-	}
+	k.hangUp()
 	if k.dialogue != nil {
 		k.dialogue.Close()
 	}
@@ -134,15 +139,9 @@ func (k *call) play(ctx context.Context) {
 
 func (k *call) talk(ctx context.Context) error {
 	k.timeout = max(k.player.opts.Timeout, 3*k.conn.Slowest)
-	sock, raw, err := k.player.connect(ctx, k.conn, k.timeout)
-	if err != nil {
+	if err := k.dial(ctx); err != nil {
 		return err
 	}
-	k.sock, k.raw, k.opened = sock, raw, true
-	// Whoever stops the replay ends every read and write.
-	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	defer stop()
-	k.begin()
 	if err := k.say(ctx); err != nil {
 		return err
 	}
@@ -209,6 +208,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 // Exchange takes an exchange of the live conversation.
 func (k *call) Exchange(e *proto.Exchange) {
 	if !e.Inside() {
+		k.leaves(e)
 		k.takeValues(e)
 		k.answers.answered(k, e)
 	}
@@ -324,11 +324,8 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 	if err := k.readUntil(ctx, due); err != nil {
 		return err
 	}
-	if k.eof && k.conn.Transport == flow.TCP && !k.canStillSend() {
-		if k.broken != nil {
-			return k.broken
-		}
-		return errors.New("the server closed the connection before all was said")
+	if err := k.alive(ctx); err != nil {
+		return err
 	}
 	now := time.Now()
 	late := time.Duration(-1)
@@ -509,6 +506,7 @@ func (k *call) satisfied(w plan.Wait) bool {
 	switch {
 	case k.dialogue != nil:
 		finals, interims := k.dialogue.Answers()
+		finals += k.finals
 		return finals > w.Finals || finals == w.Finals && interims >= w.Interims
 	case k.conn.Transport == flow.UDP:
 		return k.turns.datagrams() >= w.Datagrams
@@ -522,7 +520,7 @@ func (k *call) onlyInterim(w plan.Wait) bool {
 		return false
 	}
 	finals, _ := k.dialogue.Answers()
-	return finals == w.Finals
+	return finals+k.finals == w.Finals
 }
 
 // quiet reports whether silence can end what is waited for: something of this

@@ -39,7 +39,7 @@ func (k *call) given() bool {
 
 // end hands on what became of the connection itself, behind all checks.
 func (k *call) end() {
-	c := &ConnOutcome{Conn: k.conn, Pass: k.player.pass, Opened: k.opened, Verdict: compare.Same}
+	c := &ConnOutcome{Conn: k.conn, Pass: k.player.pass, Opened: k.opened, Redials: k.redials, Verdict: compare.Same}
 	if k.finding == "" {
 		k.finding = k.answers.finding()
 	}

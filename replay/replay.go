@@ -64,6 +64,9 @@ type Options struct {
 	// where the runtime's timers are a millisecond late. It has a clock of its own, and
 	// so none that a test has made.
 	Exact bool
+	// Redial has another connection made in place of one that the server closed while it
+	// was idle, if it had kept it open, and what is spoken allows it: HTTP/1, or DNS.
+	Redial bool
 	// Timeout is for connecting, and for each answer; DefaultTimeout. An answer
 	// that took long in the recording is waited for three times as long.
 	Timeout time.Duration
@@ -107,6 +110,8 @@ type ConnOutcome struct {
 	Reason  string
 	// Opened means that a connection was made, for what is left to be skipped.
 	Opened bool
+	// Redials counts those that were made in its place, by Options.Redial.
+	Redials int
 	// Pass counts from 1 when there are several.
 	Pass int
 }
@@ -124,8 +129,12 @@ type Sink interface {
 type Result struct {
 	// Checks and Conns count outcomes by their verdict.
 	Checks, Conns [compare.VerdictCount]int64
-	// Opened counts connections that were made.
-	Opened int64
+	// Opened counts connections that were made, Redialled those made in place of one that
+	// the server had closed.
+	Opened, Redialled int64
+	// Unread counts answers that were recorded and not read again, for the replay was
+	// stopped; they are skipped.
+	Unread int64
 	// DialError is the first reason why one could not be made.
 	DialError error
 	Bytes     int64 // sent
@@ -267,9 +276,27 @@ func (p *Player) playOnce(ctx context.Context, src Source) {
 	}
 	all.Wait()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.result.Cut = f.cuts.earlier
 	p.result.Values.Add(p.values.Counts())
-	p.mu.Unlock()
+	if t, ok := src.(totaler); ok {
+		conns, checks := t.Total()
+		p.unread(conns*int64(p.result.Passes), checks*int64(p.result.Passes))
+	}
+}
+
+// totaler is a Source that knows how much there is of it.
+type totaler interface{ Total() (conns, checks int64) }
+
+// unread counts what a source has left out.
+func (p *Player) unread(conns, checks int64) {
+	r := &p.result
+	for v := range compare.VerdictCount {
+		conns, checks = conns-r.Conns[v], checks-r.Checks[v]
+	}
+	r.Conns[compare.Skipped] += conns
+	r.Checks[compare.Skipped] += checks
+	r.Unread += checks
 }
 
 // admit waits until a connection may be opened, and reports whether it may, and has a
@@ -359,6 +386,7 @@ func (p *Player) connection(k *call, c *ConnOutcome) {
 	if c.Opened {
 		p.result.Opened++
 	}
+	p.result.Redialled += int64(c.Redials)
 	p.result.Bytes += k.sent
 	for _, late := range k.slips {
 		record(p.result.Slip, late)

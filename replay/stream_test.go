@@ -173,3 +173,59 @@ func TestStreamedOnBadDays(t *testing.T) {
 		}
 	}
 }
+
+// goesOn is traffic that is played while it goes on.
+type goesOn struct{ source capture.Source }
+
+func (g goesOn) Parts(_ context.Context, to plan.Taker) error {
+	_, err := decode.Run(g.source, plan.Live(to, ""), decode.Options{Keep: plan.Keep})
+	return err
+}
+
+// TestDropped has traffic go on that the target is too slow for: what there is no room for is
+// dropped, and counted.
+func TestDropped(t *testing.T) {
+	var recipe strings.Builder
+	const conns, puts = 5, 6
+	for i := range conns {
+		fmt.Fprintf(&recipe, "tcp c%d 10.1.0.1:%d > 10.1.0.2:80\nc%d open\n", i, 41000+i, i)
+		for range puts {
+			fmt.Fprintf(&recipe, "c%d > \"PUT /%d HTTP/1.1\\r\\nContent-Length: 1000\\r\\n\\r\\n\" 1000 * \"x\"\nc%d < \"HTTP/1.1 204 No\\r\\n\\r\\n\"\n", i, i, i)
+		}
+		fmt.Fprintf(&recipe, "c%d close\n", i)
+	}
+	for _, memory := range []int{10 << 10, 1 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &pipes{handle: func(c net.Conn) {
+				buf := make([]byte, 4096)
+				for {
+					n, err := c.Read(buf)
+					if err != nil {
+						return
+					}
+					if buf[n-1] == 'x' {
+						time.Sleep(time.Second)
+						io.WriteString(c, "HTTP/1.1 204 No\r\n\r\n")
+					}
+				}
+			}}
+			b, err := craft.Recipe(strings.NewReader(recipe.String()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := &outcomes{}
+			r, err := replay.Play(t.Context(), goesOn{b.Source()}, o, replay.Options{Target: "x", Memory: memory, Lossy: true, Dial: n.dial})
+			if err != nil {
+				t.Fatal(err)
+			}
+			same, skipped := r.Checks[compare.Same], r.Checks[compare.Skipped]
+			if same+skipped != conns*puts || len(o.conns) != conns || len(o.checks) != conns*puts {
+				t.Errorf("in %d bytes: %d same, %d skipped, of %d\n%s", memory, same, skipped, conns*puts, o)
+			}
+			if dropped := strings.Count(o.String(), "dropped: the target is slower"); (dropped > 0) != (memory < 1<<20) {
+				t.Errorf("in %d bytes: %d dropped\n%s", memory, dropped, o)
+			}
+			synctest.Wait()
+		})
+	}
+}

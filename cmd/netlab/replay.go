@@ -24,16 +24,17 @@ func replayCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:      "replay",
 		Usage:     "send a recording's client side again and compare the answers",
-		ArgsUsage: "FILE",
+		ArgsUsage: "FILE | -i IFACE [BPF...]",
 		Description: "Sends what the clients in FILE said, on as many connections and in the same order, to one address and\n" +
-			"nowhere else. Exit status: 0 all answers are the same, 1 some differ, 2 it could not be done, 3 nothing was compared.\n\n" +
+			"nowhere else; or what clients say now, as it is seen on an interface. Exit status: 0 all answers are the same, 1 some differ, 2 it could not be done, 3 nothing was compared.\n\n" +
 			"Example: netlab replay bug.pcap --to localhost:8080",
-		Flags: append(slices.Clone(targetFlags), []cli.Flag{
+		Flags: append(slices.Concat(targetFlags, liveFlags), []cli.Flag{
 			&cli.StringFlag{Name: "speed", Value: "1", Usage: "1 is the recorded pace, `N` N times as fast, max as fast as the answers come"},
 			&cli.Float64Flag{Name: "rate", Usage: "begin `N` exchanges a second, whatever becomes of those before, in place of --speed"},
 			&cli.IntFlag{Name: "connections", Usage: "have at most `N` connections open at a time; the others wait, which is told"},
 			&cli.IntFlag{Name: "loop", Value: 1, Usage: "play all of it `N` times"},
 			&cli.DurationFlag{Name: "idle-max", Usage: "where no client said anything for longer than `D`, wait only so long"},
+			&cli.BoolFlag{Name: "redial", Usage: "where the server closes a connection that is idle, and had not, make another, if HTTP/1 or DNS is spoken"},
 			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D`"},
 			&cli.StringFlag{Name: "where", Usage: "replay only exchanges for which `EXPR` holds, as http.status < 500 && host == a.example; netlab fields lists what can be asked"},
 			&cli.BoolFlag{Name: "strict", Usage: "compare everything, also dates, request ids and framing"},
@@ -55,83 +56,9 @@ type reporter interface {
 }
 
 func (std stdio) replay(ctx context.Context, c *cli.Context) error {
-	file, err := oneFile(c)
+	opts, err := replayOptions(c)
 	if err != nil {
 		return err
-	}
-	opts := replay.Options{
-		IdleMax: c.Duration("idle-max"), Rate: c.Float64("rate"), Connections: c.Int("connections"), Loop: c.Int("loop"), Exact: true,
-		Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")},
-	}
-	if opts.Speed, err = speed(c.String("speed")); err != nil {
-		return err
-	}
-	if opts.Timeout <= 0 {
-		return usagef("netlab replay: --timeout wants a time above 0, as 5s")
-	}
-	if err := checkShape(c, opts); err != nil {
-		return err
-	}
-	if opts.TLS, err = tlsConfig(c); err != nil {
-		return err
-	}
-	if c.IsSet("host") {
-		if err := checkHost(c.String("host")); err != nil {
-			return err
-		}
-	}
-	if opts.Target == "" && !c.IsSet("map") && !c.Bool("dry-run") {
-		return hinted{usagef("netlab replay: to which server? Nothing is ever sent to the recorded addresses"), "netlab replay " + file + " --to localhost:8080"}
-	}
-	if opts.Target != "" {
-		if err := checkTarget(opts.Target); err != nil {
-			return err
-		}
-	}
-	var filter *where.Filter
-	if c.IsSet("where") {
-		if filter, err = where.Compile(c.String("where")); err != nil {
-			return err
-		}
-	}
-	room, err := memory(c)
-	if err != nil {
-		return err
-	}
-	opts.Memory = int(room / 4)
-	k := &plan.Collector{Limit: room / 4, Host: c.String("host"), MayBeBare: file != "-" && !c.Bool("dry-run")}
-	if filter != nil {
-		k.Pick = filter.Match
-	}
-	finder, err := newFinder(c)
-	if err != nil {
-		return err
-	}
-	p, err := std.plan(ctx, file, k, finder, room/2)
-	if err != nil {
-		return err
-	}
-	opts.Values = finder.Found()
-	if err := checkSets(finder.Unused()); err != nil {
-		return err
-	}
-	if opts.Map, err = mapping(p, c.StringSlice("map")); err != nil {
-		return err
-	}
-	if opts.Map == nil || c.IsSet("server") {
-		if err := chooseServer(p, c.String("server"), opts.Target); err != nil {
-			return err
-		}
-	}
-	if c.Bool("dry-run") {
-		if err := report.DryRun(std.out, p); err != nil {
-			return err
-		}
-		return report.Values(std.out, opts.Values)
-	}
-	fmt.Fprintf(std.err, "netlab: %s\n", report.Replayability(p))
-	if line := report.ValuesLine(opts.Values); line != "" {
-		fmt.Fprintf(std.err, "netlab: %s\n", line)
 	}
 	var out reporter
 	if c.Bool("json") {
@@ -141,14 +68,112 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 		t.All = c.Bool("all")
 		out = t
 	}
-	result, err := replay.Play(ctx, p, out, opts)
-	if err != nil {
+	play := std.replayFile
+	if c.IsSet("interface") {
+		play = std.shadow
+	}
+	result, err := play(ctx, c, opts, out)
+	if err != nil || result == nil {
 		return err
 	}
 	if err := out.Result(result); err != nil {
 		return err
 	}
 	return judge(result)
+}
+
+// replayOptions reads the flags that do not depend on what is replayed.
+func replayOptions(c *cli.Context) (replay.Options, error) {
+	opts := replay.Options{
+		IdleMax: c.Duration("idle-max"), Rate: c.Float64("rate"), Connections: c.Int("connections"), Loop: c.Int("loop"), Redial: c.Bool("redial"), Exact: true,
+		Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")},
+	}
+	var err error
+	if opts.Speed, err = speed(c.String("speed")); err != nil {
+		return opts, err
+	}
+	if opts.Timeout <= 0 {
+		return opts, usagef("netlab replay: --timeout wants a time above 0, as 5s")
+	}
+	if err := checkShape(c, opts); err != nil {
+		return opts, err
+	}
+	if opts.TLS, err = tlsConfig(c); err != nil {
+		return opts, err
+	}
+	if c.IsSet("host") {
+		if err := checkHost(c.String("host")); err != nil {
+			return opts, err
+		}
+	}
+	switch {
+	case opts.Target != "":
+		err = checkTarget(opts.Target)
+	case !c.IsSet("map") && !c.Bool("dry-run"):
+		what := "-i " + c.String("interface")
+		if c.Args().Present() && !c.IsSet("interface") {
+			what = c.Args().First()
+		}
+		err = hinted{usagef("netlab replay: to which server? Nothing is ever sent to the recorded addresses"), "netlab replay " + what + " --to localhost:8080"}
+	}
+	return opts, err
+}
+
+// replayFile replays a recording. There is no result when nothing was to be sent.
+func (std stdio) replayFile(ctx context.Context, c *cli.Context, opts replay.Options, out reporter) (*replay.Result, error) {
+	file, err := oneFile(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"count", "duration"} {
+		if c.IsSet(name) {
+			return nil, usagef("netlab replay: --%s makes sense only with -i", name)
+		}
+	}
+	room, err := memory(c)
+	if err != nil {
+		return nil, err
+	}
+	opts.Memory = int(room / 4)
+	k := &plan.Collector{Limit: room / 4, Host: c.String("host"), MayBeBare: file != "-" && !c.Bool("dry-run")}
+	if c.IsSet("where") {
+		filter, err := where.Compile(c.String("where"))
+		if err != nil {
+			return nil, err
+		}
+		k.Pick = filter.Match
+	}
+	finder, err := newFinder(c)
+	if err != nil {
+		return nil, err
+	}
+	p, err := std.plan(ctx, file, k, finder, room/2)
+	if err != nil {
+		return nil, err
+	}
+	opts.Values = finder.Found()
+	if err := checkSets(finder.Unused()); err != nil {
+		return nil, err
+	}
+	if opts.Map, err = mapping(c.StringSlice("map"), func(s string) (plan.Server, error) { return findServer(p, s) }); err != nil {
+		return nil, err
+	}
+	if opts.Map == nil || c.IsSet("server") {
+		if err := chooseServer(p, c.String("server"), opts.Target); err != nil {
+			return nil, err
+		}
+	}
+	if c.Bool("dry-run") {
+		if err := report.DryRun(std.out, p); err != nil {
+			return nil, err
+		}
+		return nil, report.Values(std.out, opts.Values)
+	}
+	fmt.Fprintf(std.err, "netlab: %s\n", report.Replayability(p))
+	if line := report.ValuesLine(opts.Values); line != "" {
+		fmt.Fprintf(std.err, "netlab: %s\n", line)
+	}
+	return replay.Play(ctx, p, out, opts)
 }
 
 // checkShape looks at the flags that say when things are sent.

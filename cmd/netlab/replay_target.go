@@ -95,8 +95,8 @@ func tlsConfig(c *cli.Context) (*tls.Config, error) {
 	return config, nil
 }
 
-// mapping reads --map.
-func mapping(p *plan.Plan, list []string) (map[plan.Server]string, error) {
+// mapping reads --map, whose servers are found by find.
+func mapping(list []string, find func(string) (plan.Server, error)) (map[plan.Server]string, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
@@ -109,7 +109,7 @@ func mapping(p *plan.Plan, list []string) (map[plan.Server]string, error) {
 		if err := checkTarget(target); err != nil {
 			return nil, err
 		}
-		server, err := findServer(p, recorded)
+		server, err := find(recorded)
 		if err != nil {
 			return nil, err
 		}

@@ -176,6 +176,14 @@ func (c *Conn) Sent() int64 {
 // Parsed reports whether the protocol's messages are known.
 func (c *Conn) Parsed() bool { return c.Protocol != &proto.Raw }
 
+// Total counts the conversations, and what is to be compared in them.
+func (p *Plan) Total() (conns, checks int64) {
+	for _, c := range p.Conns {
+		checks += int64(c.Answers)
+	}
+	return int64(len(p.Conns)), checks
+}
+
 // Comparable counts the checks that can be compared.
 func (c *Conn) Comparable() int {
 	if c.Skip != "" {

@@ -28,12 +28,15 @@ func (s Server) String() string {
 func (s Server) Bare() Server { return Server{Addr: s.Addr, Port: s.Port} }
 
 // Recorded returns who is talked to in a conversation, without counts.
-func (c *Conn) Recorded() Server {
-	a := c.Server.Addr().Unmap()
+func (c *Conn) Recorded() Server { return ServerAt(c.Server) }
+
+// ServerAt returns the server at an address, without counts.
+func ServerAt(at netip.AddrPort) Server {
+	a := at.Addr().Unmap()
 	if a.IsLoopback() {
 		a = netip.Addr{}
 	}
-	return Server{Addr: a, Port: c.Server.Port()}
+	return Server{Addr: a, Port: at.Port()}
 }
 
 // Servers lists the recorded servers, the one with the most answers first.

@@ -53,6 +53,7 @@ type connectionRecord struct {
 	Verdict      string `json:"verdict"`
 	Reason       string `json:"reason,omitempty"`
 	Opened       bool   `json:"opened"`
+	Redials      int    `json:"redials,omitempty"`
 }
 
 type replayRecord struct {
@@ -60,6 +61,8 @@ type replayRecord struct {
 	Answers     map[string]int64 `json:"answers"`
 	Connections map[string]int64 `json:"connections"`
 	Opened      int64            `json:"opened"`
+	Redialled   int64            `json:"redialled,omitempty"`
+	Unread      int64            `json:"unread,omitempty"`
 	BytesSent   int64            `json:"bytes_sent"`
 	TookMS      float64          `json:"took_ms"`
 	Canceled    bool             `json:"canceled"`
@@ -115,13 +118,13 @@ func (j *JSON) Outcome(o *replay.Outcome) error {
 
 // Connection writes one connection.
 func (j *JSON) Connection(c *replay.ConnOutcome) error {
-	return j.enc.Encode(connectionRecord{"connection", c.Pass, c.Conn.ID, c.Verdict.String(), c.Reason, c.Opened})
+	return j.enc.Encode(connectionRecord{"connection", c.Pass, c.Conn.ID, c.Verdict.String(), c.Reason, c.Opened, c.Redials})
 }
 
 // Result writes the sums.
 func (j *JSON) Result(r *replay.Result) error {
 	return j.enc.Encode(replayRecord{
-		Type: "replay", Answers: account(r.Checks), Connections: account(r.Conns), Opened: r.Opened, BytesSent: r.Bytes,
+		Type: "replay", Answers: account(r.Checks), Connections: account(r.Conns), Opened: r.Opened, Redialled: r.Redialled, Unread: r.Unread, BytesSent: r.Bytes,
 		TookMS: float64(r.Took) / 1e6, Canceled: r.Canceled,
 		CutMS: float64(r.Cut) / 1e6, SlipMS: quantilesOf(r.Slip), LatencyMS: quantilesOf(r.Live), RecordedMS: quantilesOf(r.Recorded),
 		PlannedMS: quantilesOf(r.Planned), Waited: r.Waited.TotalCount(), WaitedMS: quantilesOf(r.Waited), Passes: r.Passes, Values: valuesOf(r.Values),

@@ -135,6 +135,12 @@ func (t *Text) Result(r *replay.Result) error {
 	if r.Planned.TotalCount() > 0 {
 		fmt.Fprintf(&b, "latency now, from when the request was due: %s\n", quantiles(r.Planned))
 	}
+	if r.Redialled > 0 {
+		fmt.Fprintf(&b, "%s made in place of one that the server had closed\n", printer.Count(r.Redialled, "connection"))
+	}
+	if r.Unread > 0 {
+		fmt.Fprintf(&b, "%s not read from the recording any more\n", printer.Count(r.Unread, "answer"))
+	}
 	if n := r.Waited.TotalCount(); n > 0 {
 		fmt.Fprintf(&b, "%s waited for a place: %s\n", printer.Count(n, "connection"), quantiles(r.Waited))
 	}
