@@ -239,14 +239,19 @@ func (k *captureRun) watch() error {
 // summary says what became of the packets.
 func (k *captureRun) summary(captured int64, more string) {
 	k.live.Close()
+	fmt.Fprintln(k.std.err, "netlab: "+captureCounts(captured, k.from)+more)
+}
+
+// captureCounts says how many packets there were, and how many were lost.
+func captureCounts(captured int64, from interface{ Stats() (live.Stats, error) }) string {
 	line := printer.Count(captured, "packet") + " captured"
-	if s, err := k.from.Stats(); err == nil {
+	if s, err := from.Stats(); err == nil {
 		line += fmt.Sprintf(", %d received by the filter, %d dropped by the kernel", s.Received, s.Dropped)
 		if s.IfDropped > 0 {
 			line += fmt.Sprintf(", %d by the interface", s.IfDropped)
 		}
 	}
-	fmt.Fprintln(k.std.err, "netlab: "+line+more)
+	return line
 }
 
 // dropped makes an error of packets that were dropped, where that is asked for and

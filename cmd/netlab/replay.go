@@ -56,7 +56,14 @@ type reporter interface {
 }
 
 func (std stdio) replay(ctx context.Context, c *cli.Context) error {
-	opts, err := replayOptions(c)
+	what := "-i " + c.String("interface")
+	if !c.IsSet("interface") {
+		var err error
+		if what, err = oneFile(c); err != nil {
+			return err
+		}
+	}
+	opts, err := replayOptions(c, what)
 	if err != nil {
 		return err
 	}
@@ -82,8 +89,8 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 	return judge(result)
 }
 
-// replayOptions reads the flags that do not depend on what is replayed.
-func replayOptions(c *cli.Context) (replay.Options, error) {
+// replayOptions reads the flags that do not depend on what is replayed, but for a hint.
+func replayOptions(c *cli.Context, what string) (replay.Options, error) {
 	opts := replay.Options{
 		IdleMax: c.Duration("idle-max"), Rate: c.Float64("rate"), Connections: c.Int("connections"), Loop: c.Int("loop"), Redial: c.Bool("redial"), Exact: true,
 		Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")},
@@ -110,10 +117,6 @@ func replayOptions(c *cli.Context) (replay.Options, error) {
 	case opts.Target != "":
 		err = checkTarget(opts.Target)
 	case !c.IsSet("map") && !c.Bool("dry-run"):
-		what := "-i " + c.String("interface")
-		if c.Args().Present() && !c.IsSet("interface") {
-			what = c.Args().First()
-		}
 		err = hinted{usagef("netlab replay: to which server? Nothing is ever sent to the recorded addresses"), "netlab replay " + what + " --to localhost:8080"}
 	}
 	return opts, err
@@ -121,10 +124,7 @@ func replayOptions(c *cli.Context) (replay.Options, error) {
 
 // replayFile replays a recording. There is no result when nothing was to be sent.
 func (std stdio) replayFile(ctx context.Context, c *cli.Context, opts replay.Options, out reporter) (*replay.Result, error) {
-	file, err := oneFile(c)
-	if err != nil {
-		return nil, err
-	}
+	file := c.Args().First()
 	for _, name := range []string{"count", "duration"} {
 		if c.IsSet(name) {
 			return nil, usagef("netlab replay: --%s makes sense only with -i", name)

@@ -142,7 +142,7 @@ func (s *shadow) Parts(_ context.Context, to plan.Taker) error {
 	fmt.Fprintf(s.std.err, "netlab: listening on %s, %s; Ctrl-C ends\n", s.from, h.Link())
 	r := plan.Live(&chosen{shadow: s, out: to, left: make(map[*plan.Conn]bool)}, s.host)
 	sum, err := decode.Run(src, r, decode.Options{Keep: plan.Keep, Memory: s.memory / 2})
-	s.std.summary(sum.Packets, h, "")
+	fmt.Fprintf(s.std.err, "netlab: %s\n", captureCounts(sum.Packets, h))
 	return err
 }
 
