@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"netlab/decode/proto"
@@ -28,7 +29,14 @@ func (k *call) carry() {
 		v.Over(c.ID, k.skipped, true)
 	case c.Protocol == &proto.HTTP:
 		k.carried.requests = v.Requests(c.ID)
-		k.carried.answers = v.Answers(c.ID)
+		k.carried.answers = slices.DeleteFunc(slices.Clone(v.Answers(c.ID)), func(n int) bool {
+			from := v.Value(n).From
+			omitted := c.Omits(from.Index)
+			if omitted {
+				v.Skip(from, "it was left out")
+			}
+			return omitted
+		})
 	}
 }
 
@@ -45,10 +53,6 @@ func (k *call) takeValues(e *proto.Exchange) {
 		at := k.answers.place(x.Asked)
 		if at > e.Request.Offset {
 			break
-		}
-		if k.conn.Omits(x.From.Index) {
-			v.Skip(x.From, "it is left out")
-			at = -1
 		}
 		if at < e.Request.Offset {
 			first = n + 1

@@ -59,8 +59,9 @@ const maxPairs = 64
 
 // waiter waits for values.
 type waiter struct {
-	values []int
-	wake   func()
+	values  []int
+	foreign bool // some are of other conversations
+	wake    func()
 }
 
 // NewLive returns a Live of what was found. Where only so many connections may be open at a
@@ -182,18 +183,17 @@ func (l *Live) Wait(q *Request, begin, wake func()) (stop func(), wait bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := &waiter{wake: wake}
-	foreign := false
 	for i := range q.Uses {
 		n := q.Uses[i].Value
 		w.values = append(w.values, n)
 		if !l.seen[n].known && l.found.Values[n].From.Conversation != q.In.Conversation {
-			foreign = true
+			w.foreign = true
 		}
 	}
 	if l.ready(w.values) {
 		return nil, false
 	}
-	if foreign && l.places > 0 && len(l.waiting)+1 >= l.places {
+	if w.foreign && l.places > 0 && l.others()+1 >= l.places {
 		for _, n := range w.values {
 			v := &l.found.Values[n]
 			l.settle(n, seen{known: true, why: fmt.Sprintf("the answer of %s, which has it, comes on a connection that has no place before this one ends", v.From)})
@@ -207,6 +207,17 @@ func (l *Live) Wait(q *Request, begin, wake func()) (stop func(), wait bool) {
 		defer l.mu.Unlock()
 		delete(l.waiting, w)
 	}, true
+}
+
+// others counts those who wait for other conversations.
+func (l *Live) others() int {
+	n := 0
+	for w := range l.waiting {
+		if w.foreign {
+			n++
+		}
+	}
+	return n
 }
 
 // Miss is a use that was sent as it was recorded.
