@@ -151,9 +151,11 @@ func (std stdio) replayFile(ctx context.Context, c *cli.Context, opts replay.Opt
 	if err != nil {
 		return nil, err
 	}
-	opts.Values = finder.Found()
-	if err := checkSets(finder.Unused()); err != nil {
-		return nil, err
+	if finder != nil {
+		opts.Values = finder.Found()
+		if err := checkSets(finder.Unused()); err != nil {
+			return nil, err
+		}
 	}
 	if opts.Map, err = mapping(c.StringSlice("map"), func(s string) (plan.Server, error) { return findServer(p, s) }); err != nil {
 		return nil, err
@@ -220,7 +222,7 @@ func speed(s string) (float64, error) {
 	return n, nil
 }
 
-// newFinder reads the flags about values.
+// newFinder reads the flags about values; it is nil when there is nothing to find.
 func newFinder(c *cli.Context) (*values.Finder, error) {
 	opts := values.Options{SetOnly: c.Bool("strict-values")}
 	for _, s := range c.StringSlice("set") {
@@ -229,6 +231,12 @@ func newFinder(c *cli.Context) (*values.Finder, error) {
 			return nil, hinted{usagef("netlab replay: --set: %v", err), "--set 'header.Authorization=Bearer …', or --set json.$.user.token=…"}
 		}
 		opts.Set = append(opts.Set, set)
+	}
+	if opts.SetOnly && opts.Set == nil {
+		return nil, nil
+	}
+	if opts.SetOnly && opts.Set == nil {
+		return nil, nil
 	}
 	return values.NewFinder(opts), nil
 }

@@ -24,7 +24,7 @@ var liveFlags = []cli.Flag{
 }
 
 // notLive are the flags that make no sense for traffic that goes on.
-var notLive = []string{"speed", "rate", "loop", "idle-max", "dry-run", "where"}
+var notLive = []string{"speed", "rate", "loop", "idle-max", "dry-run", "where", "set", "strict-values"}
 
 // shadow replays live traffic: what clients say to a server is said to another too.
 type shadow struct {

@@ -29,6 +29,9 @@ func ValuesLine(f *values.Found) string {
 // Values lists what is taken from live answers, or set, and where it is put. Values are shown
 // by what they look like only.
 func Values(w io.Writer, f *values.Found) error {
+	if f == nil {
+		return nil
+	}
 	var b strings.Builder
 	listed, more := 0, 0
 	for i := range f.Values {

@@ -20,6 +20,8 @@ type Live struct {
 	seen    []seen     // by the Value
 	pairs   map[string][]pair
 	waiting map[*waiter]bool
+	held    int // bytes of live values
+	paired  int // bytes of pairs
 	counts  Counts
 }
 
@@ -53,6 +55,10 @@ type pair struct {
 	weak bool
 	one  bool // it is an identifier
 }
+
+// maxHeld bounds the bytes of live values that are kept; as much is kept of what stands for
+// what.
+const maxHeld = 64 << 20
 
 // maxPairs bounds what may stand for one thing: each client has its own.
 const maxPairs = 64
@@ -130,6 +136,9 @@ func meets(v *Value, text string, seed maphash.Seed) seen {
 func (l *Live) settle(n int, s seen) {
 	if l.seen[n].known {
 		return
+	}
+	if l.held += len(s.text); l.held > maxHeld {
+		s = seen{known: true, why: "there is no room for more live values"}
 	}
 	l.seen[n] = s
 	for w := range l.waiting {
