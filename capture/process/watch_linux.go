@@ -38,6 +38,9 @@ func Start(cmd *exec.Cmd) (*Command, error) {
 	if cmd.Err != nil {
 		return nil, fmt.Errorf("process: %w", cmd.Err)
 	}
+	if _, err := exec.LookPath(cmd.Path); err != nil {
+		return nil, fmt.Errorf("process: %w", err)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("process: %w", err)

@@ -111,8 +111,6 @@ func (std stdio) capture(ctx context.Context, c *cli.Context) error {
 	if c.IsSet("count") {
 		k.src = capture.Limit(k.src, c.Int64("count"))
 	}
-	fmt.Fprintf(std.err, "netlab: listening on %s; Ctrl-C ends\n", from)
-	k.meter()
 	if c.IsSet("write") {
 		err = k.record(c.String("write"))
 	} else {
@@ -136,6 +134,11 @@ func command(c *cli.Context) []string {
 		return words[i+1:]
 	}
 	return nil
+}
+
+// announce tells that packets are taken from now on.
+func (k *captureRun) announce() {
+	fmt.Fprintf(k.std.err, "netlab: listening on %s; Ctrl-C ends\n", k.from)
 }
 
 // checkCapture finds flags that mean nothing.
@@ -218,6 +221,7 @@ func (k *captureRun) watch() error {
 	if k.c.Bool("redact") {
 		hide = redact.Finder{}
 	}
+	k.meter()
 	var sink decode.Sink
 	if k.c.Bool("json") {
 		p := printer.NewJSON(k.std.out)
@@ -231,6 +235,7 @@ func (k *captureRun) watch() error {
 	if k.live != nil {
 		sink = decode.Tee(sink, k.live)
 	}
+	k.announce()
 	sum, err := decode.Run(k.keys.watch(k.src), sink, decode.Options{Memory: k.room, Secrets: k.keys.secrets})
 	k.summary(sum.Packets, fmt.Sprintf("\n%s", strings.TrimRight(printer.Account(sum), "\n")))
 	return err

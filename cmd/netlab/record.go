@@ -64,6 +64,7 @@ func (r *recorder) Flush() error { return r.file.Flush() }
 // record writes the packets to a file, or several.
 func (k *captureRun) record(name string) error {
 	r := &recorder{k: k}
+	k.meter()
 	src := k.src
 	if k.keys.f != nil {
 		src = &withKeys{src: src, r: r}
@@ -75,6 +76,9 @@ func (k *captureRun) record(name string) error {
 	r.written = make([]int64, len(opts.Interfaces))
 	if err := r.create(name, opts); err != nil {
 		return err
+	}
+	if k.from.handle != nil {
+		k.announce()
 	}
 	captured, err := capture.Copy(r, src)
 	if e := r.close(); err == nil {
@@ -94,6 +98,7 @@ func (k *captureRun) record(name string) error {
 // describe says what the packets begin with. A stream says so with its first one.
 func (k *captureRun) describe(opts *pcaps.Options, src *capture.Source) error {
 	if k.from.handle == nil {
+		k.announce() // it may take its time
 		first := &peeked{src: *src}
 		*src = first
 		if p, err := first.peek(); err == nil {

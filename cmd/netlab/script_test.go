@@ -22,6 +22,10 @@ import (
 // starts again in a network namespace.
 func TestMain(m *testing.M) {
 	process.Child()
+	if os.Getenv(netlabProcess) != "" {
+		ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt)
+		os.Exit(run(ctx, append([]string{"netlab"}, os.Args[1:]...), os.Stdin, os.Stdout, os.Stderr))
+	}
 	if os.Getenv(inNamespace) != "" {
 		if err := loopbackUp(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
