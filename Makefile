@@ -18,7 +18,7 @@ TAGS = $(if $(HAS_PCAP),-tags libpcap,)
 
 FUZZ_TARGETS = $(shell grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]+:func (.*)|\1:\2|' | sort)
 
-.PHONY: help setup build test test-go test-plain race lint fuzz cover bench bench-peers bench-replay profile golden samples demo check clean
+.PHONY: help setup build test test-go test-plain race lint fuzz cover bench bench-peers bench-replay bench-capture profile golden samples demo check clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -85,6 +85,10 @@ bench-peers: build ## measure netlab beside other programs, ROUNDS (3) times; SI
 bench-replay: build ## measure how exactly replay keeps time, ROUNDS (3) times; it takes tcpdump, and the right to capture
 	go build -o bin/netlab-bench ./cmd/netlab-bench
 	for network in udp tcp; do ./bin/netlab-bench pace -network $$network -rounds $(ROUNDS) -netlab $(BIN); done
+
+bench-capture: build ## measure what a capture loses and costs beside tcpdump and dumpcap, ROUNDS (3) times, on loopback in a network of its own
+	go build -o bin/netlab-bench ./cmd/netlab-bench
+	./bin/netlab-bench capture -rounds $(ROUNDS) -netlab $(BIN)
 
 profile: ## measure anew what guides the build: cmd/netlab/default.pgo
 	dir=$$(mktemp -d) && go test ./decode -run '^$$' -bench Decode -benchtime 2s -o $$dir/decode.test -cpuprofile $(CURDIR)/cmd/netlab/default.pgo && rm -r $$dir

@@ -85,10 +85,11 @@ const (
 )
 
 // DefaultBuffer is the kernel's buffer in bytes that a capture of everything does not
-// overrun here, as far as measured: 64 MiB, or less where that is more than a 64th of
-// the machine's memory.
+// overrun here, as far as measured: 32 MiB, or less where that is more than a 64th of
+// the machine's memory. More costs processor time before the first packet: the kernel
+// clears it all.
 func DefaultBuffer() int {
-	const most, least = 64 << 20, 8 << 20
+	const most, least = 32 << 20, 8 << 20
 	if have := machineMemory(); have > 0 {
 		return int(min(max(have/64, least), most))
 	}

@@ -31,7 +31,9 @@ const usage = `netlab-bench measures netlab beside other programs.
     netlab-bench loop  [-netlab BIN] FILE|DIR...                          serve captures and replay them: all the same?
     netlab-bench pace  [-network udp|tcp] [-rounds N] [flags]             how exactly netlab replays in time
 
-make bench-peers does the first two, make bench-replay the last. These are peers themselves:
+    netlab-bench capture [-rounds N] [-time T] [flags]                    what a capture loses and costs
+
+make bench-peers does the first two, make bench-replay and bench-capture the others. These are peers themselves:
 
     netlab-bench walk FILE                 headers and 5-tuples, in Go
     netlab-bench gopacket MODE FILE        what gopacket takes: layers, tcpassembly, http
@@ -46,6 +48,8 @@ var commands = map[string]func(context.Context, stdio, []string) error{
 	"record":   recordCommand, // what make runs in a network of its own
 	"loop":     loopCommand,
 	"pace":     paceCommand,
+	"capture":  captureCommand,
+	"blast":    blastCommand,   // the load of that
 	"sleeper":  sleeperCommand, // what pace holds netlab against
 }
 

@@ -7,3 +7,7 @@ import "context"
 func paceCommand(context.Context, stdio, []string) error { return notHere }
 
 func sleeperCommand(context.Context, stdio, []string) error { return notHere }
+
+func captureCommand(context.Context, stdio, []string) error { return notHere }
+
+func blastCommand(context.Context, stdio, []string) error { return notHere }
