@@ -192,6 +192,7 @@ func (a *answers) compare(k *call, o *Outcome, recorded *proto.Exchange, live *p
 		rules.Alike = k.player.values.Alike(values.Ref{Conversation: k.conn.ID, Index: o.Check.Index}, recorded.Response, live)
 		o.Differences = rules.Messages(recorded.Response, live)
 		o.Verdict = verdict(o.Differences)
+		k.show(o, live)
 	}
 }
 

@@ -108,6 +108,38 @@ func turnSummary(data []byte) string {
 	return (&proto.Turn{Bytes: int64(len(data)), Preview: data[:min(len(data), maxPreview)]}).Summary()
 }
 
+// Lighten lets go of the bytes of the recorded messages, so that an outcome can be kept.
+func (o *Outcome) Lighten() {
+	c := *o.Check
+	if c.Exchange != nil {
+		e := *c.Exchange
+		e.Request, e.Response, e.Interim = lightened(e.Request), lightened(e.Response), nil
+		c.Exchange = &e
+	}
+	if c.Turn != nil {
+		t := *c.Turn
+		t.Answer, t.Datagrams = nil, nil
+		c.Turn = &t
+	}
+	o.Check = &c
+}
+
+func lightened(m *proto.Message) *proto.Message {
+	if m == nil {
+		return nil
+	}
+	light := *m
+	light.Raw = nil
+	return &light
+}
+
+// show lets somebody see a live answer.
+func (k *call) show(o *Outcome, live *proto.Message) {
+	if k.player.opts.Show != nil {
+		k.player.opts.Show(o, live)
+	}
+}
+
 func verdict(differences []compare.Difference) compare.Verdict {
 	if len(differences) > 0 {
 		return compare.Different

@@ -20,6 +20,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"netlab/decode/proto"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
 	"netlab/replay/values"
@@ -75,6 +76,9 @@ type Options struct {
 	Values *values.Found
 	// Rules say what counts as a difference.
 	Rules compare.Rules
+	// Show, if any, gets each answer that was compared. It is called by several
+	// connections at a time.
+	Show func(o *Outcome, live *proto.Message)
 	// Dial connects; net.Dialer's DialContext.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -86,8 +90,9 @@ type Outcome struct {
 	Verdict compare.Verdict
 	// Reason says why it failed or was skipped.
 	Reason string
-	// Differences are where the answers differ.
-	Differences []compare.Difference
+	// Differences are where the answers differ; Noise, where they do as two right answers
+	// do too.
+	Differences, Noise []compare.Difference
 	// Request, Recorded and Live are one line each on what was asked, and
 	// answered then and now.
 	Request, Recorded, Live string
@@ -137,8 +142,11 @@ type Result struct {
 	Unread int64
 	// DialError is the first reason why one could not be made.
 	DialError error
-	Bytes     int64 // sent
-	Took      time.Duration
+	// Noise counts differences that are none, and Notes are for people to know.
+	Noise int64
+	Notes []string
+	Bytes int64 // sent
+	Took  time.Duration
 	// Slip is how late bytes went out behind what the plan and the answers
 	// allowed, in microseconds; empty when no pace was kept.
 	Slip *hdrhistogram.Histogram
@@ -153,10 +161,30 @@ type Result struct {
 	Waited *hdrhistogram.Histogram
 	// Values counts what became of the values in requests.
 	Values values.Counts
+	// Slower counts endpoints of which somebody has found that they are.
+	Slower int
 	// Passes is how often the plan was begun.
 	Passes int
 	// Canceled means that it was stopped before its end.
 	Canceled bool
+}
+
+// NewResult returns the sums of nothing.
+func NewResult() *Result {
+	return &Result{Slip: newHistogram(), Recorded: newHistogram(), Live: newHistogram(), Planned: newHistogram(), Waited: newHistogram()}
+}
+
+// Count adds an answer.
+func (r *Result) Count(o *Outcome) {
+	r.Checks[o.Verdict]++
+	if o.Verdict != compare.Same && o.Verdict != compare.Different {
+		return
+	}
+	record(r.Recorded, o.RecordedLatency)
+	record(r.Live, o.Latency)
+	if o.Latency >= 0 && o.Late >= 0 {
+		record(r.Planned, o.Latency+o.Late)
+	}
 }
 
 // Compared counts the answers that were held against one.
@@ -215,7 +243,7 @@ func Play(ctx context.Context, src Source, sink Sink, opts Options) (*Result, er
 		opts.Dial = new(net.Dialer).DialContext
 	}
 	pl := &Player{opts: opts, sink: sink}
-	pl.result = Result{Slip: newHistogram(), Recorded: newHistogram(), Live: newHistogram(), Planned: newHistogram(), Waited: newHistogram()}
+	pl.result = *NewResult()
 	if opts.Exact && (opts.Speed > 0 || opts.Rate > 0) {
 		if pl.pacer = newPacer(); pl.pacer != nil {
 			defer pl.pacer.close()
@@ -363,14 +391,7 @@ func (p *Player) failure() error {
 func (p *Player) outcome(o *Outcome) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.result.Checks[o.Verdict]++
-	if o.Verdict == compare.Same || o.Verdict == compare.Different {
-		record(p.result.Recorded, o.RecordedLatency)
-		record(p.result.Live, o.Latency)
-		if o.Latency >= 0 && o.Late >= 0 {
-			record(p.result.Planned, o.Latency+o.Late)
-		}
-	}
+	p.result.Count(o)
 	if p.err == nil {
 		if p.err = p.sink.Outcome(o); p.err != nil {
 			p.cancel()

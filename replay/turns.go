@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"netlab/decode/flow"
+	"netlab/decode/proto"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
 )
@@ -162,6 +163,7 @@ func (t *turns) judge(k *call, o *Outcome, next *mark, same bool) {
 		o.Differences = compare.Bytes("answer", turn.Answer, live)
 		o.Verdict = verdict(o.Differences)
 	}
+	k.show(o, &proto.Message{Raw: live, Body: &proto.Turn{}})
 	if o.Check.Skip != "" && turn.Length == 0 && len(live) > 0 && next == nil && k.close.Kind != plan.CloseNone && k.finding == "" {
 		k.finding = "the server said more than in the recording: " + o.Live
 	}

@@ -28,7 +28,7 @@ func replayCommand(std stdio) *cli.Command {
 		Description: "Sends what the clients in FILE said, on as many connections and in the same order, to one address and\n" +
 			"nowhere else; or what clients say now, as it is seen on an interface. Exit status: 0 all answers are the same, 1 some differ, 2 it could not be done, 3 nothing was compared.\n\n" +
 			"Example: netlab replay bug.pcap --to localhost:8080",
-		Flags: append(slices.Concat(targetFlags, liveFlags), []cli.Flag{
+		Flags: append(slices.Concat(targetFlags, liveFlags, verdictFlags, buildFlags), []cli.Flag{
 			&cli.StringFlag{Name: "speed", Value: "1", Usage: "1 is the recorded pace, `N` N times as fast, max as fast as the answers come"},
 			&cli.Float64Flag{Name: "rate", Usage: "begin `N` exchanges a second, whatever becomes of those before, in place of --speed"},
 			&cli.IntFlag{Name: "connections", Usage: "have at most `N` connections open at a time; the others wait, which is told"},
@@ -37,22 +37,13 @@ func replayCommand(std stdio) *cli.Command {
 			&cli.BoolFlag{Name: "redial", Usage: "where the server closes a connection that is idle, and had not, make another, if HTTP/1 or DNS is spoken"},
 			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D`"},
 			&cli.StringFlag{Name: "where", Usage: "replay only exchanges for which `EXPR` holds, as http.status < 500 && host == a.example; netlab fields lists what can be asked"},
-			&cli.BoolFlag{Name: "strict", Usage: "compare everything, also dates, request ids and framing"},
 			&cli.BoolFlag{Name: "strict-values", Usage: "send session cookies, tokens and ids as they were recorded, and do not take them from the live answers"},
 			&cli.StringSliceFlag{Name: "set", Usage: "say something else in requests of HTTP/1: `NAME=VALUE`, where NAME is header.FIELD, cookie.NAME, query.NAME, form.NAME or json.PATH; may be given several times"},
-			&cli.BoolFlag{Name: "json", Usage: "print JSON Lines"},
-			&cli.BoolFlag{Name: "all", Usage: "print the answers that are the same, too"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be sent, when, and after what, and send nothing"},
 			memoryFlag("512MiB", "keep within about `SIZE` of memory: of a larger recording, what is said next is held"),
 		}...),
-		Action: func(c *cli.Context) error { return std.replay(c.Context, c) },
+		Action: func(c *cli.Context) error { return std.bisected(c, std.replay(c.Context, c)) },
 	}
-}
-
-// reporter is a report: a sink, and the sums.
-type reporter interface {
-	replay.Sink
-	Result(*replay.Result) error
 }
 
 func (std stdio) replay(ctx context.Context, c *cli.Context) error {
@@ -67,13 +58,9 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var out reporter
-	if c.Bool("json") {
-		out = report.NewJSON(std.out)
-	} else {
-		t := report.NewText(std.out)
-		t.All = c.Bool("all")
-		out = t
+	out, err := std.reporters(c, what)
+	if err != nil {
+		return err
 	}
 	play := std.replayFile
 	if c.IsSet("interface") {
@@ -83,19 +70,19 @@ func (std stdio) replay(ctx context.Context, c *cli.Context) error {
 	if err != nil || result == nil {
 		return err
 	}
-	if err := out.Result(result); err != nil {
-		return err
-	}
-	return judge(result)
+	return judgeResult(result)
 }
 
 // replayOptions reads the flags that do not depend on what is replayed, but for a hint.
 func replayOptions(c *cli.Context, what string) (replay.Options, error) {
 	opts := replay.Options{
 		IdleMax: c.Duration("idle-max"), Rate: c.Float64("rate"), Connections: c.Int("connections"), Loop: c.Int("loop"), Redial: c.Bool("redial"), Exact: true,
-		Target: c.String("to"), Timeout: c.Duration("timeout"), Rules: compare.Rules{Strict: c.Bool("strict")},
+		Target: c.String("to"), Timeout: c.Duration("timeout"),
 	}
 	var err error
+	if opts.Rules, err = readRules(c); err != nil {
+		return opts, err
+	}
 	if opts.Speed, err = speed(c.String("speed")); err != nil {
 		return opts, err
 	}
@@ -103,6 +90,9 @@ func replayOptions(c *cli.Context, what string) (replay.Options, error) {
 		return opts, usagef("netlab replay: --timeout wants a time above 0, as 5s")
 	}
 	if err := checkShape(c, opts); err != nil {
+		return opts, err
+	}
+	if err := checkVerdict(c, &opts); err != nil {
 		return opts, err
 	}
 	if opts.TLS, err = tlsConfig(c); err != nil {
@@ -116,7 +106,7 @@ func replayOptions(c *cli.Context, what string) (replay.Options, error) {
 	switch {
 	case opts.Target != "":
 		err = checkTarget(opts.Target)
-	case !c.IsSet("map") && !c.Bool("dry-run"):
+	case !c.IsSet("map") && !c.Bool("dry-run") && !c.IsSet("curl"):
 		err = hinted{usagef("netlab replay: to which server? Nothing is ever sent to the recorded addresses"), "netlab replay " + what + " --to localhost:8080"}
 	}
 	return opts, err
@@ -135,7 +125,7 @@ func (std stdio) replayFile(ctx context.Context, c *cli.Context, opts replay.Opt
 		return nil, err
 	}
 	opts.Memory = int(room / 4)
-	k := &plan.Collector{Limit: room / 4, Host: c.String("host"), MayBeBare: file != "-" && !c.Bool("dry-run")}
+	k := &plan.Collector{Limit: room / 4, Host: c.String("host"), MayBeBare: file != "-" && !c.Bool("dry-run") && !c.IsSet("curl")}
 	if c.IsSet("where") {
 		filter, err := where.Compile(c.String("where"))
 		if err != nil {
@@ -165,6 +155,9 @@ func (std stdio) replayFile(ctx context.Context, c *cli.Context, opts replay.Opt
 			return nil, err
 		}
 	}
+	if c.IsSet("curl") {
+		return nil, std.curlOf(p, c.String("curl"), opts.Target)
+	}
 	if c.Bool("dry-run") {
 		if err := report.DryRun(std.out, p); err != nil {
 			return nil, err
@@ -175,7 +168,7 @@ func (std stdio) replayFile(ctx context.Context, c *cli.Context, opts replay.Opt
 	if line := report.ValuesLine(opts.Values); line != "" {
 		fmt.Fprintf(std.err, "netlab: %s\n", line)
 	}
-	return replay.Play(ctx, p, out, opts)
+	return std.verdict(ctx, c, p, out, opts)
 }
 
 // checkShape looks at the flags that say when things are sent.
@@ -195,14 +188,14 @@ func checkShape(c *cli.Context, opts replay.Options) error {
 	return nil
 }
 
-// judge turns a result into an exit status.
-func judge(r *replay.Result) error {
+// judgeResult turns a result into an exit status.
+func judgeResult(r *replay.Result) error {
 	switch {
 	case r.Canceled:
 		return status(exitCanceled)
 	case r.Opened == 0 && r.DialError != nil:
 		return hinted{fmt.Errorf("replay: %w", r.DialError), dialHint(r.DialError)}
-	case r.Checks[compare.Different]+r.Checks[compare.Failed]+r.Conns[compare.Different]+r.Conns[compare.Failed] > 0:
+	case r.Checks[compare.Different]+r.Checks[compare.Failed]+r.Conns[compare.Different]+r.Conns[compare.Failed] > 0, r.Slower > 0:
 		return status(exitDiffers)
 	case r.Compared() == 0:
 		return status(exitNothing)

@@ -72,7 +72,7 @@ func (std stdio) shadow(ctx context.Context, c *cli.Context, opts replay.Options
 	s.ctx = ctx
 	opts.Speed, opts.Lossy, opts.Exact, opts.Memory = 0, true, false, int(s.memory/2)
 	// Ctrl-C ends the capture; what was seen until then is played to its end.
-	return replay.Play(context.WithoutCancel(ctx), s, out, opts)
+	return std.verdict(context.WithoutCancel(ctx), c, s, out, opts)
 }
 
 // choose reads what is played, and where to.

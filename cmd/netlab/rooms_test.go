@@ -37,7 +37,11 @@ var rooms = map[string][]string{
 	"replay/values":  {"decode/proto", "replay/plan"}, // what it changes is what a plan sends
 	"replay/serve":   {"decode/flow", "decode/tls", "decode/proto", "replay/plan"},
 	"replay":         {"decode/flow", "decode/proto", "replay/plan", "replay/compare", "replay/values"},
-	"replay/report":  {"decode/printer", "replay", "replay/compare", "replay/plan", "replay/values"},
+	"replay/noise":   {"decode/proto", "replay", "replay/compare"},
+	"replay/latency": {"replay", "replay/compare", "replay/noise"},
+	"replay/rules":   {"replay/compare"},
+	"replay/diff":    {"decode/flow", "decode/proto", "replay", "replay/compare", "replay/plan"},
+	"replay/report":  {"decode/printer", "decode/proto", "replay", "replay/compare", "replay/latency", "replay/noise", "replay/plan", "replay/values"},
 	"cmd/netlab":     {"*"},
 
 	"capture/process":  nil,

@@ -15,6 +15,8 @@ import (
 type Curl struct {
 	// Index picks one exchange of the conversation; below 0 it is all.
 	Index int
+	// To, if any, is where the commands send to, whatever host they name.
+	To string
 	// Found counts the requests that were printed.
 	Found int
 
@@ -35,7 +37,11 @@ func (c *Curl) Exchange(e *proto.Exchange) error {
 		return nil
 	}
 	c.Found++
-	_, err := io.WriteString(c.w, curl(e, h))
+	text := curl(e, h)
+	if c.To != "" {
+		text = strings.Replace(text, "\n  --globoff", "\n  --connect-to "+quoteShell("::"+c.To)+" --globoff", 1)
+	}
+	_, err := io.WriteString(c.w, text)
 	return err
 }
 

@@ -16,9 +16,8 @@ type Path struct {
 // pathPart is a step of a pattern.
 type pathPart struct {
 	step
-	any  bool // of this kind of step; * stands for either
+	star bool // it is *, any step
 	deep bool // any number of steps may stand before it
-	star bool
 }
 
 func (p *Path) String() string { return p.text }

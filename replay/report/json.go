@@ -9,6 +9,7 @@ import (
 
 	"netlab/replay"
 	"netlab/replay/compare"
+	"netlab/replay/noise"
 )
 
 // JSON writes a record for each answer and connection as it is known, and one
@@ -35,7 +36,9 @@ type outcomeRecord struct {
 	LiveMS       *float64           `json:"latency_ms,omitempty"`
 	Packet       int64              `json:"packet,omitempty"`
 	AnswerPacket int64              `json:"answer_packet,omitempty"`
+	Endpoint     string             `json:"endpoint,omitempty"`
 	Differences  []differenceRecord `json:"differences,omitempty"`
+	Noise        []differenceRecord `json:"noise,omitempty"`
 }
 
 type differenceRecord struct {
@@ -44,6 +47,20 @@ type differenceRecord struct {
 	Recorded string `json:"recorded"`
 	Live     string `json:"live"`
 	Offset   *int64 `json:"offset,omitempty"`
+	More     int    `json:"more,omitempty"` // at the same place
+}
+
+type noiseRecord struct {
+	Type     string `json:"type"` // "noise"
+	Endpoint string `json:"endpoint"`
+	Kind     string `json:"kind"`
+	Place    string `json:"place"`
+	Varied   int    `json:"varied"` // of so many pairs of right answers
+	Pairs    int    `json:"pairs"`
+	Differed int    `json:"differed"` // of so many answers from the recorded
+	Compared int    `json:"compared"`
+	Excused  int    `json:"excused"`
+	Shape    string `json:"shape,omitempty"`
 }
 
 type connectionRecord struct {
@@ -75,6 +92,8 @@ type replayRecord struct {
 	Passes      int              `json:"passes,omitempty"`
 	Values      *valuesRecord    `json:"values,omitempty"`
 	RecordedMS  *quantileRecord  `json:"recorded_latency_ms,omitempty"`
+	Noise       int64            `json:"noise,omitempty"` // differences that are none
+	Notes       []string         `json:"notes,omitempty"`
 }
 
 type quantileRecord struct {
@@ -106,14 +125,31 @@ func (j *JSON) Outcome(o *replay.Outcome) error {
 	} else {
 		r.Packet, r.AnswerPacket = o.Check.Turn.Packet, o.Check.Turn.AnswerPacket
 	}
-	for _, d := range o.Differences {
-		x := differenceRecord{Kind: d.Kind.String(), Path: d.Path, Recorded: d.Recorded, Live: d.Live}
+	r.Endpoint = noise.EndpointOf(o)
+	r.Differences, r.Noise = differencesOf(o.Differences), differencesOf(o.Noise)
+	return j.enc.Encode(r)
+}
+
+func differencesOf(list []compare.Difference) []differenceRecord {
+	var out []differenceRecord
+	for _, d := range list {
+		x := differenceRecord{Kind: d.Kind.String(), Path: d.Path, Recorded: d.Recorded, Live: d.Live, More: d.More}
 		if d.Offset >= 0 {
 			x.Offset = &d.Offset
 		}
-		r.Differences = append(r.Differences, x)
+		out = append(out, x)
 	}
-	return j.enc.Encode(r)
+	return out
+}
+
+// Noise writes what was learned.
+func (j *JSON) Noise(list []noise.Evidence) error {
+	for _, e := range list {
+		if err := j.enc.Encode(noiseRecord{"noise", e.Endpoint, e.Kind.String(), e.Place, e.Varied, e.Pairs, e.Differed, e.Compared, e.Excused, e.Shape.String()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Connection writes one connection.
@@ -128,6 +164,7 @@ func (j *JSON) Result(r *replay.Result) error {
 		TookMS: float64(r.Took) / 1e6, Canceled: r.Canceled,
 		CutMS: float64(r.Cut) / 1e6, SlipMS: quantilesOf(r.Slip), LatencyMS: quantilesOf(r.Live), RecordedMS: quantilesOf(r.Recorded),
 		PlannedMS: quantilesOf(r.Planned), Waited: r.Waited.TotalCount(), WaitedMS: quantilesOf(r.Waited), Passes: r.Passes, Values: valuesOf(r.Values),
+		Noise: r.Noise, Notes: r.Notes,
 	})
 }
 

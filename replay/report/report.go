@@ -17,19 +17,25 @@ import (
 	"netlab/decode/printer"
 	"netlab/replay"
 	"netlab/replay/compare"
+	"netlab/replay/latency"
+	"netlab/replay/noise"
 	"netlab/replay/plan"
 )
 
-// Text gathers outcomes and prints them in the order of the recording.
+// Text gathers outcomes and prints what differs by endpoint, kind and place, the riskiest
+// first; or with All each answer, in the order of the recording.
 type Text struct {
-	// All shows also the answers that are the same, or were skipped.
+	// All prints each answer, also those that are the same, or were skipped.
 	All bool
 
 	w        io.Writer
 	outcomes []shown
+	groups   groups
 	conns    []string
 	more     int
 	skipped  map[string]int // by reason
+	noise    []noise.Evidence
+	rows     []latency.Row
 }
 
 // shown is an outcome as it will be printed.
@@ -52,7 +58,8 @@ func (t *Text) Outcome(o *replay.Outcome) error {
 	if o.Verdict == compare.Skipped {
 		t.skipped[o.Reason]++
 	}
-	if (o.Verdict == compare.Same || o.Verdict == compare.Skipped) && !t.All {
+	if !t.All {
+		t.groups.add(o)
 		return nil
 	}
 	if len(t.outcomes) >= maxShown {
@@ -60,7 +67,7 @@ func (t *Text) Outcome(o *replay.Outcome) error {
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-9s #%d.%d%s %s\n", o.Verdict, o.Conn.ID, o.Check.Index, inPass(o.Pass), printer.Clean(o.Request))
+	b.WriteString(heading(o))
 	switch {
 	case o.Verdict == compare.Same:
 		fmt.Fprintf(&b, "            %s\n", printer.Clean(o.Live))
@@ -74,7 +81,31 @@ func (t *Text) Outcome(o *replay.Outcome) error {
 		}
 		fmt.Fprintf(&b, "            %s\n", printer.Clean(d.String()))
 	}
+	for i, d := range o.Noise {
+		if i == maxLines {
+			fmt.Fprintf(&b, "            and %d more noise\n", len(o.Noise)-maxLines)
+			break
+		}
+		fmt.Fprintf(&b, "            noise: %s\n", printer.Clean(d.String()))
+	}
 	t.outcomes = append(t.outcomes, shown{o.Pass, o.Conn.ID, o.Check.Index, b.String()})
+	return nil
+}
+
+// heading is the line that says what was asked, and what became of it.
+func heading(o *replay.Outcome) string {
+	return fmt.Sprintf("%-9s #%d.%d%s %s\n", o.Verdict, o.Conn.ID, o.Check.Index, inPass(o.Pass), printer.Clean(o.Request))
+}
+
+// Noise takes note of what was learned.
+func (t *Text) Noise(list []noise.Evidence) error {
+	t.noise = list
+	return nil
+}
+
+// Latency takes note of how long answers took.
+func (t *Text) Latency(rows []latency.Row) error {
+	t.rows = rows
 	return nil
 }
 
@@ -88,9 +119,9 @@ func inPass(n int) string {
 
 // Connection takes note of what is wrong with a connection.
 func (t *Text) Connection(c *replay.ConnOutcome) error {
-	if c.Reason != "" && len(c.Conn.Checks) == 0 || c.Verdict == compare.Different && c.Reason != "" {
+	if ownFinding(c) {
 		if len(t.conns) < maxShown {
-			t.conns = append(t.conns, fmt.Sprintf("%-9s #%d%s %s\n", c.Verdict, c.Conn.ID, inPass(c.Pass), printer.Clean(c.Reason)))
+			t.conns = append(t.conns, fmt.Sprintf("%-9s %s %s\n", c.Verdict, connNumber(c), printer.Clean(c.Reason)))
 		} else {
 			t.more++
 		}
@@ -98,11 +129,20 @@ func (t *Text) Connection(c *replay.ConnOutcome) error {
 	return nil
 }
 
+// ownFinding reports whether there is something to say about a connection that none of its
+// answers says.
+func ownFinding(c *replay.ConnOutcome) bool {
+	return c.Reason != "" && (len(c.Conn.Checks) == 0 || c.Verdict == compare.Different)
+}
+
+func connNumber(c *replay.ConnOutcome) string { return fmt.Sprintf("#%d%s", c.Conn.ID, inPass(c.Pass)) }
+
 // Result prints everything.
 func (t *Text) Result(r *replay.Result) error {
 	slices.SortFunc(t.outcomes, func(a, b shown) int { return cmp.Or(a.pass-b.pass, a.conn-b.conn, a.index-b.index) })
 	slices.Sort(t.conns)
 	var b strings.Builder
+	t.groups.write(&b)
 	for _, o := range t.outcomes {
 		b.WriteString(o.text)
 	}
@@ -116,19 +156,18 @@ func (t *Text) Result(r *replay.Result) error {
 		b.WriteByte('\n')
 	}
 	fmt.Fprintf(&b, "answers:     %s\n", sum(r.Checks))
-	fmt.Fprintf(&b, "connections: %s\n", sum(r.Conns))
+	if r.Passes > 0 {
+		fmt.Fprintf(&b, "connections: %s\n", sum(r.Conns))
+	}
 	b.WriteString(reasons(t.skipped, "skipped"))
-	fmt.Fprintf(&b, "%s sent in %s", printer.Bytes(r.Bytes), printer.Duration(r.Took))
-	if r.Passes > 1 {
-		fmt.Fprintf(&b, " in %d passes", r.Passes)
+	writeNoise(&b, t.noise, r.Noise)
+	for _, note := range r.Notes {
+		fmt.Fprintf(&b, "%s\n", printer.Clean(note))
 	}
-	if r.Slip.TotalCount() > 0 {
-		fmt.Fprintf(&b, "; behind schedule by %s", quantiles(r.Slip))
+	if r.Passes > 0 {
+		writeSent(&b, r)
 	}
-	if r.Cut > 0 {
-		fmt.Fprintf(&b, "; %s of silence cut out", printer.Duration(r.Cut))
-	}
-	b.WriteByte('\n')
+	writeRows(&b, t.rows)
 	if r.Live.TotalCount() > 0 {
 		fmt.Fprintf(&b, "latency now: %s; in the recording: %s\n", quantiles(r.Live), quantiles(r.Recorded))
 	}
@@ -150,6 +189,21 @@ func (t *Text) Result(r *replay.Result) error {
 	}
 	_, err := io.WriteString(t.w, b.String())
 	return err
+}
+
+// writeSent says what was sent, and how late.
+func writeSent(b *strings.Builder, r *replay.Result) {
+	fmt.Fprintf(b, "%s sent in %s", printer.Bytes(r.Bytes), printer.Duration(r.Took))
+	if r.Passes > 1 {
+		fmt.Fprintf(b, " in %d passes", r.Passes)
+	}
+	if r.Slip.TotalCount() > 0 {
+		fmt.Fprintf(b, "; behind schedule by %s", quantiles(r.Slip))
+	}
+	if r.Cut > 0 {
+		fmt.Fprintf(b, "; %s of silence cut out", printer.Duration(r.Cut))
+	}
+	b.WriteByte('\n')
 }
 
 // sum writes an account: the parts are all of the whole.

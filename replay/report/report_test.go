@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -59,14 +60,8 @@ func planOf(t *testing.T, name string) *plan.Plan {
 	return k.Plan()
 }
 
-// reporter is what both reports are.
-type reporter interface {
-	replay.Sink
-	Result(*replay.Result) error
-}
-
 // tell tells a report of one outcome of each kind, in no order.
-func tell(t *testing.T, r reporter) {
+func tell(t *testing.T, r report.Report) {
 	t.Helper()
 	p := planOf(t, "http1-keepalive")
 	greeting := planOf(t, "tcp-greeting").Conns[0]
@@ -149,18 +144,30 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// result is of a replay of nothing.
+func result() *replay.Result {
+	none := hdrhistogram.New(1, 10, 1)
+	return &replay.Result{Slip: none, Live: none, Recorded: none, Planned: none, Waited: none}
+}
+
+// outcomeOf is the outcome of a check that nothing became of yet.
+func outcomeOf(c *plan.Conn, index int) *replay.Outcome {
+	o := &replay.Outcome{Conn: c, Check: &c.Checks[index], Verdict: compare.Different}
+	replay.Describe(o)
+	return o
+}
+
 // TestManyOutcomes prints some and counts all.
 func TestManyOutcomes(t *testing.T) {
 	var out bytes.Buffer
 	r := report.NewText(&out)
 	c := planOf(t, "tcp-hello").Conns[0]
-	for range 1500 {
-		if err := r.Outcome(&replay.Outcome{Conn: c, Check: &c.Checks[0], Verdict: compare.Failed, Reason: "no"}); err != nil {
+	for i := range 1500 {
+		if err := r.Outcome(&replay.Outcome{Conn: c, Check: &c.Checks[0], Verdict: compare.Failed, Reason: fmt.Sprint("no ", i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	none := hdrhistogram.New(1, 10, 1)
-	if err := r.Result(&replay.Result{Slip: none, Live: none, Recorded: none, Planned: none, Waited: none}); err != nil {
+	if err := r.Result(result()); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(out.String(), "failed  "); n != 1000 || !strings.Contains(out.String(), "and 500 more") {
