@@ -9,6 +9,7 @@ FUZZTIME ?= 20s
 BENCH ?= .
 ROUNDS ?= 3
 SIZE ?= full
+LOOP ?= pcaps/samples
 PEERS ?=
 
 # libpcap's headers decide whether its capture engine is built beside our own. This is
@@ -18,7 +19,7 @@ TAGS = $(if $(HAS_PCAP),-tags libpcap,)
 
 FUZZ_TARGETS = $(shell grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|^(.*)/[^/]+:func (.*)|\1:\2|' | sort)
 
-.PHONY: help setup build test test-go test-plain race lint fuzz cover bench bench-peers bench-replay bench-capture profile golden samples demo check clean
+.PHONY: help setup build test test-go test-plain race lint fuzz cover bench bench-peers bench-replay bench-capture bench-serve loop profile golden samples demo check clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -89,6 +90,14 @@ bench-replay: build ## measure how exactly replay keeps time, ROUNDS (3) times; 
 bench-capture: build ## measure what a capture loses and costs beside tcpdump and dumpcap, ROUNDS (3) times, on loopback in a network of its own
 	go build -o bin/netlab-bench ./cmd/netlab-bench
 	./bin/netlab-bench capture -rounds $(ROUNDS) -netlab $(BIN)
+
+bench-serve: build ## measure how many requests a second serve answers, beside nginx, ROUNDS (3) times; it takes nginx and wrk
+	go build -o bin/netlab-bench ./cmd/netlab-bench
+	./bin/netlab-bench serve -rounds $(ROUNDS) -netlab $(BIN)
+
+loop: build ## serve and replay the captures in LOOP (the samples) on loopback: which are the same?
+	go build -o bin/netlab-bench ./cmd/netlab-bench
+	./bin/netlab-bench loop -netlab $(BIN) $(LOOP)
 
 profile: ## measure anew what guides the build: cmd/netlab/default.pgo
 	dir=$$(mktemp -d) && go test ./decode -run '^$$' -bench Decode -benchtime 2s -o $$dir/decode.test -cpuprofile $(CURDIR)/cmd/netlab/default.pgo && rm -r $$dir

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -152,6 +153,16 @@ type loopRecord struct {
 	Conversation, Index                                             int
 	Differences                                                     []struct{ Path, Recorded, Live string }
 	Answers                                                         json.RawMessage
+	Count                                                           int `json:"-"`
+}
+
+// answersOf is how many answers a record says cannot be given.
+func answersOf(x *loopRecord) int {
+	n, err := strconv.Atoi(string(x.Answers))
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // records calls f for each record of JSON Lines, until it returns false.
@@ -194,13 +205,14 @@ func closeLoop(ctx context.Context, netlab, file string, timeout time.Duration) 
 		return nil, err
 	}
 	at := make(map[string]string)
-	cannot := make(map[int]string)
+	cannot := make(map[int]loopRecord)
 	err = records(out, func(x *loopRecord) bool {
 		switch x.Type {
 		case "listening":
 			at[x.Server] = x.Address
 		case "cannot_give":
-			cannot[x.Conversation] = x.Reason
+			n := cannot[x.Conversation].Count + answersOf(x)
+			cannot[x.Conversation] = loopRecord{Reason: x.Reason, Count: n}
 		}
 		return x.Type != "ready"
 	})
@@ -238,7 +250,7 @@ func (r *loopResult) count(x *loopRecord, compared int, why string, findings []s
 		r.reasons[x.Reason]++
 	case compared == 0:
 		r.left++
-		r.reasons["nothing to compare: "+why]++
+		r.reasons[why]++
 	case x.Verdict == "same":
 		r.same++
 	default:
@@ -249,7 +261,7 @@ func (r *loopResult) count(x *loopRecord, compared int, why string, findings []s
 }
 
 // replay runs netlab replay and takes note of what became of each conversation.
-func (r *loopResult) replay(ctx context.Context, netlab string, args []string, cannot map[int]string) error {
+func (r *loopResult) replay(ctx context.Context, netlab string, args []string, cannot map[int]loopRecord) error {
 	player := exec.CommandContext(ctx, netlab, args...)
 	var said tail
 	player.Stderr = &said
@@ -265,7 +277,12 @@ func (r *loopResult) replay(ctx context.Context, netlab string, args []string, c
 	why := make(map[int]string) // answers were not compared
 	err = records(out, func(x *loopRecord) bool {
 		if x.Type == "connection" {
-			r.count(x, compared[x.Conversation], cmp.Or(cannot[x.Conversation], why[x.Conversation], "nothing was answered"), findings[x.Conversation])
+			n := compared[x.Conversation]
+			because := cmp.Or(cannot[x.Conversation].Reason, why[x.Conversation], "nothing was answered")
+			if k := cannot[x.Conversation].Count; k > 0 && len(findings[x.Conversation]) > 0 && len(findings[x.Conversation]) <= k {
+				n, because = 0, "not served: "+because // what is not as it was is what cannot be given
+			}
+			r.count(x, n, because, findings[x.Conversation])
 		}
 		if x.Type != "outcome" {
 			return true

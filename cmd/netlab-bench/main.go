@@ -29,6 +29,7 @@ const usage = `netlab-bench measures netlab beside other programs.
     netlab-bench peers [-size full|quick] [-dir D] [-rounds N] [flags]    measure, and print tables
 
     netlab-bench loop  [-netlab BIN] FILE|DIR...                          serve captures and replay them: all the same?
+    netlab-bench serve [-rounds N] [flags]                                how many requests a second netlab serve answers
     netlab-bench pace  [-network udp|tcp] [-rounds N] [flags]             how exactly netlab replays in time
 
     netlab-bench capture [-rounds N] [-time T] [flags]                    what a capture loses and costs
@@ -47,6 +48,7 @@ var commands = map[string]func(context.Context, stdio, []string) error{
 	"gopacket": gopacketCommand,
 	"record":   recordCommand, // what make runs in a network of its own
 	"loop":     loopCommand,
+	"serve":    serveCommand,
 	"pace":     paceCommand,
 	"capture":  captureCommand,
 	"blast":    blastCommand,   // the load of that

@@ -99,7 +99,7 @@ func whyNot(e *proto.Exchange) string {
 		return noAnswer
 	case e.Response == nil && e.Request != nil && e.Request.Alone:
 		return "no answer is awaited"
-	case e.Request == nil && e.Conversation.Transport() == flow.UDP:
+	case e.Request == nil && (e.Conversation.Transport() == flow.UDP || e.Protocol == &proto.DNS):
 		return notAsked
 	case e.State == proto.Broken:
 		return "not whole in the recording: " + e.Why()

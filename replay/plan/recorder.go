@@ -334,7 +334,7 @@ func (r *Recorder) skip(c *flow.Conversation, t *tape) string {
 		return "its beginning was not captured"
 	case c.Sides[0].Bytes == 0 && c.Sides[1].Bytes == 0 && c.Transport() == flow.TCP:
 		return "nothing was said"
-	case c.Transport() == flow.UDP && t.steps == 0 && !r.live:
+	case (c.Transport() == flow.UDP || p == &proto.DNS) && t.steps == 0 && !r.live:
 		return notAsked
 	case r.pickBy != nil && !t.picks.some:
 		return notPicked

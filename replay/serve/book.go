@@ -2,6 +2,7 @@ package serve
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ type answer struct {
 	behind []*answer // what the server said by itself behind it
 	// closes says that nothing follows on the connection; resets that it was broken off.
 	closes, resets bool
+	// lost says that the answer is not in the recording, though the request is: it keeps
+	// the place among the answers to such requests, another of which is given.
+	lost bool
 
 	given int64 // how often; guarded by book.mu
 }
@@ -123,7 +127,22 @@ func (b *book) take(l *list, f *follower) *answer {
 	}
 	a.given++
 	b.follow(f, a)
+	if a.lost {
+		return l.instead(a)
+	}
 	return a
+}
+
+// instead returns an answer in place of one that was lost: of those that were not, the
+// next; nil when there is none.
+func (l *list) instead(a *answer) *answer {
+	i := slices.Index(l.answers, a)
+	for _, x := range slices.Concat(l.answers[i:], l.answers[:i]) {
+		if !x.lost {
+			return x
+		}
+	}
+	return nil
 }
 
 func (b *book) choose(l *list, f *follower) *answer {
@@ -172,7 +191,9 @@ func (b *book) follow(f *follower, a *answer) {
 		a.of.by = f
 	}
 	f.whole = f.whole || a.index == 0
-	f.next = a.index + 1
+	if f.next = a.index; !a.lost {
+		f.next++
+	}
 }
 
 // leave lets go of the conversation that a client follows; the lock is held.

@@ -78,11 +78,14 @@ func learnWeb(s *Server, r *recorded) {
 			a.closes, a.resets = true, true
 			continue
 		}
-		if e.Response == nil {
-			continue
-		}
-		if why := unfit(r.conn, e); why != "" {
-			s.leave(r.conn, why, 1)
+		if e.Response != nil {
+			if why := unfit(r.conn, e); why != "" {
+				s.leave(r.conn, why, 1)
+				s.loseWebAnswer(r, e.Request)
+				continue
+			}
+		} else {
+			s.loseWebAnswer(r, e.Request)
 			continue
 		}
 		a := webAnswer(s, e)
@@ -157,9 +160,20 @@ func ends(h *proto.HTTPMessage, method string) bool {
 	return !length && !coded || coded && !h.Has("Transfer-Encoding", "chunked")
 }
 
+// loseWebAnswer keeps the place of an answer that is not in the recording.
+func (s *Server) loseWebAnswer(r *recorded, m *proto.Message) {
+	if m != nil && m.Complete && m.RawMissing == 0 {
+		s.findBy(m, &answer{of: r, index: len(r.answers), lost: true})
+	}
+}
+
 // learnWebAnswer keeps what was answered to a request.
 func (s *Server) learnWebAnswer(r *recorded, m *proto.Message, a *answer) *answer {
-	r.add(a)
+	return s.findBy(m, r.add(a))
+}
+
+// findBy has an answer found by a request.
+func (s *Server) findBy(m *proto.Message, a *answer) *answer {
 	s.http.knows = true
 	a.request = m.Body.Summary()
 	q := newQuestion(m)
