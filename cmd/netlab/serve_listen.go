@@ -15,7 +15,7 @@ import (
 // answered.
 func (x *serving) transports(p *plan.Plan) (tcp, udp bool) {
 	for _, c := range p.Conns {
-		if c.Skip == "" && c.Recorded() == x.recorded {
+		if c.Recorded() == x.recorded && x.server.Answers(c) {
 			tcp = tcp || c.Transport == flow.TCP
 			udp = udp || c.Transport == flow.UDP
 		}

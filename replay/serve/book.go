@@ -27,6 +27,9 @@ type answer struct {
 	head   *proto.HTTPMessage
 	frames *frames
 	behind []*answer // what the server said by itself behind it
+	// transfer is what a data connection of FTP carried, behind what was said before.
+	transfer *transfer
+	before   []byte
 	// closes says that nothing follows on the connection; resets that it was broken off.
 	closes, resets bool
 	// lost says that the answer is not in the recording, though the request is: it keeps

@@ -23,6 +23,10 @@ func New(p *plan.Plan, opts Options) *Server {
 	s := &Server{opts: opts, talks: make(talks), greeters: make(map[*answer]func(*client))}
 	s.book = book{repeat: opts.Repeat, known: make(map[string]*list), clients: make(map[netip.AddrPort]*follower)}
 	s.http.init()
+	s.conns, s.learned = make(map[int]*plan.Conn), make(map[*plan.Conn]bool)
+	for _, c := range p.Conns {
+		s.conns[c.ID] = c
+	}
 	for _, c := range p.Conns {
 		if opts.Only != nil && c.Recorded() != *opts.Only {
 			continue
@@ -35,14 +39,14 @@ func New(p *plan.Plan, opts Options) *Server {
 
 // learn keeps what a conversation can answer.
 func (s *Server) learn(p *plan.Plan, c *plan.Conn) {
-	if c.Skip != "" {
+	if c.Skip != "" && !opensData(c) {
 		s.leave(c, c.Skip, answers(c))
 		return
 	}
 	r := &recorded{conn: c}
 	wayOf(r)(s, r)
 	r.ended(p)
-	s.all = append(s.all, r)
+	s.all, s.learned[c] = append(s.all, r), true
 	s.recorded += int64(len(r.answers))
 }
 
@@ -52,6 +56,9 @@ type left struct {
 	why          string
 	answers      int64
 }
+
+// Answers reports whether the server has learned from a conversation.
+func (s *Server) Answers(c *plan.Conn) bool { return s.learned[c] }
 
 // leave counts answers that cannot be given.
 func (s *Server) leave(c *plan.Conn, why string, n int64) {

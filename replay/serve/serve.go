@@ -80,6 +80,8 @@ type Server struct {
 	opts    Options
 	book    book
 	all     []*recorded
+	conns   map[int]*plan.Conn // all of the plan, by their IDs
+	learned map[*plan.Conn]bool
 	scripts []*script // what is answered by turns
 	http    web
 	talks   talks

@@ -86,8 +86,14 @@ func learnTalk(s *Server, r *recorded) {
 	for i := range r.conn.Checks {
 		e := r.conn.Checks[i].Exchange
 		a := &answer{}
+		if p == &proto.FTP {
+			a.transfer = s.transferOf(e)
+		}
 		for _, m := range e.Interim {
 			a.bytes = append(a.bytes, m.Raw...)
+		}
+		if a.transfer != nil {
+			a.before, a.bytes = a.bytes, nil // what is transferred stands between them
 		}
 		if m := e.Response; m != nil {
 			a.bytes = append(a.bytes, m.Raw...)
@@ -154,7 +160,7 @@ func kindOf(p *proto.Protocol, q *proto.Message) string {
 		kind = "content"
 	case *proto.FTPCommand:
 		switch kind = strings.ToUpper(b.Command); kind {
-		case "RETR", "STOR", "STOU", "APPE", "DELE", "SIZE", "MDTM", "RNFR", "RNTO", "RMD", "MKD", "CWD":
+		case "RETR", "STOR", "STOU", "APPE", "DELE", "SIZE", "MDTM", "RNFR", "RNTO", "RMD", "MKD", "CWD", "LIST", "NLST", "MLSD", "MLST":
 			return ""
 		}
 	case *proto.PostgresRequest:
@@ -176,6 +182,7 @@ func (c *client) talkBehind(p *proto.Protocol, greeting *answer) {
 	t := &talker{client: c, protocol: p}
 	conv := &flow.Conversation{Tuple: flow.NewFlow(flow.TCP, addrPort(c.conn.RemoteAddr()), addrPort(c.conn.LocalAddr()))}
 	t.dialogue = proto.NewDialogue(conv, t, proto.Options{Keep: c.opts.Limits.Request, Protocol: p})
+	defer t.data.close()
 	c.between()
 	if greeting != nil {
 		c.book.give(&c.follower, greeting)
@@ -218,6 +225,7 @@ type talker struct {
 	dialogue    *proto.Dialogue
 	requests    []*proto.Message // not answered yet
 	heard, said int64            // bytes
+	data        data             // of FTP
 	broken      bool
 }
 
@@ -260,7 +268,24 @@ func (t *talker) answer(m *proto.Message) bool {
 		t.unknown(t.protocol, request, "unknown", nil)
 		return t.write(refusal)
 	}
-	return t.say(a, request)
+	data := a.bytes
+	if t.protocol == &proto.FTP {
+		var err error
+		if data, err = t.agree(m, a); err != nil {
+			t.unknown(t.protocol, request, "refused: "+err.Error(), nil)
+			return t.write([]byte("425 netlab: " + oneLine(err.Error()) + "\r\n"))
+		}
+	}
+	if a.transfer != nil {
+		if !t.write(a.before) || t.flush() != nil {
+			return false
+		}
+		if err := t.carry(a.transfer); err != nil {
+			t.unknown(t.protocol, request, "not transferred: "+err.Error(), nil)
+			return t.write([]byte("425 netlab: " + oneLine(err.Error()) + "\r\n"))
+		}
+	}
+	return t.sayAs(a, data, request)
 }
 
 // oneLine is what a protocol of lines can quote.
@@ -276,8 +301,10 @@ func oneLine(s string) string {
 }
 
 // say gives an answer and what stands behind it.
-func (t *talker) say(a *answer, request string) bool {
-	data := a.bytes
+func (t *talker) say(a *answer, request string) bool { return t.sayAs(a, a.bytes, request) }
+
+// sayAs does so with what was made of it.
+func (t *talker) sayAs(a *answer, data []byte, request string) bool {
 	if err := t.sendBytes(a, data); err != nil {
 		return false
 	}
