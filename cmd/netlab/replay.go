@@ -228,9 +228,6 @@ func newFinder(c *cli.Context) (*values.Finder, error) {
 	if opts.SetOnly && opts.Set == nil {
 		return nil, nil
 	}
-	if opts.SetOnly && opts.Set == nil {
-		return nil, nil
-	}
 	return values.NewFinder(opts), nil
 }
 

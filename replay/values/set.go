@@ -24,14 +24,11 @@ var setKinds = map[string]Kind{"header": Header, "cookie": Cookie, "query": Quer
 func ParseSet(s string) (Set, error) {
 	kind, rest, ok := strings.Cut(s, ".")
 	k, known := setKinds[kind]
-	// The first = ends a name; one in a path of JSON stands in brackets.
-	i := strings.IndexByte(rest, '=')
-	if k == JSON && known {
-		i = strings.IndexByte(rest, '=')
-	}
+	i := strings.IndexByte(rest, '=') // so no name has one
 	switch {
 	case !ok || !known || i <= 0:
-		return Set{}, fmt.Errorf("%q sets nothing: before = stands header.NAME, cookie.NAME, query.NAME, form.NAME or json.PATH", s)
+		s, _, _ = strings.Cut(s, "=") // what is behind may be a secret
+		return Set{}, fmt.Errorf("%q= sets nothing: before = stands header.NAME, cookie.NAME, query.NAME, form.NAME or json.PATH", s)
 	case k == JSON && rest[0] != '$':
 		return Set{}, fmt.Errorf("a path in JSON begins with $, as json.$.token, not %q", rest[:i])
 	}
