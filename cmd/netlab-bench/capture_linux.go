@@ -279,10 +279,28 @@ func (b *captureBench) once(load captureLoad, c capturer) (caught, error) {
 	return got, err
 }
 
+// proc returns where /proc has a program that we started. It knows processes by other
+// numbers than we do, who are in a namespace of our own.
+func proc(p *program) string {
+	self, _ := os.Readlink("/proc/self")
+	ours := fmt.Sprintf("\nPPid:\t%s\n", self)
+	called := fmt.Sprintf("\t%d\n", p.cmd.Process.Pid)
+	all, _ := filepath.Glob("/proc/[0-9]*/status")
+	for _, name := range all {
+		data, _ := os.ReadFile(name) // it may have ended
+		_, ids, _ := strings.Cut(string(data), "\nNSpid:")
+		first, _, _ := strings.Cut(ids, "NSpgid")
+		if strings.Contains(string(data), ours) && strings.HasSuffix(first, called) {
+			return filepath.Dir(name)
+		}
+	}
+	return ""
+}
+
 // spent returns the processor time that a program has used so far, in seconds: what
 // making its buffer and starting cost. The kernel tells it in ticks of 10 ms.
 func spent(p *program) float64 {
-	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	stat, _ := os.ReadFile(filepath.Join(proc(p), "stat"))
 	_, rest, _ := strings.Cut(string(stat), ") ") // the name may hold anything
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {
@@ -399,7 +417,7 @@ func (b *captureBench) rotation() error {
 		return err
 	}
 	resident := func() int64 {
-		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+		status, _ := os.ReadFile(filepath.Join(proc(p), "status"))
 		n, _ := countIn(string(status), `VmRSS:\s+(\d+) kB`)
 		return n / 1024
 	}
