@@ -242,11 +242,13 @@ func transportOf(fd int) (uint8, bool) {
 	if err != nil || domain != unix.AF_INET && domain != unix.AF_INET6 {
 		return 0, false
 	}
-	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	if err != nil || protocol != TCP && protocol != UDP {
-		return 0, false
+	switch protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); {
+	case err == nil && (protocol == TCP || protocol == unix.IPPROTO_MPTCP): // which is TCP on the wire
+		return TCP, true
+	case err == nil && protocol == UDP:
+		return UDP, true
 	}
-	return uint8(protocol), true
+	return 0, false
 }
 
 // portOf returns the port that a socket has, or 0.
