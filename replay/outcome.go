@@ -96,6 +96,9 @@ func Describe(o *Outcome) {
 	if e.Response != nil {
 		o.Recorded = e.Response.Body.Summary()
 	}
+	if e.Request == nil {
+		o.Request = "(unasked) " + o.Recorded
+	}
 	if d, ok := e.Latency(); ok {
 		o.RecordedLatency = d
 	}

@@ -32,7 +32,7 @@ func programs(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("%s is not installed (apt-get install openssl curl nginx-light chromium)", name)
+			t.Skipf("%s is not installed (apt-get install openssl curl nginx-light chromium redis-server redis-tools dnsmasq-base dnsutils vsftpd)", name)
 		}
 	}
 }
@@ -99,6 +99,18 @@ func started(t *testing.T, addr, name string, args ...string) {
 // server prints.
 func startedWith(t *testing.T, in *os.File, addr, name string, args ...string) *buffer {
 	t.Helper()
+	return startedUntil(t, in, func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	}, name, args...)
+}
+
+// startedUntil does so, and returns when the server is there.
+func startedUntil(t *testing.T, in *os.File, there func() bool, name string, args ...string) *buffer {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	out := newBuffer()
 	cmd.Stdout, cmd.Stderr = out, out
@@ -113,15 +125,12 @@ func startedWith(t *testing.T, in *os.File, addr, name string, args ...string) *
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			conn.Close()
-			return out
-		}
+	for deadline := time.Now().Add(30 * time.Second); !there(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not listen on %s:\n%s", name, addr, out)
+			t.Fatalf("%s does not answer:\n%s", name, out)
 		}
 	}
+	return out
 }
 
 // curled has curl ask, with its keys in a file, and returns what it got.

@@ -131,6 +131,9 @@ type WebSocketMessage struct {
 	Problem string
 }
 
+// Type is what kind of message it is: text, binary, or what its control frame is called.
+func (m *WebSocketMessage) Type() string { return opcodeName(m.Opcode) }
+
 // WebSocketContent returns what was kept of the message that ends with a frame, and
 // why that is not all of it. It is nil for frames that others follow.
 func WebSocketContent(m *Message) ([]byte, error) {

@@ -176,6 +176,11 @@ func (c *comparer) messages(recorded, live *proto.Message) {
 			c.ftp(a, b)
 			return
 		}
+	case *proto.WebSocketFrame:
+		if b, ok := live.Body.(*proto.WebSocketFrame); ok {
+			c.webSocket(recorded, live, a, b)
+			return
+		}
 	}
 	if !c.fields(recorded, live) {
 		c.bytes("answer", recorded.Raw, live.Raw)
