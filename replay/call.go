@@ -633,6 +633,9 @@ func (k *call) finish(ctx context.Context) error {
 		return k.awaitClose()
 	case k.readUntil(ctx, k.closing()) != nil:
 		return nil // all was answered: how the server takes leave is its affair
+	case k.eof && !k.close.HalfClosed && k.player.opts.Rules.Wire && k.finding == "":
+		k.finding = "the server closed the connection first, and the client had"
+		return nil
 	case k.close.Kind == plan.CloseRST:
 		if t, ok := k.raw.(*net.TCPConn); ok {
 			return t.SetLinger(0)

@@ -144,7 +144,7 @@ func (g *groups) write(b *strings.Builder) {
 		}
 		if len(x.also) > 0 {
 			more := ""
-			if x.answers > 1+len(x.also) {
+			if len(x.also) == maxAlso {
 				more = " and more"
 			}
 			fmt.Fprintf(b, "            also %s%s\n", strings.Join(x.also, " "), more)
