@@ -36,17 +36,39 @@ type jsonParser struct {
 	data   string
 	at     int
 	values int
-	slab   []node   // room for nodes to come
 	keys   []string // of the objects that are open, and below their items
 	items  []*node
+
+	// Room for what is to come: an allocation each would take most of the time.
+	slab     []node
+	keySlab  []string
+	itemSlab []*node
 }
 
-// slabSize is how many nodes are made at once.
-const slabSize = 64
+// slabSize bounds how much room is made at once; it grows with what was there.
+const slabSize = 1024
+
+// room is how much to make.
+func (p *jsonParser) room() int { return min(slabSize, p.values+1) }
+
+// carve keeps a list in some of the room.
+func carve[T any](slab *[]T, list []T, room int) []T {
+	n := len(list)
+	if n == 0 {
+		return nil
+	}
+	if len(*slab) < n {
+		*slab = make([]T, max(n, room))
+	}
+	out := (*slab)[:n:n]
+	*slab = (*slab)[n:]
+	copy(out, list)
+	return out
+}
 
 func (p *jsonParser) make(kind nodeKind, text string) *node {
 	if len(p.slab) == 0 {
-		p.slab = make([]node, min(slabSize, p.values+1))
+		p.slab = make([]node, p.room())
 	}
 	n := &p.slab[0]
 	p.slab = p.slab[1:]
@@ -117,7 +139,7 @@ func (p *jsonParser) array(depth int) (*node, error) {
 		return nil, err
 	}
 	n := p.make(nodeArray, "")
-	n.items = append(n.items, p.items[from:]...)
+	n.items = carve(&p.itemSlab, p.items[from:], p.room())
 	p.items = p.items[:from]
 	return n, nil
 }
@@ -146,7 +168,7 @@ func (p *jsonParser) object(depth int) (*node, error) {
 		return nil, err
 	}
 	n := p.make(nodeObject, "")
-	n.items, n.keys = append(n.items, p.items[from:]...), append(n.keys, p.keys[fromKey:]...)
+	n.items, n.keys = carve(&p.itemSlab, p.items[from:], p.room()), carve(&p.keySlab, p.keys[fromKey:], p.room())
 	p.items, p.keys = p.items[:from], p.keys[:fromKey]
 	return n, nil
 }

@@ -263,7 +263,7 @@ func (c *comparer) keyed(items []*node, key string) map[uint64]int {
 	m := make(map[uint64]int, len(items))
 	for i, item := range items {
 		id := item.get(key)
-		if item.kind != nodeObject || id == nil || id.items != nil {
+		if item.kind != nodeObject || id == nil || id.kind == nodeArray || id.kind == nodeObject {
 			return nil
 		}
 		if _, twice := m[id.sum(c.exact)]; twice {
