@@ -83,9 +83,10 @@ bench-peers: build ## measure netlab beside other programs, ROUNDS (3) times; SI
 	./bin/netlab-bench make -size $(SIZE)
 	./bin/netlab-bench peers -size $(SIZE) -rounds $(ROUNDS) -netlab $(BIN) $(PEERS)
 
-bench-replay: build ## measure how exactly replay keeps time, ROUNDS (3) times; it takes tcpdump, and the right to capture
+bench-replay: build ## measure how exactly replay keeps time, and how fast it is, ROUNDS (3) times; it takes tcpdump, nginx and wrk
 	go build -o bin/netlab-bench ./cmd/netlab-bench
 	for network in udp tcp; do ./bin/netlab-bench pace -network $$network -rounds $(ROUNDS) -netlab $(BIN); done
+	./bin/netlab-bench rush -rounds $(ROUNDS) -netlab $(BIN)
 
 bench-capture: build ## measure what a capture loses and costs beside tcpdump and dumpcap, ROUNDS (3) times, on loopback in a network of its own
 	go build -o bin/netlab-bench ./cmd/netlab-bench

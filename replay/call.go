@@ -39,6 +39,9 @@ const (
 	// curl waits a second.
 	interimPatience = time.Second
 
+	// manySlips are added to all others at a time.
+	manySlips = 256
+
 	// maxRaw bounds what is kept of the answers of a protocol that is not
 	// parsed.
 	maxRaw = plan.Keep
@@ -168,7 +171,7 @@ func (k *call) settle() {
 func (k *call) tell(p *plan.Part) error {
 	switch p.Kind {
 	case plan.Closed:
-		k.close, k.all = p.Close, p.All
+		k.close, k.all = p.Closing.Close, p.Closing.All
 	case plan.Answered:
 		k.expect(p.Check, 0)
 	case plan.Over:
@@ -239,7 +242,7 @@ func (k *call) say(ctx context.Context) error {
 				return err
 			}
 		case plan.Closed:
-			k.close, k.all = p.Close, p.All
+			k.close, k.all = p.Closing.Close, p.Closing.All
 			f.release(k, p.Cost)
 			f.take(k)
 			return nil
@@ -308,7 +311,7 @@ func (k *call) patience() time.Time {
 
 // step sends a step, and those that can go out with it.
 func (k *call) step(ctx context.Context, p *plan.Part) error {
-	f, s := k.player.feed, p.Step
+	f, s := k.player.feed, *p.Step
 	ready, err := k.await(ctx, s.After)
 	if err != nil {
 		return err
@@ -320,7 +323,7 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 		ready = later(ready, time.Now())
 	}
 	k.carried.editor.Next(&s)
-	due := k.player.due(s.At)
+	due := k.player.due(p.At)
 	if err := k.readUntil(ctx, due); err != nil {
 		return err
 	}
@@ -330,7 +333,9 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 	now := time.Now()
 	late := time.Duration(-1)
 	if !due.IsZero() {
-		k.slips = append(k.slips, now.Sub(later(due, ready)))
+		if k.slips = append(k.slips, now.Sub(later(due, ready))); len(k.slips) == manySlips {
+			k.player.slipped(k)
+		}
 		late = max(0, now.Sub(due))
 	}
 	k.answers.moved(&s, k.sent)
@@ -338,13 +343,10 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 	f.take(k)
 	for due.IsZero() && k.conn.Transport == flow.TCP && len(data) < coalesce {
 		q, _ := f.peek(k)
-		if q != nil && q.Kind == plan.Answered && !k.conn.Parsed() && len(k.turns.pending) == 0 {
+		if q == nil || q.Kind != plan.Said || q.Step.After != s.After || q.Step.Turn != s.Turn || k.carried.begins(q.Step) {
 			break
 		}
-		if q == nil || q.Kind != plan.Said || q.Step.After != s.After || q.Step.Turn != s.Turn || k.carried.begins(&q.Step) {
-			break
-		}
-		next := q.Step
+		next := *q.Step
 		k.carried.editor.Next(&next)
 		k.answers.moved(&next, k.sent+int64(len(data)))
 		data = append(data[:len(data):len(data)], next.Bytes...)

@@ -206,10 +206,10 @@ func (f *feed) schedule(k *call, p *plan.Part) {
 		f.cuts.add(k.open)
 		f.list(k)
 	case plan.Said:
-		f.cuts.add(p.Step.At)
+		f.cuts.add(p.At)
 	case plan.Closed:
-		if p.Close.Kind != plan.CloseNone {
-			f.cuts.later(p.Close.At)
+		if p.Closing.Close.Kind != plan.CloseNone {
+			f.cuts.later(p.Closing.Close.At)
 		}
 	}
 }

@@ -30,6 +30,6 @@ func (r *rate) schedule(k *call, p *plan.Part) bool {
 	if !k.queue.listed {
 		k.open = k.rated
 	}
-	p.Step.At = k.rated
+	p.At = k.rated
 	return begins > 0
 }

@@ -399,6 +399,20 @@ func (p *Player) outcome(o *Outcome) {
 	}
 }
 
+// slipped adds how late a call was to what others were.
+func (p *Player) slipped(k *call) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.addSlips(k)
+}
+
+func (p *Player) addSlips(k *call) {
+	for _, late := range k.slips {
+		record(p.result.Slip, late)
+	}
+	k.slips = k.slips[:0]
+}
+
 // connection hands on what became of a conversation.
 func (p *Player) connection(k *call, c *ConnOutcome) {
 	p.mu.Lock()
@@ -409,9 +423,7 @@ func (p *Player) connection(k *call, c *ConnOutcome) {
 	}
 	p.result.Redialled += int64(c.Redials)
 	p.result.Bytes += k.sent
-	for _, late := range k.slips {
-		record(p.result.Slip, late)
-	}
+	p.addSlips(k)
 	var dial *DialError
 	if p.result.DialError == nil && errors.As(k.failed, &dial) {
 		p.result.DialError = dial

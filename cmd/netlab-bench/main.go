@@ -31,6 +31,7 @@ const usage = `netlab-bench measures netlab beside other programs.
     netlab-bench loop  [-netlab BIN] FILE|DIR...                          serve captures and replay them: all the same?
     netlab-bench serve [-rounds N] [flags]                                how many requests a second netlab serve answers
     netlab-bench pace  [-network udp|tcp] [-rounds N] [flags]             how exactly netlab replays in time
+    netlab-bench rush  [-connections N] [-rounds N] [flags]               how fast netlab replays
 
     netlab-bench capture [-rounds N] [-time T] [flags]                    what a capture loses and costs
 
@@ -51,7 +52,9 @@ var commands = map[string]func(context.Context, stdio, []string) error{
 	"serve":    serveCommand,
 	"pace":     paceCommand,
 	"capture":  captureCommand,
-	"blast":    blastCommand,   // the load of that
+	"blast":    blastCommand, // the load of that
+	"rush":     rushCommand,
+	"rushed":   rushedCommand,  // what rush runs in a network of its own
 	"sleeper":  sleeperCommand, // what pace holds netlab against
 }
 

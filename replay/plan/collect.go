@@ -159,7 +159,7 @@ type filler struct{}
 func (filler) Take(p *Part) error {
 	switch p.Kind {
 	case Said:
-		p.Conn.Steps = append(p.Conn.Steps, p.Step)
+		p.Conn.Steps = append(p.Conn.Steps, *p.Step)
 	case Answered:
 		p.Conn.Checks = append(p.Conn.Checks, *p.Check)
 	}

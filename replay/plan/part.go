@@ -10,17 +10,20 @@ import (
 // this order: Opened; any number of Said, Answered; Closed, behind the last that is Said;
 // perhaps more that are Answered; Over.
 type Part struct {
-	Kind  PartKind
-	Conn  *Conn
-	Step  Step   // what was Said
-	Check *Check // what was Answered
-	// Close and All say of what is Closed how it ended, and what all answers together are.
+	Kind    PartKind
+	Conn    *Conn
+	Step    *Step         // what was Said
+	At      time.Duration // when that is due, which who plays it may change
+	Check   *Check        // what was Answered
+	Closing *Closing      // how it was Closed
+	Ending  *Ending       // what is known when it is Over
+	Cost    int           // about how many bytes of memory it holds
+}
+
+// Closing says how a conversation ended, and what all answers together are.
+type Closing struct {
 	Close Close
 	All   Wait
-	// Ending is what is known when it is Over.
-	Ending *Ending
-	// Cost is about how many bytes of memory it holds.
-	Cost int
 }
 
 // PartKind says what a Part is.
@@ -43,9 +46,8 @@ type Taker interface{ Take(*Part) error }
 
 // Ending is what is known of a conversation only when all of it was seen.
 type Ending struct {
+	Closing
 	Protocol *proto.Protocol
-	Close    Close
-	All      Wait   // what all answers together are
 	Skip     string // as Conn.Skip
 	Note     string // one of Conn.Notes
 	Slowest  time.Duration

@@ -52,9 +52,9 @@ func (p *Plan) events(list []event, c *Conn) []event {
 			add(0, Part{Kind: Answered, Check: checks[0]})
 			checks = checks[1:]
 		}
-		add(s.At, Part{Kind: Said, Step: *s})
+		add(s.At, Part{Kind: Said, Step: s, At: s.At})
 	}
-	add(0, Part{Kind: Closed, Close: c.Close, All: c.ending.All})
+	add(0, Part{Kind: Closed, Closing: &c.ending.Closing})
 	for _, k := range checks {
 		add(0, Part{Kind: Answered, Check: k})
 	}

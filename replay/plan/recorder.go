@@ -186,7 +186,7 @@ func (r *Recorder) say(c *flow.Conversation, t *tape, all bool) error {
 			return err
 		}
 		t.steps++
-		if err := r.push(t, &Part{Kind: Said, Step: s, Cost: len(s.Bytes)}); err != nil {
+		if err := r.push(t, &Part{Kind: Said, Step: &s, At: s.At, Cost: len(s.Bytes)}); err != nil {
 			return err
 		}
 	}
@@ -280,7 +280,7 @@ func (r *Recorder) close(t *tape, how Close) error {
 		return nil
 	}
 	t.closed = true
-	return r.push(t, &Part{Kind: Closed, Close: how, All: t.all})
+	return r.push(t, &Part{Kind: Closed, Closing: &Closing{how, t.all}})
 }
 
 // Finish ends a conversation.
@@ -295,7 +295,7 @@ func (r *Recorder) Finish(c *flow.Conversation) error {
 			return err
 		}
 	}
-	e := &Ending{Protocol: spoken(c), Close: r.closing(c, t), Skip: r.skip(c, t), Slowest: t.slowest, steps: t.steps, over: c.End.Time()}
+	e := &Ending{Protocol: spoken(c), Closing: Closing{Close: r.closing(c, t)}, Skip: r.skip(c, t), Slowest: t.slowest, steps: t.steps, over: c.End.Time()}
 	if c.Ended {
 		e.over = c.EndedAt.Time()
 	}

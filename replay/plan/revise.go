@@ -103,12 +103,12 @@ func (v *reviser) closeBehind(c *Conn, x *revision) error {
 	if err := v.flush(c, x); err != nil {
 		return err
 	}
-	return v.out.Take(&Part{Kind: Closed, Conn: c, Close: e.Close, All: e.All, Cost: partCost})
+	return v.out.Take(&Part{Kind: Closed, Conn: c, Closing: &e.Closing, Cost: partCost})
 }
 
 // said hands on a step.
 func (v *reviser) said(p *Part, x *revision) error {
-	c, s := p.Conn, &p.Step
+	c, s := p.Conn, p.Step
 	if e := c.ending; e != nil && e.cut {
 		if s.Offset >= e.whole {
 			return nil
@@ -124,7 +124,7 @@ func (v *reviser) said(p *Part, x *revision) error {
 	if x.rewrite == nil {
 		return v.step(p, x)
 	}
-	for _, piece := range x.rewrite.take(p.Step) {
+	for _, piece := range x.rewrite.take(*p.Step) {
 		if err := v.piece(c, x, piece); err != nil {
 			return err
 		}
@@ -146,12 +146,12 @@ func (v *reviser) flush(c *Conn, x *revision) error {
 }
 
 func (v *reviser) piece(c *Conn, x *revision, s Step) error {
-	return v.step(&Part{Kind: Said, Conn: c, Step: s, Cost: len(s.Bytes) + partCost}, x)
+	return v.step(&Part{Kind: Said, Conn: c, Step: &s, At: s.At, Cost: len(s.Bytes) + partCost}, x)
 }
 
 // step notes how many exchanges begin with a step.
 func (v *reviser) step(p *Part, x *revision) error {
-	switch s := &p.Step; {
+	switch s := p.Step; {
 	case !p.Conn.Parsed() && s.Turn != x.turn:
 		x.turn, s.Begins = s.Turn, 1
 	case p.Conn.Parsed() && s.Packet != x.packet:
