@@ -37,7 +37,6 @@ type shadow struct {
 	servers map[plan.Server]bool // whose conversations are played; nil for all
 	targets map[plan.Server]bool // whose are our own
 	ctx     context.Context      // of the capture
-	taken   int64
 }
 
 // shadow reads the flags of a replay of live traffic, and replays it.
