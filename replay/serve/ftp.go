@@ -23,9 +23,23 @@ type transfer struct {
 	upload  bool   // it came from the client, and nothing is sent
 }
 
+// negotiates reports whether an exchange agrees to a data connection, and to one that the
+// server opens (RFC 959, section 3.3).
+func negotiates(e *proto.Exchange) (does, active bool) {
+	if e.Request == nil {
+		return false, false
+	}
+	c, ok := e.Request.Body.(*proto.FTPCommand)
+	if !ok || len(proto.FTP.Opens(e)) == 0 {
+		return false, false
+	}
+	name := strings.ToUpper(c.Command)
+	return true, name == "PORT" || name == "EPRT"
+}
+
 // transferOf returns what a data connection carried. The server opened it in active mode,
 // and then is the client there.
-func (s *Server) transferOf(e *proto.Exchange) *transfer {
+func (s *Server) transferOf(e *proto.Exchange, active bool) *transfer {
 	if e.Data == nil || s.conns[e.Data.ID] == nil {
 		return nil
 	}
@@ -39,7 +53,7 @@ func (s *Server) transferOf(e *proto.Exchange) *transfer {
 			said = append(said, t.Answer...)
 		}
 	}
-	if d.Server.Addr() != e.Conversation.Server().Addr() {
+	if active {
 		sent, said = said, sent
 	}
 	return &transfer{content: said, upload: len(sent) > 0}
