@@ -33,6 +33,13 @@ func planOf(t *testing.T, recipe string) *plan.Plan {
 // start serves a plan on loopback and returns its address.
 func start(t *testing.T, recipe string) (*serve.Server, string) {
 	t.Helper()
+	s := serve.New(planOf(t, recipe), serve.Options{})
+	return s, listening(t, s)
+}
+
+// listening has a server answer on a port of loopback, over both transports.
+func listening(t *testing.T, s *serve.Server) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +48,6 @@ func start(t *testing.T, recipe string) (*serve.Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve.New(planOf(t, recipe), serve.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -55,7 +61,7 @@ func start(t *testing.T, recipe string) (*serve.Server, string) {
 		}
 	})
 	t.Cleanup(func() { cancel(); all.Wait() })
-	return s, l.Addr().String()
+	return l.Addr().String()
 }
 
 func dial(t *testing.T, network, addr string) net.Conn {
