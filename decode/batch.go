@@ -17,7 +17,7 @@ import (
 type batch struct {
 	flow.Turn
 	units []unit
-	// lines are the units of each shard, in lines, one for each hash. So a shard
+	// lines are the units of each shard, in lines, one for each conversation. So a shard
 	// does all that the batch has for one conversation at once, which is in the
 	// cache then: there are thousands, and what they need is not.
 	lines []lines
@@ -32,7 +32,7 @@ type batch struct {
 	idle    bool // no packet comes
 	look    bool // it is time to look for what timed out
 
-	errors  []packet.ICMPError // of the units that are such, by their Seq
+	errors  []packet.ICMPError // of the units that are such, by their Length
 	arena   []byte             // bytes of packets that had to be copied
 	used    [][]byte           // the buffers that nobody reads any more when this is done
 	swapped int                // how many units there were when a buffer was full
@@ -40,12 +40,13 @@ type batch struct {
 	done    chan struct{}
 }
 
-// unit is a packet's part in a batch.
+// unit is a packet's part in a batch: a line of the cache.
 type unit struct {
+	at    time.Duration // by the Clock
+	line  int32         // of its shard, that it stands in
 	kind  unitKind
 	shard uint8
-	hash  uint64        // of its flow
-	at    time.Duration // by the Clock
+	back  bool // its flow is the reverse of the line's
 	packet.Packed
 }
 
@@ -69,7 +70,7 @@ const (
 	batchBuffers = 8
 )
 
-// add returns a unit to fill in.
+// add returns a unit to fill in, which is part of the batch from then on.
 func (b *batch) add() *unit {
 	if len(b.units) == cap(b.units) {
 		b.units = append(b.units, unit{})
@@ -78,6 +79,9 @@ func (b *batch) add() *unit {
 	}
 	return &b.units[len(b.units)-1]
 }
+
+// drop takes the latest unit back.
+func (b *batch) drop() { b.units = b.units[:len(b.units)-1] }
 
 func (b *batch) reset() {
 	b.units, b.arena, b.used, b.swapped = b.units[:0], b.arena[:0], b.used[:0], 0
@@ -88,75 +92,99 @@ func (b *batch) reset() {
 	}
 }
 
-// lines are the units of a shard. Those with the same hash are a line.
+// lines are the units of a shard. Those of the same conversation are a line.
 type lines struct {
 	units []int32 // in the order of the packets
 	of    []int32 // the line of each
-	sizes []int32 // of each line, in the order of their first packets
-	slots []line  // a table of open addressing, of a power of two
+	all   []line  // in the order of their first packets
+	slots []place // a table of open addressing, of a power of two
 	order []int32 // units, line by line
 }
 
+// line is the flow of its first unit, with the hash, and how many units there are.
 type line struct {
+	flow flow.Flow
 	hash uint64
-	line int32 // its number and one; 0 is a free slot
+	size int32
 }
 
-// minLines is how many slots there are at first.
+type place struct {
+	hash uint64
+	line int32 // its number and one; 0 is a free place
+}
+
+// minLines is how many places there are at first.
 const minLines = 256
 
-// put has the i-th unit of the batch stand in its line.
-func (l *lines) put(hash uint64, i int32) {
-	if len(l.slots) <= 2*len(l.sizes) {
+// put has the i-th unit of the batch stand in its line, whose number it returns,
+// and whether f is the reverse of its flow.
+func (l *lines) put(f *flow.Flow, hash uint64, i int32) (number int32, back bool) {
+	if len(l.slots) <= 2*len(l.all) {
 		l.grow()
 	}
-	s := l.find(hash)
-	if s.line == 0 {
-		l.sizes = append(l.sizes, 0)
-		s.hash, s.line = hash, int32(len(l.sizes))
-	}
-	l.sizes[s.line-1]++
+	number, back = l.find(f, hash)
+	l.all[number].size++
 	l.units = append(l.units, i)
-	l.of = append(l.of, s.line-1)
+	l.of = append(l.of, number)
+	return number, back
 }
 
-// find returns the slot of a hash, or where it would be.
-func (l *lines) find(hash uint64) *line {
+// find returns the line of a flow or its reverse, which it begins if there is none.
+func (l *lines) find(f *flow.Flow, hash uint64) (number int32, back bool) {
 	mask := uint64(len(l.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
-		if s := &l.slots[i]; s.line == 0 || s.hash == hash {
-			return s
+		p := &l.slots[i]
+		if p.line == 0 {
+			l.all = append(l.all, line{flow: *f, hash: hash})
+			p.hash, p.line = hash, int32(len(l.all))
+			return p.line - 1, false
+		}
+		if p.hash != hash {
+			continue
+		}
+		switch first := &l.all[p.line-1].flow; {
+		case f.Is(first):
+			return p.line - 1, false
+		case f.Reverses(first):
+			return p.line - 1, true
 		}
 	}
 }
 
 func (l *lines) grow() {
 	old := l.slots
-	l.slots = make([]line, max(minLines, 2*len(old)))
-	for _, s := range old {
-		if s.line != 0 {
-			*l.find(s.hash) = s
+	l.slots = make([]place, max(minLines, 2*len(old)))
+	mask := uint64(len(l.slots) - 1)
+	for _, p := range old {
+		if p.line == 0 {
+			continue
 		}
+		i := p.hash & mask
+		for l.slots[i].line != 0 {
+			i = (i + 1) & mask
+		}
+		l.slots[i] = p
 	}
 }
 
 // inLine returns the units line by line, each in the order of the packets.
 func (l *lines) inLine() []int32 {
 	at := int32(0)
-	for i, n := range l.sizes { // from here on, where the next of a line goes
-		l.sizes[i] = at
-		at += n
+	for i := range l.all { // from here on, where the next of a line goes
+		n := &l.all[i].size
+		at, *n = at+*n, at
 	}
 	l.order = slices.Grow(l.order[:0], len(l.units))[:len(l.units)]
 	for i, of := range l.of {
-		l.order[l.sizes[of]] = l.units[i]
-		l.sizes[of]++
+		n := &l.all[of].size
+		l.order[*n] = l.units[i]
+		*n++
 	}
 	return l.order
 }
 
 func (l *lines) reset() {
-	l.units, l.of, l.sizes = l.units[:0], l.of[:0], l.sizes[:0]
+	l.units, l.of, l.all = l.units[:0], l.of[:0], l.all[:0]
 	clear(l.slots)
 }
 
@@ -311,20 +339,20 @@ func (w *work) close() {
 func (d *Decoder) newBatch() *batch { return &batch{lines: make([]lines, len(d.shards))} }
 
 // open notes that a packet belongs to the batch, when d.at was read.
-func (d *Decoder) open(b *batch, packet int64, at time.Time) {
+func (d *Decoder) open(b *batch, packet int64) {
 	if b.first == 0 {
 		b.first, b.from = packet, d.at
 		if d.at >= d.look {
 			d.look, b.look = d.at+expireEvery, true
 		}
 	}
-	b.packet, b.time = packet, at
 }
 
 // close makes a batch whole, of which the last packet was read.
 func (d *Decoder) close(b *batch) {
 	d.turns++
 	b.Number, b.At = d.turns, d.at
+	b.packet, b.time = d.latest, d.sum.Last
 }
 
 // work does a whole batch.

@@ -109,6 +109,7 @@ type Decoder struct {
 	link   capture.LinkType // of the latest packet
 	clock  flow.Clock
 	at     time.Duration // what it said last
+	latest int64         // packet, by its number
 	look   time.Duration // when what timed out is looked for next
 	seed   flow.Seed
 	own    bool // the bytes of packets have to be copied
@@ -248,45 +249,57 @@ func (d *Decoder) read(p *capture.Packet) {
 		d.link = p.Link
 	}
 	d.links++
-	d.at = d.clock.Read(p.Time)
-	d.open(b, p.Number, p.Time)
-	kind, g := d.packet.Decode(p), &d.packet.Segment
+	d.at, d.latest = d.clock.Read(p.Time), p.Number
+	d.open(b, p.Number)
+	u := b.add()
+	kind := d.packet.Pack(p, &u.Packed)
 	s.Kinds[kind]++
 	switch kind {
 	case packet.TCP:
-		b.related = b.related || proto.MayOpen(&g.Flow, g.Payload)
-		d.put(unitSegment)
+		b.related = b.related || proto.MayOpen(&d.packet.Segment.Flow, u.Payload())
+		d.put(u, unitSegment)
 	case packet.UDP:
-		d.put(unitDatagram)
+		d.put(u, unitDatagram)
 	default:
-		s.reason(kind, d.packet.Why, 1)
-		if e := d.packet.Error; e != nil {
-			*g = packet.Segment{Flow: e.Flow, Seq: uint32(len(b.errors)), Time: p.Time, Packet: p.Number}
-			b.errors = append(b.errors, *e)
-			d.put(unitICMP)
-		}
+		b.drop()
+		d.other(kind, p)
 	}
 	if n := d.packet.Overlaps; n > 0 {
 		d.packet.Overlaps = 0
-		*g = packet.Segment{Time: p.Time, Packet: p.Number}
-		d.put(unitOverlap)
+		d.note(packet.Segment{Time: p.Time, Packet: p.Number}, unitOverlap)
 	}
 }
 
-// put adds the segment to the batch.
-func (d *Decoder) put(kind unitKind) {
-	b, g := d.batch, &d.packet.Segment
+// put has the latest unit of the batch stand in line.
+func (d *Decoder) put(u *unit, kind unitKind) {
+	b, f := d.batch, &d.packet.Segment.Flow
 	switch {
 	case d.packet.Assembled:
-		g.Own(nil)
+		u.Own(nil)
 	case d.own:
-		b.arena = g.Own(b.arena)
+		b.arena = u.Own(b.arena)
 	}
-	u := b.add()
-	u.kind, u.at, u.hash = kind, d.at, d.seed.Hash(&g.Flow)
-	u.shard = uint8(u.hash >> 32 % uint64(len(d.shards)))
-	u.Pack(g)
-	b.lines[u.shard].put(u.hash, int32(len(b.units)-1))
+	hash := d.seed.Hash(f)
+	u.kind, u.at, u.shard = kind, d.at, uint8(hash>>32*uint64(len(d.shards))>>32)
+	u.line, u.back = b.lines[u.shard].put(f, hash, int32(len(b.units)-1))
+}
+
+// other counts a packet that carries no transport.
+func (d *Decoder) other(kind packet.Kind, p *capture.Packet) {
+	d.sum.reason(kind, d.packet.Why, 1)
+	if e := d.packet.Error; e != nil {
+		b := d.batch
+		d.note(packet.Segment{Flow: e.Flow, Length: len(b.errors), Time: p.Time, Packet: p.Number}, unitICMP)
+		b.errors = append(b.errors, *e)
+	}
+}
+
+// note adds a unit without bytes.
+func (d *Decoder) note(g packet.Segment, kind unitKind) {
+	d.packet.Segment, d.packet.Assembled = g, false
+	u := d.batch.add()
+	u.Pack(&g)
+	d.put(u, kind)
 }
 
 // countLinks adds the packets of the latest link type to the sums.
@@ -311,9 +324,10 @@ func (s *Summary) reason(k packet.Kind, r packet.Reason, n int64) {
 func (d *Decoder) Tick(now time.Time) error {
 	b := d.batch
 	d.at = d.clock.Read(now)
-	d.open(b, d.sum.Packets, now)
+	d.open(b, d.sum.Packets)
 	b.idle = true
 	d.close(b)
+	b.packet, b.time = d.sum.Packets, now
 	d.work(b)
 	b.reset()
 	return d.err

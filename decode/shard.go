@@ -43,10 +43,13 @@ type shard struct {
 	batch         *batch  // that is being worked on
 	warm          uint64  // of no use but that it must be read
 	unpacked      packet.Segment
-	current       *entry // that the latest packet was of, and its flow's hash
-	hash          uint64
-	related       bool // one conversation may have to do with another
-	opens         bool // there was a protocol that has conversations open others
+	// current is the conversation that the latest packet was of, line where that
+	// stood, and along the direction of its flow.
+	current *entry
+	line    int32
+	along   flow.Direction
+	related bool // one conversation may have to do with another
+	opens   bool // there was a protocol that has conversations open others
 
 	// What was made of a batch: the conversations that began, and what is to be
 	// written, of which some is.
@@ -145,18 +148,19 @@ const ahead = 16
 // work does the shard's part of a batch.
 func (s *shard) work(b *batch) {
 	begin(b, false, s)
-	for order := b.lines[s.index].inLine(); len(order) > 0; {
+	lines := &b.lines[s.index]
+	for order := lines.inLine(); len(order) > 0; {
 		next := order[:min(len(order), ahead)]
 		order = order[len(next):]
 		// What is far is asked for at once: that takes hardly longer than for one.
 		for _, i := range next {
 			s.warm += uint64(b.units[i].Warm())
 		}
-		last := uint64(0)
+		last := int32(-1)
 		for _, i := range next {
-			if hash := b.units[i].hash; hash != last {
-				s.warm += s.table.Warm(hash)
-				last = hash
+			if line := b.units[i].line; line != last {
+				s.warm += s.table.Warm(lines.all[line].hash)
+				last = line
 			}
 		}
 		for _, i := range next {
@@ -235,7 +239,10 @@ func (s *shard) sortPieces() {
 
 // do does what a packet asks for.
 func (s *shard) do(u *unit) {
-	g := &s.unpacked
+	g, l := &s.unpacked, s.lineOf(u)
+	if g.Flow = l.flow; u.back {
+		g.Flow = l.flow.Reverse()
+	}
 	u.Unpack(g)
 	if !s.d.opts.NoChecksums && g.BadChecksum() {
 		s.badChecksums++
@@ -252,6 +259,9 @@ func (s *shard) do(u *unit) {
 	}
 	s.mark(g.Packet, phasePacket, int64(u.kind)) // of one packet, there may be two
 }
+
+// lineOf returns the line that a unit stands in.
+func (s *shard) lineOf(u *unit) *line { return &s.batch.lines[s.index].all[u.line] }
 
 // mark notes what was made until now.
 func (s *shard) mark(packet int64, p phase, first int64) {
@@ -274,8 +284,8 @@ func (s *shard) fail(err error) {
 // icmp ties an ICMP error to the conversation that it is about. It makes none,
 // and keeps none alive.
 func (s *shard) icmp(u *unit, g *packet.Segment) {
-	if e, dir := s.table.Lookup(&g.Flow, u.hash); e != nil {
-		c, x := &e.Conversation, &s.batch.errors[g.Seq]
+	if e, dir := s.table.Lookup(&g.Flow, s.lineOf(u).hash); e != nil {
+		c, x := &e.Conversation, &s.batch.errors[g.Length]
 		s.anomaly(flow.Anomaly{
 			Kind: flow.ICMPError, Detail: x.String() + ", says " + x.From.String(),
 			Conversation: c, Direction: dir, Offset: c.Sides[dir].End(), Packet: g.Packet, Time: g.Time,
@@ -293,7 +303,7 @@ func (s *shard) anomaly(a flow.Anomaly) {
 
 // segment adds a segment to its conversation.
 func (s *shard) segment(u *unit, g *packet.Segment) {
-	e, dir := s.lookup(u)
+	e, dir := s.lookup(u, g)
 	if e != nil && e.Value.tcp.Restarts(dir, g) {
 		s.retire(e)
 		e = nil
@@ -314,14 +324,14 @@ func (s *shard) segment(u *unit, g *packet.Segment) {
 	} else if c := &e.Conversation; c.Guessed && g.Flags.Has(packet.SYN) {
 		answer := g.Flags.Has(packet.ACK)
 		if wrong := answer == (dir == flow.ClientToServer); wrong && c.Sides[0].Bytes+c.Sides[1].Bytes == 0 {
-			c.Turn()
+			e.Value.turn()
 			e.Value.tcp.Turn()
 			dir = dir.Reverse()
 		}
 		c.Guessed = false
 	}
 	t, c := &e.Value, &e.Conversation
-	s.came(e, u, g)
+	s.came(e, u, g, dir)
 	was := c.State
 	s.tcp.Segment(t.tcp, dir, g)
 	if c.State != was && (c.State == flow.Closed || c.State == flow.Reset) {
@@ -336,8 +346,13 @@ func (s *shard) segment(u *unit, g *packet.Segment) {
 }
 
 // came notes a packet of a conversation, which is the current one now.
-func (s *shard) came(e *entry, u *unit, g *packet.Segment) {
-	s.current, s.hash = e, u.hash
+func (s *shard) came(e *entry, u *unit, g *packet.Segment, dir flow.Direction) {
+	if s.current != e {
+		if u.back {
+			dir = dir.Reverse()
+		}
+		s.current, s.line, s.along = e, u.line, dir
+	}
 	e.Seen(u.at)
 	e.Conversation.End = flow.At(g.Time)
 	if s.packeter != nil {
@@ -388,7 +403,7 @@ func (s *shard) weigh(t *talk) {
 
 // datagram adds a datagram to its conversation.
 func (s *shard) datagram(u *unit, g *packet.Segment) {
-	e, dir := s.lookup(u)
+	e, dir := s.lookup(u, g)
 	if e == nil {
 		// Whoever speaks first asks, unless it is an answer.
 		known := false
@@ -398,7 +413,7 @@ func (s *shard) datagram(u *unit, g *packet.Segment) {
 		e = s.start(u, g, dir, dir == flow.ServerToClient)
 	}
 	t, c := &e.Value, &e.Conversation
-	s.came(e, u, g)
+	s.came(e, u, g, dir)
 	side := &c.Sides[dir]
 	side.Packets++
 	k := flow.Chunk{Data: g.Payload, Offset: side.End(), Time: g.Time, Packet: g.Packet, Ack: c.Sides[dir.Reverse()].Bytes}
@@ -416,17 +431,15 @@ func (s *shard) datagram(u *unit, g *packet.Segment) {
 
 // lookup returns the conversation of a flow and its direction; nil when there is
 // none, or when it was silent for so long that what comes begins another.
-func (s *shard) lookup(u *unit) (*entry, flow.Direction) {
-	var e *entry
-	var dir flow.Direction
-	known := false
-	if s.current != nil && s.hash == u.hash {
-		e = s.current
-		dir, known = e.Conversation.Direction(&u.Flow)
-	}
-	if !known {
+func (s *shard) lookup(u *unit, g *packet.Segment) (*entry, flow.Direction) {
+	e, dir := s.current, s.along
+	if e != nil && s.line == u.line {
+		if u.back {
+			dir = dir.Reverse()
+		}
+	} else {
 		s.leave()
-		e, dir = s.table.Lookup(&u.Flow, u.hash)
+		e, dir = s.table.Lookup(&g.Flow, s.lineOf(u).hash)
 	}
 	if e != nil && e.Due(u.at) {
 		s.retire(e)
@@ -462,7 +475,7 @@ func (s *shard) start(u *unit, g *packet.Segment, dir flow.Direction, guessed bo
 	s.conversations[c.Transport()]++
 	t := &e.Value
 	*t = talk{shard: s, entry: e, tcp: t.tcp}
-	s.table.Add(e, u.hash, s.batch.Turn)
+	s.table.Add(e, s.lineOf(u).hash, s.batch.Turn)
 	e.Seen(u.at)
 	if s.related && len(s.d.awaited) > 0 {
 		t.adopt()

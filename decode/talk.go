@@ -45,6 +45,14 @@ type rare struct {
 
 func (t *talk) conv() *flow.Conversation { return &t.entry.Conversation }
 
+// turn makes the client the server.
+func (t *talk) turn() {
+	t.conv().Turn()
+	if s := t.shard; s.current == t.entry {
+		s.along = s.along.Reverse()
+	}
+}
+
 func (t *talk) more() *rare {
 	if t.rare == nil {
 		t.rare = new(rare)
@@ -114,14 +122,14 @@ func (t *talk) Begin(first [2][]byte) bool {
 	}
 	if d, known := t.shard.d.opts.server(&t.conv().Tuple); known {
 		if d == flow.ServerToClient {
-			t.conv().Turn()
+			t.turn()
 		}
 		return d == flow.ServerToClient
 	}
 	for d, data := range first {
 		if side, known := proto.SideOf(flow.TCP, data); known {
 			if side != flow.Direction(d) {
-				t.conv().Turn()
+				t.turn()
 				return true
 			}
 			return false

@@ -38,10 +38,10 @@ func newWindow(src io.Reader) window {
 }
 
 // ahead returns n bytes as peek does, and all that is there behind them: nearly
-// always a whole record, so that one look is enough.
+// always a whole record, so that one look is enough. It is small, to be inlined.
 func (w *window) ahead(n int) ([]byte, error) {
-	if b := w.buf[w.r:w.w]; len(b) >= n {
-		return b, nil
+	if w.w-w.r >= n {
+		return w.buf[w.r:w.w], nil
 	}
 	return w.peek(n)
 }

@@ -70,13 +70,14 @@ type Instant int64
 
 // At returns the Instant of t.
 func At(t time.Time) Instant {
+	const most = math.MaxInt64 / int64(time.Second)
 	switch sec := t.Unix(); {
-	case sec >= math.MaxInt64/int64(time.Second):
+	case -most < sec && sec < most:
+		return Instant(sec*int64(time.Second) + int64(t.Nanosecond()))
+	case sec > 0:
 		return math.MaxInt64
-	case sec <= math.MinInt64/int64(time.Second):
-		return math.MinInt64
 	}
-	return Instant(t.UnixNano())
+	return math.MinInt64
 }
 
 // Time returns the time, in UTC.
@@ -249,9 +250,9 @@ func (c *Conversation) Server() netip.AddrPort { return c.Tuple.Dst() }
 // Direction returns which of its directions f is, and whether it is one.
 func (c *Conversation) Direction(f *Flow) (Direction, bool) {
 	switch {
-	case f.is(&c.Tuple):
+	case f.Is(&c.Tuple):
 		return ClientToServer, true
-	case f.reverses(&c.Tuple):
+	case f.Reverses(&c.Tuple):
 		return ServerToClient, true
 	}
 	return ClientToServer, false

@@ -69,6 +69,18 @@ func (f *Flow) SetAddrs(src, dst []byte) {
 	copy(f.dst[:], dst)
 }
 
+// SetIPv4 sets all from what stands side by side in headers without options: the
+// addresses that end an IPv4 header, and the ports that begin what is behind it.
+func (f *Flow) SetIPv4(t Transport, b *[12]byte) {
+	if !f.v4 {
+		f.src, f.dst = [16]byte{}, [16]byte{}
+	}
+	copy(f.src[:4], b[0:4])
+	copy(f.dst[:4], b[4:8])
+	f.srcPort, f.dstPort = binary.BigEndian.Uint16(b[8:]), binary.BigEndian.Uint16(b[10:])
+	f.transport, f.v4 = t, true
+}
+
 // SetPorts sets the transport and its ports.
 func (f *Flow) SetPorts(t Transport, src, dst uint16) {
 	f.transport, f.srcPort, f.dstPort = t, src, dst
@@ -107,12 +119,13 @@ func (f Flow) String() string {
 	return f.transport.String() + " " + f.Src().String() + " > " + f.Dst().String()
 }
 
-func (f *Flow) is(g *Flow) bool {
+// Is reports whether f and g are the same.
+func (f *Flow) Is(g *Flow) bool {
 	return f.srcPort == g.srcPort && f.dstPort == g.dstPort && f.transport == g.transport && f.v4 == g.v4 && f.src == g.src && f.dst == g.dst
 }
 
-// reverses reports whether f is the other direction of g.
-func (f *Flow) reverses(g *Flow) bool {
+// Reverses reports whether f is the other direction of g.
+func (f *Flow) Reverses(g *Flow) bool {
 	return f.srcPort == g.dstPort && f.dstPort == g.srcPort && f.transport == g.transport && f.v4 == g.v4 && f.src == g.dst && f.dst == g.src
 }
 
@@ -160,12 +173,15 @@ func (d Direction) String() string {
 	return "server_to_client"
 }
 
-// AddrSum returns the sum of the addresses as big-endian 32-bit words: what they
+// AddrSum returns the sum of the addresses as little-endian 32-bit words: what they
 // add to a transport's checksum (RFC 1071).
 func (f *Flow) AddrSum() uint64 {
-	var s uint64
-	for i := 0; i < 16; i += 4 {
-		s += uint64(binary.BigEndian.Uint32(f.src[i:])) + uint64(binary.BigEndian.Uint32(f.dst[i:]))
+	s := uint64(binary.LittleEndian.Uint32(f.src[:])) + uint64(binary.LittleEndian.Uint32(f.dst[:]))
+	if f.v4 {
+		return s
+	}
+	for i := 4; i < 16; i += 4 {
+		s += uint64(binary.LittleEndian.Uint32(f.src[i:])) + uint64(binary.LittleEndian.Uint32(f.dst[i:]))
 	}
 	return s
 }

@@ -103,12 +103,12 @@ func TestIs(t *testing.T) {
 	var same, reversed int
 	for range 50000 {
 		f, g := someFlow(random), someFlow(random)
-		if is := f == g; f.is(&g) != is {
+		if is := f == g; f.Is(&g) != is {
 			t.Fatalf("%v is %v: %v", f, g, !is)
 		} else if is {
 			same++
 		}
-		if reverses := f == g.Reverse(); f.reverses(&g) != reverses {
+		if reverses := f == g.Reverse(); f.Reverses(&g) != reverses {
 			t.Fatalf("%v is the reverse of %v: %v", f, g, !reverses)
 		} else if reverses {
 			reversed++
@@ -244,7 +244,7 @@ func TestAddrSum(t *testing.T) {
 		}
 		var want uint64
 		for b := addrs; len(b) > 0; b = b[4:] {
-			want += uint64(binary.BigEndian.Uint32(b))
+			want += uint64(binary.LittleEndian.Uint32(b))
 		}
 		// What a longer address left behind must not count.
 		f := parse(TCP, "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1")

@@ -41,7 +41,7 @@ const (
 
 // Read returns the time that has passed at the packet time now.
 func (c *Clock) Read(now time.Time) time.Duration {
-	ahead := now.Sub(c.latest)
+	ahead := since(c.latest, now)
 	switch {
 	case c.latest.IsZero(), ahead < -maxLate:
 		c.latest = now
@@ -50,6 +50,15 @@ func (c *Clock) Read(now time.Time) time.Duration {
 		c.latest = now
 	}
 	return c.elapsed
+}
+
+// since is to.Sub(from), which takes long to find that nothing overflows.
+func since(from, to time.Time) time.Duration {
+	const near = 1 << 30 // seconds
+	if s := to.Unix() - from.Unix(); -near < s && s < near {
+		return time.Duration(s)*time.Second + time.Duration(to.Nanosecond()-from.Nanosecond())
+	}
+	return to.Sub(from)
 }
 
 // Table finds the conversation that a packet belongs to. V is what its user

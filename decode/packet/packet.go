@@ -84,65 +84,68 @@ type Segment struct {
 	Time    time.Time
 	Packet  int64
 
-	whole []byte // with its header, when all of it is here and has a checksum
+	wire []byte // with its header, as far as it is here
+	sums bool   // all of it is here, and it has a checksum
 }
 
-// Own moves the bytes of s, which are the packet's, behind those of dst, and
-// returns that.
-func (s *Segment) Own(dst []byte) []byte {
-	from, n := len(dst), len(s.Payload)
-	if s.whole != nil { // the payload is its end
-		dst = append(dst, s.whole...)
-		s.whole = dst[from:]
-	} else {
-		dst = append(dst, s.Payload...)
-	}
-	s.Payload = dst[len(dst)-n:]
+// Packed is a Segment in less memory, for many to stand in a row. It has all but the
+// Flow, of which many have the same.
+type Packed struct {
+	wire    []byte
+	seconds int64
+	packet  int64
+	nanos   uint32 // and packedSums
+	length  uint32 // a file can say no more
+}
+
+// packedSums stands beside the nanoseconds, which take 30 bits, for Segment.sums.
+const packedSums = 1 << 31
+
+// Own moves the bytes of p, which are the packet's, behind those of dst, and returns
+// that.
+func (p *Packed) Own(dst []byte) []byte {
+	from := len(dst)
+	dst = append(dst, p.wire...)
+	p.wire = dst[from:]
 	return dst
 }
 
-// Packed is a Segment in less memory, for many to stand in a row.
-type Packed struct {
-	Flow     flow.Flow
-	flags    Flags
-	header   uint8 // of data, that is no payload
-	whole    bool  // data is Segment.whole
-	seq, ack uint32
-	window   uint16
-	length   uint32 // a file can say no more
-	nanos    int32
-	seconds  int64
-	packet   int64
-	data     []byte
-}
+// Payload returns that of a TCP segment.
+func (p *Packed) Payload() []byte { return behindTCP(p.wire) }
 
 // Pack packs s. It shares its bytes.
 func (p *Packed) Pack(s *Segment) {
-	*p = Packed{
-		Flow: s.Flow, flags: s.Flags, seq: s.Seq, ack: s.Ack, window: s.Window, length: uint32(s.Length),
-		nanos: int32(s.Time.Nanosecond()), seconds: s.Time.Unix(), packet: s.Packet, data: s.Payload,
-	}
-	if s.whole != nil { // the payload is its end
-		p.data, p.whole, p.header = s.whole, true, uint8(len(s.whole)-len(s.Payload))
+	p.wire, p.seconds, p.packet, p.nanos, p.length = s.wire, s.Time.Unix(), s.Packet, uint32(s.Time.Nanosecond()), uint32(s.Length)
+	if s.sums {
+		p.nanos |= packedSums
 	}
 }
 
 // Warm reads a little of all that there is to read.
 func (p *Packed) Warm() byte {
 	const line = 64 // of the cache
-	b := byte(p.flags)
-	for i := 0; i < min(len(p.data), 4*line); i += line {
-		b += p.data[i]
+	n := len(p.wire)
+	if n == 0 {
+		return 0
+	}
+	b := p.wire[0] + p.wire[min(n-1, line)]
+	for i := 2 * line; i < min(n, 4*line); i += line {
+		b += p.wire[i]
 	}
 	return b
 }
 
-// Unpack fills s with what was packed.
+// Unpack fills s with what was packed, but for its Flow, which it has.
 func (p *Packed) Unpack(s *Segment) {
-	s.Flow, s.Flags, s.Seq, s.Ack, s.Window, s.Length = p.Flow, p.flags, p.seq, p.ack, p.window, int(p.length)
-	s.Time, s.Packet, s.Payload, s.whole = time.Unix(p.seconds, int64(p.nanos)).UTC(), p.packet, p.data[p.header:], nil
-	if p.whole {
-		s.whole = p.data
+	s.wire, s.sums, s.Length, s.Packet = p.wire, p.nanos&packedSums != 0, int(p.length), p.packet
+	s.Time = time.Unix(p.seconds, int64(p.nanos&^packedSums)).UTC()
+	switch {
+	case len(p.wire) == 0:
+		s.Seq, s.Ack, s.Flags, s.Window, s.Payload = 0, 0, 0, 0, nil
+	case s.Flow.Transport() == flow.TCP: // as a rule
+		s.header()
+	default:
+		s.Seq, s.Ack, s.Flags, s.Window, s.Payload = 0, 0, 0, 0, p.wire[udpHeaderLen:]
 	}
 }
 
@@ -172,6 +175,21 @@ type Decoder struct {
 	flow   flow.Flow
 	icmpE  ICMPError
 	frags  fragments
+}
+
+// Pack is Decode for who wants the Segment packed: of it, only the Flow is sure to
+// be filled in.
+func (d *Decoder) Pack(p *capture.Packet, into *Packed) Kind {
+	if p.Link == capture.LinkEthernet && len(p.Data) >= usualLen && into.usual(p, (*[usualLen]byte)(p.Data)) {
+		d.Segment.Flow.SetIPv4(flow.TCP, (*[12]byte)(p.Data[26:]))
+		d.Error, d.Assembled = nil, false
+		return TCP
+	}
+	k := d.Decode(p)
+	if k == TCP || k == UDP {
+		into.Pack(&d.Segment)
+	}
+	return k
 }
 
 // Decode takes one packet apart.
@@ -317,5 +335,8 @@ func (d *Decoder) other(w what, value uint32) Kind {
 	return Other
 }
 
-// be reads the numbers of headers.
-var be = binary.BigEndian
+// be reads the numbers of headers; le many at once, where the order does not matter.
+var (
+	be = binary.BigEndian
+	le = binary.LittleEndian
+)

@@ -139,7 +139,7 @@ func TestHeader(t *testing.T) {
 		Flow: flow.NewFlow(flow.TCP, client, server),
 		Seq:  0x01020304, Ack: 0x05060708, Flags: ACK | PSH, Window: 0x400,
 		Payload: []byte("hello"), Length: 5, Time: at, Packet: 7,
-		whole: unhex(t, tcp32+hello),
+		wire: unhex(t, tcp32+hello), sums: true,
 	}, d.Segment, unexported); diff != "" {
 		t.Error("segment (-want +got)\n" + diff)
 	}
@@ -155,6 +155,7 @@ func TestHeader(t *testing.T) {
 	if diff := cmp.Diff(Datagram{
 		Flow:    flow.NewFlow(flow.UDP, client, server),
 		Payload: []byte("hello"), Length: 5, Time: at.Add(1), Packet: 8,
+		wire: unhex(t, udp8(13)+hello),
 	}, d.Segment, unexported); diff != "" {
 		t.Error("datagram (-want +got)\n" + diff)
 	}

@@ -240,9 +240,9 @@ func TestSum(t *testing.T) {
 				addrs[i] = 0xff
 			}
 		}
-		var d Decoder
-		d.flow.SetAddrs(addrs[:len(addrs)/2], addrs[len(addrs)/2:])
-		if got, want := sum(6+uint64(len(b))+d.flow.AddrSum(), b), naive(d.flow, 6, b); got != want {
+		s := Segment{Flow: flow.Unknown(flow.TCP), wire: b}
+		s.Flow.SetAddrs(addrs[:len(addrs)/2], addrs[len(addrs)/2:])
+		if got, want := s.sum(), naive(s.Flow, 6, b); got != want {
 			t.Fatalf("%d bytes between %d: sum %#04x, want %#04x", len(b), len(addrs)/2, got, want)
 		}
 	}

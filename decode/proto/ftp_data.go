@@ -117,6 +117,9 @@ func extendedPort(s string, listener netip.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(listener, uint16(port))
 }
 
+// endsWord reports whether b may stand behind the first word of a line of FTP.
+func endsWord(b byte) bool { return b == ' ' || b == '-' || b == '\r' || b == '\n' }
+
 // MayOpen reports whether a packet's payload may say that another conversation is
 // to come: whether it is from or to the port of FTP, where lines may be cut up, or
 // begins as FTP does, with a command or the code of a reply, and one of its lines
@@ -126,11 +129,15 @@ func MayOpen(f *flow.Flow, data []byte) bool {
 	if len(data) > 0 && (f.SrcPort() == ftpPort || f.DstPort() == ftpPort) {
 		return true
 	}
+	const code, command = len("227"), len("EPRT")
+	if len(data) <= code || !endsWord(data[code]) && (len(data) == command || !endsWord(data[command])) {
+		return false // nearly always
+	}
 	n := 0
 	for n < len(data) && n <= len("EPRT") && isWord(data[n]) {
 		n++
 	}
-	if n < len("227") || n > len("EPRT") || n == len(data) || data[n] != ' ' && data[n] != '-' && data[n] != '\r' && data[n] != '\n' {
+	if n < len("227") || n > len("EPRT") || n == len(data) || !endsWord(data[n]) {
 		return false
 	}
 	for len(data) >= len("EPRT") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"sync"
+	"sync/atomic"
 )
 
 // MaxSecrets bounds the connections whose secrets are kept, some 400 bytes each:
@@ -27,6 +28,7 @@ type Secrets struct {
 	bad    int
 	grows  bool
 	staged []byte
+	waits  atomic.Bool // there is something staged
 }
 
 // random is what a hello begins with.
@@ -146,25 +148,20 @@ func (s *Secrets) Stage(log []byte) bool {
 		return false
 	}
 	s.staged = append(append(s.staged, log...), '\n')
+	s.waits.Store(true)
 	return true
 }
 
 // Staged reports whether something waits for Publish. It is so of a nil Secrets
-// never.
-func (s *Secrets) Staged() bool {
-	if s == nil {
-		return false
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.staged) > 0
-}
+// never. It is asked of each packet.
+func (s *Secrets) Staged() bool { return s != nil && s.waits.Load() }
 
 // Publish adds what was staged.
 func (s *Secrets) Publish() {
 	s.mu.Lock()
 	staged := s.staged
 	s.staged = nil
+	s.waits.Store(false)
 	s.mu.Unlock()
 	s.Add(staged)
 }
