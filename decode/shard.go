@@ -42,6 +42,7 @@ type shard struct {
 	found         []*talk // what those return that look for some
 	batch         *batch  // that is being worked on
 	warm          uint64  // of no use but that it must be read
+	near          [ahead]*entry
 	unpacked      packet.Segment
 	// current is the conversation that the latest packet was of, line where that
 	// stood, and along the direction of its flow.
@@ -75,6 +76,7 @@ type shard struct {
 	gapper    Gapper
 	inner     InnerStreamer
 	anomalist Anomalist
+	bytes     bool // somebody wants the streams as they are
 }
 
 // entry is a conversation with the stages that work on it, in its place in the
@@ -139,11 +141,13 @@ func newShard(d *Decoder, sink Sink, part Part) *shard {
 	s.gapper, _ = sink.(Gapper)
 	s.inner, _ = sink.(InnerStreamer)
 	s.anomalist, _ = sink.(Anomalist)
+	s.bytes = s.streamer != nil || s.inner != nil || d.opts.Digest
 	return s
 }
 
-// ahead is how many units are fetched into the cache at a time.
-const ahead = 16
+// ahead is how many units are fetched into the cache at a time: several to be
+// waited for at once, and no more than there is room for.
+const ahead = 64
 
 // work does the shard's part of a batch.
 func (s *shard) work(b *batch) {
@@ -152,22 +156,40 @@ func (s *shard) work(b *batch) {
 	for order := lines.inLine(); len(order) > 0; {
 		next := order[:min(len(order), ahead)]
 		order = order[len(next):]
-		// What is far is asked for at once: that takes hardly longer than for one.
-		for _, i := range next {
-			s.warm += uint64(b.units[i].Warm())
-		}
-		last := int32(-1)
-		for _, i := range next {
-			if line := b.units[i].line; line != last {
-				s.warm += s.table.Warm(lines.all[line].hash)
-				last = line
-			}
-		}
+		s.fetch(b, lines, next)
 		for _, i := range next {
 			s.do(&b.units[i])
 		}
 	}
 	s.end()
+}
+
+// fetch has what units need come into the cache: what is far is asked for at once,
+// step by step, which takes hardly longer than for one.
+func (s *shard) fetch(b *batch, lines *lines, units []int32) {
+	near, last := s.near[:0], int32(-1)
+	for _, i := range units {
+		u := &b.units[i]
+		s.warm += uint64(u.Warm())
+		if u.line == last {
+			continue
+		}
+		last = u.line
+		if e := s.table.Near(lines.all[last].hash); e != nil {
+			near = append(near, e)
+		}
+	}
+	for _, e := range near {
+		s.warm += e.Warm()
+	}
+	for _, e := range near {
+		if e.Value.tcp != nil {
+			s.warm += e.Value.tcp.Warm()
+		}
+		if e.Value.dialogue != nil {
+			s.warm += e.Value.dialogue.Warm()
+		}
+	}
 }
 
 // begin has shards let go of what is over before a batch: what one conversation
@@ -304,7 +326,7 @@ func (s *shard) anomaly(a flow.Anomaly) {
 // segment adds a segment to its conversation.
 func (s *shard) segment(u *unit, g *packet.Segment) {
 	e, dir := s.lookup(u, g)
-	if e != nil && e.Value.tcp.Restarts(dir, g) {
+	if e != nil && g.Flags.Has(packet.SYN) && e.Value.tcp.Restarts(dir, g) {
 		s.retire(e)
 		e = nil
 	}
@@ -332,6 +354,9 @@ func (s *shard) segment(u *unit, g *packet.Segment) {
 	}
 	t, c := &e.Value, &e.Conversation
 	s.came(e, u, g, dir)
+	if s.tcp.Usual(t.tcp, dir, g) {
+		return
+	}
 	was := c.State
 	s.tcp.Segment(t.tcp, dir, g)
 	if c.State != was && (c.State == flow.Closed || c.State == flow.Reset) {

@@ -140,11 +140,16 @@ func (t *talk) Begin(first [2][]byte) bool {
 
 // Chunk takes the next bytes of a direction.
 func (t *talk) Chunk(d flow.Direction, k flow.Chunk) {
-	t.stream(d, k)
+	wanted := t.shard.bytes
+	if wanted {
+		t.stream(d, k)
+	}
 	if g := t.said(); g != nil {
 		g.Chunk(d, k)
 	}
-	t.streamed()
+	if wanted {
+		t.streamed()
+	}
 }
 
 // streamed says that what was streamed was looked at.

@@ -150,15 +150,16 @@ type Turn struct {
 	At     time.Duration
 }
 
-// Warm reads a little of what a Lookup of the hash will, and returns something
-// that can't be known without. Done for several hashes in a row, before they are
-// looked up, it takes hardly longer than for one, for memory is slow, not narrow.
-func (t *Table[V]) Warm(hash uint64) uint64 {
-	e := t.slots[hash&uint64(len(t.slots)-1)].entry
-	if e == nil {
-		return hash
-	}
-	return uint64(e.Conversation.Tuple.srcPort) + uint64(e.Conversation.Sides[0].Packets) + uint64(e.last)
+// Near returns the entry that a Lookup of the hash will come to first, which is
+// mostly the one it finds; nil when there is none. It doesn't look at it.
+func (t *Table[V]) Near(hash uint64) *Entry[V] { return t.slots[hash&uint64(len(t.slots)-1)].entry }
+
+// Warm reads a little of all that there is to read, and returns something that can't
+// be known without. Done for several entries in a row, before they are used, it
+// takes hardly longer than for one, for memory is slow, not narrow.
+func (e *Entry[V]) Warm() uint64 {
+	c := &e.Conversation
+	return uint64(c.Tuple.srcPort) + uint64(c.Start) + uint64(c.Sides[0].Packets+c.Sides[1].Packets) + uint64(e.last)
 }
 
 // Add puts e in, which is filled in but for its place, and Seen; it was looked for

@@ -155,7 +155,7 @@ func TestLookupAllocatesNothing(t *testing.T) {
 	for _, f := range []Flow{v4, v4.Reverse(), v6, unknown} {
 		if n := testing.AllocsPerRun(100, func() {
 			hash := seed.Hash(&f)
-			table.Warm(hash)
+			warm(table.Near(hash))
 			if e, _ := table.Lookup(&f, hash); e != nil {
 				e.Due(e.Silent(0))
 				e.Seen(1)
@@ -172,7 +172,7 @@ func TestWarm(t *testing.T) {
 	f := numbered(0)
 	for range 2 {
 		for hash := range uint64(2 * minSlots) {
-			table.Warm(hash)
+			warm(table.Near(hash))
 		}
 		put(table, f, ClientToServer, "a", Turn{})
 		find(t, table, f, "a", ClientToServer)
@@ -953,5 +953,11 @@ func BenchmarkHash(b *testing.B) {
 				seed.Hash(&f)
 			}
 		})
+	}
+}
+
+func warm[V any](e *Entry[V]) {
+	if e != nil {
+		e.Warm()
 	}
 }

@@ -231,6 +231,11 @@ func (g *Dialogue) Idle() bool {
 	return true
 }
 
+// Warm reads a little of what the next bytes need; see flow.Entry.
+func (g *Dialogue) Warm() uint64 {
+	return uint64(g.held) + uint64(g.sides[0].length+g.sides[1].length) + uint64(len(g.sides[1].raw)+len(g.waiting)+g.count)
+}
+
 // Count returns how many exchanges were begun.
 func (g *Dialogue) Count() int { return g.count }
 
@@ -267,6 +272,9 @@ func (g *Dialogue) speak(p *Protocol, with string) {
 
 // Chunk adds the next bytes of a direction.
 func (g *Dialogue) Chunk(d flow.Direction, c flow.Chunk) {
+	if g.passes(d, &c) {
+		return
+	}
 	g.ended[d] = false // if it was, that was a lie
 	switch {
 	case g.protocol != nil:
@@ -280,6 +288,27 @@ func (g *Dialogue) Chunk(d flow.Direction, c flow.Chunk) {
 	if g.protocol == nil {
 		g.find()
 	}
+}
+
+// passes does what Chunk does when c is within a body, and the parser knows that
+// without a look. It reports false of all else, with which it has done nothing.
+func (g *Dialogue) passes(d flow.Direction, c *flow.Chunk) bool {
+	if g.stale {
+		g.settle()
+	}
+	if !g.calm || !g.passer.Pass(d, c.Data) {
+		return false
+	}
+	s := &g.sides[d]
+	g.ended[d], g.told[d] = false, false
+	if g.opts.Keep > 0 {
+		g.keep(s, c.Data)
+	} else {
+		s.length += int64(len(c.Data))
+	}
+	s.reach(Mark{c.Offset, c.Time, c.Packet, c.Ack})
+	s.offset = c.Offset + int64(len(c.Data))
+	return true
 }
 
 // tells reports whether the very first bytes tell the protocol, which is spoken
@@ -508,15 +537,6 @@ func (g *Dialogue) find() {
 func (g *Dialogue) add(d flow.Direction, c *flow.Chunk) {
 	s := &g.sides[d]
 	g.told[d] = false
-	if g.stale {
-		g.settle()
-	}
-	if g.calm && g.passer.Pass(d, c.Data) {
-		g.keep(s, c.Data)
-		s.reach(Mark{c.Offset, c.Time, c.Packet, c.Ack})
-		s.offset = c.Offset + int64(len(c.Data))
-		return
-	}
 	at := Mark{c.Offset, c.Time, c.Packet, c.Ack}
 	if len(s.buf) == 0 {
 		// Nothing was left: the bytes are shown where they lie.

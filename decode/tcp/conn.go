@@ -125,6 +125,15 @@ type Conn struct {
 	rest  [2]rest
 }
 
+// Warm reads a little of what the next segment needs; see flow.Entry.
+func (c *Conn) Warm() uint64 {
+	if c.halfs == nil {
+		return uint64(c.rest[1].bound)
+	}
+	a, b := &c.halfs[0], &c.halfs[1]
+	return uint64(a.next) + uint64(b.next) + uint64(len(a.recent)+len(b.recent))
+}
+
 // rest is what is still known of a direction of a settled connection.
 type rest struct {
 	syn   bool
@@ -247,13 +256,43 @@ func (a *Assembler) Segment(c *Conn, d flow.Direction, s *packet.Segment) {
 		c.straggler(d, s)
 		return
 	}
-	c.conv.Sides[d].Packets++
-	h, peer := &c.halfs[d], &c.halfs[d.Reverse()]
-	if s.Flags&(packet.SYN|packet.FIN|packet.RST) == 0 && h.phase == running && !h.held() && !peer.held() && (s.Window == 0) == h.full {
-		a.usual(c, d, s)
+	if a.Usual(c, d, s) {
 		return
 	}
+	c.conv.Sides[d].Packets++
 	a.general(c, d, s)
+}
+
+// Usual does what Segment does when s is what most segments are: the next bytes, or
+// an acknowledgement, in the middle of a connection in which nothing waits. It
+// reports false of all else, with which it has done nothing.
+func (a *Assembler) Usual(c *Conn, d flow.Direction, s *packet.Segment) bool {
+	if c.halfs == nil || s.Flags&(packet.SYN|packet.FIN|packet.RST|packet.ACK) != packet.ACK {
+		return false
+	}
+	h, peer := &c.halfs[d], &c.halfs[d.Reverse()]
+	if !h.calm() || !peer.calm() || (s.Window == 0) != h.full {
+		return false
+	}
+	if s.Length > 0 && (len(s.Payload) != s.Length || s.Seq != h.base+uint32(h.next)) {
+		return false
+	}
+	side := &c.conv.Sides[d]
+	side.Packets++
+	if s.Length > 0 {
+		off := h.next
+		h.next += int64(s.Length)
+		h.high = max(h.high, h.next)
+		side.Bytes += int64(s.Length)
+		if h.ackKnown {
+			h.remember(a, s.Payload)
+		}
+		c.out.Chunk(d, flow.Chunk{Data: s.Payload, Offset: off, Time: s.Time, Packet: s.Packet, Ack: max(0, peer.offset(s.Ack))})
+	}
+	if !peer.ackKnown || int32(s.Ack-peer.acked) > 0 {
+		c.acknowledge(a, d.Reverse(), s.Ack, s.Time)
+	}
+	return true
 }
 
 // window notes when a side has no room for more, and when it has again (RFC 9293,
@@ -321,24 +360,6 @@ func (a *Assembler) general(c *Conn, d flow.Direction, s *packet.Segment) {
 	}
 	a.Tick(c, s.Time)
 	c.end(a, d)
-}
-
-// usual does what general would where nothing waits, which is mostly so.
-func (a *Assembler) usual(c *Conn, d flow.Direction, s *packet.Segment) {
-	h := &c.halfs[d]
-	if s.Length > 0 {
-		a.data(c, d, h.offset(s.Seq), s)
-	}
-	if s.Flags.Has(packet.ACK) {
-		c.acknowledge(a, d.Reverse(), s.Ack, s.Time)
-	}
-	if h.waiting() {
-		h.waitPackets++
-		a.Tick(c, s.Time)
-	}
-	if h.fin != noFin || c.halfs[d.Reverse()].fin != noFin {
-		c.end(a, d)
-	}
 }
 
 // synced fixes where a direction starts from its SYN.

@@ -87,6 +87,9 @@ func (h *half) offset(seq uint32) int64 {
 // held reports whether anything is, or would be, held back.
 func (h *half) held() bool { return h.phase == holding || len(h.pending) > 0 }
 
+// calm reports whether it is in the middle, and nothing is, or would be, held back.
+func (h *half) calm() bool { return h.phase == running && len(h.pending) == 0 && h.fin == noFin }
+
 // waiting reports whether anything is held back.
 func (h *half) waiting() bool { return len(h.pending) > 0 }
 
