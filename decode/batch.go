@@ -21,6 +21,7 @@ type batch struct {
 	// does all that the batch has for one conversation at once, which is in the
 	// cache then: there are thousands, and what they need is not.
 	lines []lines
+	flows int // lines of all shards
 	// first and from are the number of the first packet and its time by the Clock,
 	// packet and time those of the last. There is none when first is 0.
 	first, packet int64
@@ -61,9 +62,11 @@ const (
 
 // The sizes of a batch. A buffer should stay in the cache until it is worked on,
 // unless it is full of small packets: then it pays more to have many of each
-// conversation.
+// conversation. Of packets of ever more conversations, there is no use in many: what
+// is made of them should stay in the cache, too.
 const (
 	batchUnits   = 16 << 10
+	batchLines   = 4 << 10
 	bufferBytes  = 256 << 10
 	fewBuffers   = 4   // of a batch, when they hold fewer than
 	manyUnits    = 512 // each, for then their bytes are what counts
@@ -86,7 +89,7 @@ func (b *batch) drop() { b.units = b.units[:len(b.units)-1] }
 func (b *batch) reset() {
 	b.units, b.arena, b.used, b.swapped = b.units[:0], b.arena[:0], b.used[:0], 0
 	b.errors = b.errors[:0]
-	b.first, b.related, b.idle, b.look = 0, false, false, false
+	b.first, b.related, b.idle, b.look, b.flows = 0, false, false, false, 0
 	for i := range b.lines {
 		b.lines[i].reset()
 	}
@@ -200,8 +203,8 @@ type work struct {
 }
 
 // depth is how many batches may be under way: one that is filled, one that is
-// worked on.
-const depth = 2
+// worked on, and one that waits, so that neither side has to for the other.
+const depth = 3
 
 // newWork starts the workers.
 func newWork(d *Decoder, src capture.Source) *work {
@@ -252,7 +255,7 @@ func (w *work) swap(used []byte) []byte {
 func (w *work) add(p *capture.Packet) error {
 	d := w.d
 	d.read(p)
-	if b := d.batch; len(b.units) >= batchUnits || len(b.arena) >= bufferBytes {
+	if b := d.batch; len(b.units) >= batchUnits || b.flows >= batchLines || len(b.arena) >= bufferBytes {
 		w.turn()
 	}
 	if w.failed.Load() {

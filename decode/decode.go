@@ -281,7 +281,10 @@ func (d *Decoder) put(u *unit, kind unitKind) {
 	}
 	hash := d.seed.Hash(f)
 	u.kind, u.at, u.shard = kind, d.at, uint8(hash>>32*uint64(len(d.shards))>>32)
-	u.line, u.back = b.lines[u.shard].put(f, hash, int32(len(b.units)-1))
+	l := &b.lines[u.shard]
+	before := len(l.all)
+	u.line, u.back = l.put(f, hash, int32(len(b.units)-1))
+	b.flows += len(l.all) - before
 }
 
 // other counts a packet that carries no transport.

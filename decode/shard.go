@@ -586,6 +586,9 @@ func (s *shard) expired() []*talk {
 func (s *shard) all() []*talk { return s.talks(s.table.All()) }
 
 func (s *shard) talks(entries []*entry) []*talk {
+	for _, e := range entries {
+		s.warm += e.Warm()
+	}
 	s.found = s.found[:0]
 	for _, e := range entries {
 		s.found = append(s.found, &e.Value)

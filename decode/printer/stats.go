@@ -28,7 +28,10 @@ type Stats struct {
 	w         io.Writer
 	style     Style
 	protocols map[string]*protocolStats
-	endpoints map[endpointKey]*endpointStats
+	// latest are the sums that were asked for last, those of latestName.
+	latest     *protocolStats
+	latestName string
+	endpoints  map[endpointKey]*endpointStats
 	// crowded are the protocols with more endpoints than there is room for: they are
 	// counted as one.
 	crowded map[string]bool
@@ -91,13 +94,17 @@ func NewStats(w io.Writer, style Style) *Stats {
 	}
 }
 
-// of returns the sums of a protocol.
+// of returns the sums of a protocol: mostly, those asked for last.
 func (s *Stats) of(name string) *protocolStats {
+	if s.latest != nil && s.latestName == name {
+		return s.latest
+	}
 	p := s.protocols[name]
 	if p == nil {
 		p = &protocolStats{latency: hdrhistogram.New(1, maxLatency, 2), outcomes: make(map[outcome]int64)}
 		s.protocols[name] = p
 	}
+	s.latest, s.latestName = p, name
 	return p
 }
 

@@ -457,6 +457,14 @@ func walkName(dst, b []byte, off, maxPointers int, form nameForm) ([]byte, int) 
 	return dst, -1
 }
 
+// plainInLabel tells which bytes of a label stand for themselves.
+var plainInLabel = func() (t [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		t[c] = c != '.' && c != '\\'
+	}
+	return t
+}()
+
 // appendLabel escapes what would be read as structure (RFC 4343, section 2.1),
 // and what is no text. Names of services are meant to be read: they hold spaces
 // and UTF-8 (RFC 6763, section 4.1.1).
@@ -464,7 +472,7 @@ func appendLabel(dst, label []byte) []byte {
 	start := 0
 	for i := 0; i < len(label); {
 		c := label[i]
-		if c >= ' ' && c <= '~' && c != '.' && c != '\\' {
+		if plainInLabel[c] {
 			i++
 			continue
 		}

@@ -319,14 +319,14 @@ func notice(fields []Field) framingFields {
 			}
 		case len("Connection"):
 			if strings.EqualFold(name, "Connection") {
-				for v := range elements(value) {
-					f.switches = f.switches || v == "upgrade"
-				}
+				f.connection(value)
 			}
 		case len("Content-Length"):
 			if strings.EqualFold(name, "Content-Length") {
-				for v := range elements(value) {
-					f.declare(v)
+				if n, ok := plainNumber(value); ok {
+					f.declared(n)
+				} else {
+					f.declare(value)
 				}
 			}
 		case len("Transfer-Encoding"):
@@ -344,15 +344,48 @@ func notice(fields []Field) framingFields {
 	return f
 }
 
-// declare takes note of a Content-Length.
-func (f *framingFields) declare(v string) {
-	n, err := strconv.ParseUint(v, 10, 63)
+// connection takes note of a Connection, which has one element as a rule.
+func (f *framingFields) connection(value string) {
+	if strings.IndexByte(value, ',') < 0 {
+		f.switches = f.switches || strings.EqualFold(trimSpace(value), "upgrade")
+		return
+	}
+	for v := range elements(value) {
+		f.switches = f.switches || v == "upgrade"
+	}
+}
+
+// plainNumber returns what a value is that has digits only, few enough for any to fit.
+func plainNumber(value string) (n int64, ok bool) {
+	if len(value) == 0 || len(value) > 18 {
+		return 0, false
+	}
+	for i := range len(value) {
+		if !isDigit(value[i]) {
+			return 0, false
+		}
+		n = 10*n + int64(value[i]-'0')
+	}
+	return n, true
+}
+
+// declare takes note of a Content-Length that is no plain number.
+func (f *framingFields) declare(value string) {
+	for v := range elements(value) {
+		if n, err := strconv.ParseUint(v, 10, 63); err != nil || v[0] == '+' {
+			f.problem = fmt.Sprintf("malformed Content-Length %q", v)
+		} else {
+			f.declared(int64(n))
+		}
+	}
+}
+
+// declared takes note of a length.
+func (f *framingFields) declared(n int64) {
 	switch {
-	case err != nil || v[0] == '+':
-		f.problem = fmt.Sprintf("malformed Content-Length %q", v)
 	case f.length < 0:
-		f.length = int64(n)
-	case f.length != int64(n):
+		f.length = n
+	case f.length != n:
 		f.problem = fmt.Sprintf("Content-Length is both %d and %d", f.length, n)
 	}
 }

@@ -84,9 +84,6 @@ func (h *half) offset(seq uint32) int64 {
 	return h.next + int64(int32(seq-h.base-uint32(h.next)))
 }
 
-// held reports whether anything is, or would be, held back.
-func (h *half) held() bool { return h.phase == holding || len(h.pending) > 0 }
-
 // calm reports whether it is in the middle, and nothing is, or would be, held back.
 func (h *half) calm() bool { return h.phase == running && len(h.pending) == 0 && h.fin == noFin }
 
