@@ -150,6 +150,9 @@ func (a *answers) end(k *call) {
 
 // judge holds one live exchange against a recorded one; nil when there is none.
 func (a *answers) judge(k *call, x awaited, live *proto.Exchange) {
+	if k.transfers != nil {
+		k.transfers.agreed(x.check.Exchange, live)
+	}
 	o := k.outcome(x.check)
 	if live != nil && live.Request != nil {
 		o.Sent = live.Request.Time

@@ -53,6 +53,7 @@ const (
 type call struct {
 	player  *Player
 	conn    *plan.Conn
+	parent  *call         // whose content it carries, if any
 	queue   queue         // guarded by the feed
 	open    time.Duration // when it is due, in the schedule's time
 	rated   time.Duration // what was asked last, by Options.Rate
@@ -63,6 +64,10 @@ type call struct {
 	timeout time.Duration
 	close   plan.Close
 	all     plan.Wait // what all answers together are, when no more is said
+
+	transfers *transfers // of FTP
+	datagrams *datagrams // over UDP
+	placed    bool       // it has one of Player.places
 
 	dialogue *proto.Dialogue // of a protocol that is parsed
 	answers  answers         // of that
@@ -96,17 +101,19 @@ type call struct {
 
 // mark says what had come of the server when a turn began.
 type mark struct {
-	turn      int
-	bytes     int64
-	datagrams int
-	late      time.Duration // behind its time; negative when no pace was kept
-	sent      time.Time     // when the client's first byte of the turn went out
-	spoke     time.Time     // and its last
-	first     time.Time     // when the first byte of the answer came
+	turn  int
+	bytes int64
+	late  time.Duration // behind its time; negative when no pace was kept
+	sent  time.Time     // when the client's first byte of the turn went out
+	spoke time.Time     // and its last
+	first time.Time     // when the first byte of the answer came
 }
 
-func newCall(p *Player, c *plan.Conn) *call {
-	k := &call{player: p, conn: c, close: c.Close}
+func newCall(p *Player, c *plan.Conn, parent *call) *call {
+	k := &call{player: p, conn: c, parent: parent, close: c.Close}
+	if c.Protocol == &proto.FTP {
+		k.transfers = newTransfers()
+	}
 	k.skipped = k.skip()
 	k.carry()
 	if k.skipped != "" {
@@ -136,7 +143,6 @@ func (k *call) play(ctx context.Context) {
 	if k.dialogue != nil {
 		k.dialogue.Close()
 	}
-	k.player.leave()
 	k.settle()
 }
 
@@ -148,7 +154,19 @@ func (k *call) talk(ctx context.Context) error {
 	if err := k.say(ctx); err != nil {
 		return err
 	}
+	if k.datagrams != nil {
+		return k.finishDatagrams(ctx)
+	}
 	return k.finish(ctx)
+}
+
+// leave lets those calls go on that wait for this one: all is answered.
+func (k *call) leave() {
+	k.player.order.done(k.conn.Rank)
+	if k.placed {
+		k.placed = false
+		k.player.leave()
+	}
 }
 
 // settle says what became of everything, and has the call told what still comes.
@@ -156,11 +174,17 @@ func (k *call) settle() {
 	k.over = true
 	k.buf, k.dialogue = nil, nil
 	k.answers.end(k)
+	if k.datagrams != nil {
+		k.datagrams.end(k)
+	}
 	k.player.values.Over(k.conn.ID, k.why(), k.given())
+	if k.transfers != nil {
+		k.transfers.close(k)
+	}
 	k.turns.close(k)
 	f := k.player.feed
 	f.leave()
-	k.player.order.done(k.conn.Rank)
+	k.leave()
 	for !f.turnDirect(k) {
 		p := f.take(k)
 		k.tell(&p)
@@ -182,7 +206,9 @@ func (k *call) tell(p *plan.Part) error {
 
 // expect takes note of a recorded answer.
 func (k *call) expect(c *plan.Check, cost int) {
-	if c.Turn != nil {
+	if k.datagrams != nil {
+		k.expectDatagrams(c, cost)
+	} else if c.Turn != nil {
 		k.turns.expect(k, c, cost)
 	} else {
 		k.answers.expect(k, c, cost)
@@ -192,9 +218,12 @@ func (k *call) expect(c *plan.Check, cost int) {
 // begin gets ready to read.
 func (k *call) begin() {
 	c := k.conn
-	size := readSize
-	if c.Transport == flow.TCP {
-		size = firstRead
+	size := firstRead
+	if c.Transport == flow.UDP {
+		size, k.datagrams = readSize, &datagrams{pairing: &volleys{}, sent: make(map[int64]sentAt)}
+		if c.Parsed() {
+			k.datagrams.pairing = newQueries()
+		}
 	}
 	k.buf = make([]byte, size)
 	k.live = flow.Conversation{ID: c.ID, Tuple: flow.NewFlow(c.Transport, addrPort(k.sock.LocalAddr()), addrPort(k.sock.RemoteAddr()))}
@@ -210,7 +239,11 @@ func addrPort(a net.Addr) netip.AddrPort {
 
 // Exchange takes an exchange of the live conversation.
 func (k *call) Exchange(e *proto.Exchange) {
-	if !e.Inside() {
+	switch {
+	case e.Inside():
+	case k.datagrams != nil:
+		k.datagrams.pairing.(*queries).answered(k, e)
+	default:
 		k.leaves(e)
 		k.takeValues(e)
 		k.answers.answered(k, e)
@@ -238,7 +271,11 @@ func (k *call) say(ctx context.Context) error {
 			k.expect(p.Check, p.Cost)
 			f.take(k)
 		case plan.Said:
-			if err := k.step(ctx, p); err != nil {
+			step := k.step
+			if k.datagrams != nil {
+				step = k.stepDatagram
+			}
+			if err := step(ctx, p); err != nil {
 				return err
 			}
 		case plan.Closed:
@@ -341,7 +378,7 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 	k.answers.moved(&s, k.sent)
 	data, cost := s.Bytes, p.Cost
 	f.take(k)
-	for due.IsZero() && k.conn.Transport == flow.TCP && len(data) < coalesce {
+	for due.IsZero() && len(data) < coalesce {
 		q, _ := f.peek(k)
 		if q == nil || q.Kind != plan.Said || q.Step.After != s.After || q.Step.Turn != s.Turn || k.carried.begins(q.Step) {
 			break
@@ -353,8 +390,13 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 		cost += q.Cost
 		f.take(k)
 	}
+	if k.transfers != nil {
+		if data, err = k.transfers.rewrite(k, s.Offset, k.sent, data); err != nil {
+			return err
+		}
+	}
 	if n := len(k.marks); !k.conn.Parsed() && (n == 0 || k.marks[n-1].turn != s.Turn) {
-		k.marks = append(k.marks, mark{turn: s.Turn, bytes: k.received, datagrams: k.turns.datagrams(), sent: now, late: late})
+		k.marks = append(k.marks, mark{turn: s.Turn, bytes: k.received, sent: now, late: late})
 		k.turns.settle(k)
 	}
 	if k.conn.Parsed() {
@@ -387,12 +429,7 @@ func later(a, b time.Time) time.Time {
 // before write returns.
 func (k *call) write(data []byte, now time.Time, packet int64) error {
 	if k.dialogue != nil {
-		chunk := flow.Chunk{Data: data, Offset: k.sent, Time: now, Packet: packet, Ack: k.received}
-		if k.conn.Transport == flow.UDP {
-			k.dialogue.Datagram(flow.ClientToServer, chunk, 0)
-		} else {
-			k.dialogue.Chunk(flow.ClientToServer, chunk)
-		}
+		k.dialogue.Chunk(flow.ClientToServer, flow.Chunk{Data: data, Offset: k.sent, Time: now, Packet: packet, Ack: k.received})
 	}
 	if k.sock != k.raw {
 		return k.writeTLS(data, now)
@@ -505,15 +542,12 @@ func (k *call) await(ctx context.Context, w plan.Wait) (time.Time, error) {
 
 // satisfied reports whether all that a step waits for has come.
 func (k *call) satisfied(w plan.Wait) bool {
-	switch {
-	case k.dialogue != nil:
-		finals, interims := k.dialogue.Answers()
-		finals += k.finals
-		return finals > w.Finals || finals == w.Finals && interims >= w.Interims
-	case k.conn.Transport == flow.UDP:
-		return k.turns.datagrams() >= w.Datagrams
+	if k.dialogue == nil {
+		return k.received >= w.Bytes
 	}
-	return k.received >= w.Bytes
+	finals, interims := k.dialogue.Answers()
+	finals += k.finals
+	return finals > w.Finals || finals == w.Finals && interims >= w.Interims
 }
 
 // onlyInterim reports whether an interim response is all that is missing.
@@ -588,6 +622,9 @@ func (k *call) readNow() (int, error) {
 		return n, nil
 	case isTimeout(err):
 		return n, err
+	case k.datagrams != nil && errors.Is(err, syscall.ECONNREFUSED):
+		k.datagrams.refused()
+		return n, nil
 	case errors.Is(err, syscall.ECONNRESET) && k.close.Kind == plan.CloseRST && k.close.By == flow.ServerToClient:
 		k.eof, k.closed = true, true // as it did in the recording
 		return n, nil
@@ -602,19 +639,18 @@ func (k *call) take(data []byte) {
 	if n := len(k.marks); n > 0 && k.marks[n-1].first.IsZero() {
 		k.marks[n-1].first = now
 	}
-	if k.dialogue != nil {
-		chunk := flow.Chunk{Data: data, Offset: k.received, Time: now, Ack: k.sent}
-		if k.conn.Transport == flow.UDP {
-			k.dialogue.Datagram(flow.ServerToClient, chunk, 0)
-		} else {
-			k.dialogue.Chunk(flow.ServerToClient, chunk)
-		}
-	} else {
-		k.turns.heard(data, k.conn.Transport == flow.UDP)
-	}
+	chunk := flow.Chunk{Data: data, Offset: k.received, Time: now, Ack: k.sent}
 	k.received += int64(len(data))
-	if k.dialogue == nil {
+	switch {
+	case k.datagrams == nil && k.dialogue != nil:
+		k.dialogue.Chunk(flow.ServerToClient, chunk)
+	case k.datagrams == nil:
+		k.turns.heard(data)
 		k.turns.settle(k)
+	case k.dialogue != nil:
+		k.dialogue.Datagram(flow.ServerToClient, chunk, 0)
+	default:
+		k.datagrams.pairing.(*volleys).heard(data, now)
 	}
 }
 
@@ -629,7 +665,7 @@ func (k *call) finish(ctx context.Context) error {
 		return err
 	}
 	switch {
-	case k.conn.Transport == flow.UDP || k.close.Kind == plan.CloseNone:
+	case k.close.Kind == plan.CloseNone:
 		return k.drain(max(plan.MinQuiet, k.all.Quiet))
 	case k.close.By == flow.ServerToClient:
 		return k.awaitClose()
@@ -663,9 +699,6 @@ func (k *call) closing() time.Time {
 // more than it said in the recording is a difference too. A server that breaks
 // the connection off now does no harm.
 func (k *call) drain(silence time.Duration) error {
-	if k.dialogue != nil && k.conn.Transport == flow.UDP {
-		return nil // every answer is known by its number
-	}
 	for !k.eof {
 		if _, err := k.read(time.Now().Add(silence)); err != nil {
 			break

@@ -29,6 +29,7 @@ type feed struct {
 	room    sync.Cond  // there may be room, or nobody who will make some
 	calls   map[*plan.Conn]*call
 	queued  map[*call]struct{} // those that are not told directly
+	branch  func(*call)        // plays what is opened from within another call
 	opened  []*call            // and not begun yet, in order
 	held    int                // bytes
 	full    bool               // who brings parts waits
@@ -69,10 +70,13 @@ func (f *feed) Take(p *plan.Part) error {
 	k := f.calls[p.Conn]
 	switch {
 	case p.Kind == plan.Opened:
-		k = newCall(f.player, p.Conn)
+		k = newCall(f.player, p.Conn, f.parent(p.Conn))
 		f.calls[p.Conn] = k
 		if !k.queue.direct {
 			f.queued[k] = struct{}{}
+		}
+		if k.parent != nil {
+			defer f.branch(k)
 		}
 	case p.Kind == plan.Over:
 		delete(f.calls, p.Conn)
@@ -96,6 +100,14 @@ func (f *feed) Take(p *plan.Part) error {
 	f.rouse(k)
 	f.mu.Unlock()
 	return f.player.failure()
+}
+
+// parent returns the call whose content a conversation carries; nil when there is none.
+func (f *feed) parent(c *plan.Conn) *call {
+	if c.Errand == nil {
+		return nil
+	}
+	return f.calls[c.Errand.For]
 }
 
 // rouse wakes the call if it waits for parts.
@@ -195,7 +207,7 @@ func (f *feed) list(k *call) {
 // schedule gives what is to be done its time.
 func (f *feed) schedule(k *call, p *plan.Part) {
 	if f.rate.perSecond > 0 {
-		if f.rate.schedule(k, p) {
+		if f.rate.schedule(k, p) && k.parent == nil {
 			f.list(k)
 		}
 		return
@@ -204,7 +216,9 @@ func (f *feed) schedule(k *call, p *plan.Part) {
 	case plan.Opened:
 		k.open = p.Conn.Open
 		f.cuts.add(k.open)
-		f.list(k)
+		if k.parent == nil {
+			f.list(k)
+		}
 	case plan.Said:
 		f.cuts.add(p.At)
 	case plan.Closed:

@@ -59,7 +59,7 @@ func (k *call) redial(ctx context.Context) error {
 
 // dial makes a connection, which ends when ctx does.
 func (k *call) dial(ctx context.Context) error {
-	sock, raw, err := k.player.connect(ctx, k.conn, k.timeout)
+	sock, raw, err := k.connect(ctx)
 	if err != nil {
 		return err
 	}

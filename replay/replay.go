@@ -274,9 +274,20 @@ func (p *Player) playOnce(ctx context.Context, src Source) {
 	p.values = values.NewLive(p.opts.Values, p.opts.Connections)
 	f := newFeed(p)
 	p.feed = f
+	var all sync.WaitGroup
+	f.branch = func(k *call) {
+		own, cancel := context.WithCancel(ctx)
+		if !f.begin(k, cancel) {
+			cancel()
+			return
+		}
+		all.Go(func() {
+			defer cancel()
+			k.play(own)
+		})
+	}
 	stop := context.AfterFunc(ctx, f.stop)
 	defer stop()
-	var all sync.WaitGroup
 	all.Go(func() {
 		err := src.Parts(ctx, f)
 		f.end()
@@ -291,6 +302,7 @@ func (p *Player) playOnce(ctx context.Context, src Source) {
 		case begun && admitted:
 			all.Go(func() {
 				defer cancel()
+				k.placed = p.places != nil
 				k.play(own)
 			})
 			continue

@@ -71,7 +71,11 @@ func bareOf(t testing.TB, recipe string) *plan.Plan {
 func (o *outcomes) verdicts() map[string]string {
 	all := make(map[string]string)
 	for _, x := range o.checks {
-		all[fmt.Sprintf("%d.%d", x.Conn.ID, x.Check.Index)] = fmt.Sprint(x.Verdict, x.Reason, x.Request, x.Recorded, x.Live)
+		live := x.Live
+		if strings.HasPrefix(live, "227 ") {
+			live = "227" // the port is another each time
+		}
+		all[fmt.Sprintf("%d.%d", x.Conn.ID, x.Check.Index)] = fmt.Sprint(x.Verdict, x.Reason, x.Request, x.Recorded, live)
 	}
 	for _, x := range o.conns {
 		all[fmt.Sprint(x.Conn.ID)] = fmt.Sprint(x.Verdict, x.Reason)

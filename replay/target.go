@@ -42,6 +42,10 @@ func (k *call) skip() string {
 	switch udp := k.conn.Transport == flow.UDP; {
 	case k.conn.Skip != "":
 		return k.conn.Skip
+	case k.conn.Errand != nil && (k.parent == nil || k.parent.skipped != ""):
+		return "its control connection is not replayed"
+	case k.conn.Errand != nil && o.TLS != nil:
+		return "data connections of FTP are not made through TLS"
 	case target == "":
 		return "no target for server " + k.conn.Recorded().String()
 	case udp && strings.HasPrefix(target, unixPrefix):
@@ -50,6 +54,15 @@ func (k *call) skip() string {
 		return "UDP is not sent through TLS"
 	}
 	return ""
+}
+
+// connect makes the connection of a call, with what is below its TLS, if any.
+func (k *call) connect(ctx context.Context) (sock, raw net.Conn, err error) {
+	if k.parent != nil {
+		sock, err = k.connectData(ctx)
+		return sock, sock, err
+	}
+	return k.player.connect(ctx, k.conn, k.timeout)
 }
 
 // connect makes a connection, with what is below its TLS, if any. The error is a

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"netlab/decode/flow"
 	"netlab/decode/proto"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
@@ -19,28 +18,20 @@ type turns struct {
 	from    int64     // where the answer to the first of them begins, in what the server says
 	stream  []byte    // what it said, from base on
 	base    int64
-	pieces  []int64 // of UDP: where datagrams end, the first that is kept being the skipped+1st
-	skipped int
 	lost    bool // more was said than is kept
 }
 
 // heard keeps what the server said.
-func (t *turns) heard(data []byte, datagram bool) {
+func (t *turns) heard(data []byte) {
 	if len(t.stream)+len(data) > maxRaw {
 		t.lost = true
 	} else {
 		t.stream = append(t.stream, data...)
 	}
-	if datagram {
-		t.pieces = append(t.pieces, t.end())
-	}
 }
 
 // end is where what the server said ends, as far as it is kept.
 func (t *turns) end() int64 { return t.base + int64(len(t.stream)) }
-
-// datagrams counts those that came.
-func (t *turns) datagrams() int { return t.skipped + len(t.pieces) }
 
 // between returns what the server said between two places.
 func (t *turns) between(from, to int64) []byte {
@@ -110,8 +101,6 @@ func (t *turns) same(k *call, next *mark) (same, known bool) {
 		return false, true
 	case !all:
 		return false, k.over // it may still come
-	case k.conn.Transport == flow.UDP && !t.samePieces(turn, t.from):
-		return false, true
 	case next == nil:
 		return t.end() == end, true
 	case next.bytes <= end:
@@ -132,11 +121,15 @@ func (t *turns) same(k *call, next *mark) (same, known bool) {
 func (t *turns) judge(k *call, o *Outcome, next *mark, same bool) {
 	turn := o.Check.Turn
 	m := k.mark(o.Check.Index)
+	if !k.opened && k.conn.Errand != nil {
+		o.Verdict, o.Reason = compare.Failed, k.why()
+		return
+	}
 	if m == nil && turn.Sent > 0 {
 		o.Verdict, o.Reason = compare.Failed, "not sent: "+k.why()
 		return
 	}
-	from, to := mark{}, mark{bytes: t.end(), datagrams: t.datagrams()}
+	from, to := mark{}, mark{bytes: t.end()}
 	if m != nil {
 		from = *m
 		o.Sent, o.Late = m.sent, m.late
@@ -156,9 +149,6 @@ func (t *turns) judge(k *call, o *Outcome, next *mark, same bool) {
 		o.Verdict, o.Reason = compare.Failed, k.why()
 	case t.lost && next == nil:
 		o.Verdict, o.Reason = compare.Skipped, fmt.Sprintf("the answer is larger than the %d MiB that are kept", maxRaw>>20)
-	case k.conn.Transport == flow.UDP:
-		o.Differences = t.compare(turn.Datagrams, from.datagrams, to.datagrams)
-		o.Verdict = verdict(o.Differences)
 	default:
 		o.Differences = compare.Bytes("answer", turn.Answer, live)
 		o.Verdict = verdict(o.Differences)
@@ -175,9 +165,6 @@ func (t *turns) forget(k *call, next *mark) {
 	if next != nil {
 		keep = min(keep, next.bytes)
 		k.marks = k.marks[slices.IndexFunc(k.marks, func(m mark) bool { return m.turn == next.turn }):]
-		n := next.datagrams - t.skipped
-		t.pieces = slices.Delete(t.pieces, 0, max(0, n-1)) // where the first begins
-		t.skipped += max(0, n-1)
 	}
 	if n := keep - t.base; n > 0 {
 		t.stream = append(t.stream[:0], t.stream[n:]...)
@@ -192,52 +179,4 @@ func (k *call) mark(turn int) *mark {
 		return nil
 	}
 	return &k.marks[i]
-}
-
-// piece returns the i-th datagram that came.
-func (t *turns) piece(i int) []byte {
-	i -= t.skipped
-	from := t.base
-	if i > 0 {
-		from = t.pieces[i-1]
-	}
-	return t.between(from, t.pieces[i])
-}
-
-// samePieces reports whether datagrams are cut as in a turn, from a place on.
-func (t *turns) samePieces(turn *plan.Turn, from int64) bool {
-	at := from
-	for _, d := range turn.Datagrams {
-		at += int64(len(d))
-		if !slices.Contains(t.pieces, at) {
-			return false
-		}
-	}
-	n := 0
-	for _, end := range t.pieces {
-		if end > from && end <= at {
-			n++
-		}
-	}
-	return n <= len(turn.Datagrams)
-}
-
-// compare compares the datagrams of a turn one by one.
-func (t *turns) compare(recorded [][]byte, from, to int) []compare.Difference {
-	var list []compare.Difference
-	for i := range max(len(recorded), to-from) {
-		path := fmt.Sprintf("datagram %d", i+1)
-		switch {
-		case i >= len(recorded):
-			list = append(list, compare.Difference{Kind: compare.Extra, Path: path, Live: turnSummary(t.piece(from + i)), Offset: -1})
-		case i >= to-from:
-			list = append(list, compare.Difference{Kind: compare.Missing, Path: path, Recorded: turnSummary(recorded[i]), Offset: -1})
-		default:
-			list = append(list, compare.Bytes(path, recorded[i], t.piece(from+i))...)
-		}
-		if len(list) >= compare.MaxDifferences {
-			break
-		}
-	}
-	return list
 }

@@ -68,10 +68,12 @@ func verdicts(t *testing.T, to string, args ...string) (code int, others []strin
 			if r.Reason == "" {
 				continue // its answers say why
 			}
-		default:
+		case "replay":
 			if err := json.Unmarshal([]byte(line), &sums); err != nil {
 				t.Fatal(err)
 			}
+			continue
+		default:
 			continue
 		}
 		if r.Reason != "" {
@@ -340,4 +342,66 @@ func TestReplayWebSocket(t *testing.T) {
 	const greets = `different (unasked) text, %s;|message was "HELLO" of 5 bytes, is "good evening" of 12 bytes`
 	deflated, plain := fmt.Sprintf(greets, `7 bytes, in all 5 "HELLO"`), fmt.Sprintf(greets, `5 bytes "HELLO"`)
 	sameAndChanged(t, addr, changed, 24, deflated, deflated, plain, plain)
+}
+
+// TestReplayVsftpd has curl list, fetch and store files at vsftpd, whose data connections are
+// opened by the client and by the server.
+func TestReplayVsftpd(t *testing.T) {
+	programs(t, "vsftpd", "curl")
+	if !capturing(t) {
+		return
+	}
+	dir := inTempDir(t)
+	addr, changed := freeAddr(t), freeAddr(t)
+	old := time.Unix(1e9, 0)
+	for a, page := range map[string]string{addr: "a page\n", changed: "a sage\n"} {
+		host, port, _ := net.SplitHostPort(a)
+		root := dir + "/" + port
+		for _, d := range []string{root, root + "/pub", root + "/up"} {
+			if err := os.Mkdir(d, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, data := range map[string]string{"page.txt": page, "big.bin": strings.Repeat("0123456789abcdef", 20_000)} {
+			put(t, root+"/pub/"+name, []byte(data))
+			if err := os.Chmod(root+"/pub/"+name, 0o644); err != nil { // it gives what everybody may read
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(root+"/pub/"+name, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(t, port+".conf", fmt.Appendf(nil, `listen=YES
+listen_address=%s
+listen_port=%s
+background=NO
+anonymous_enable=YES
+no_anon_password=YES
+anon_root=%s
+anon_upload_enable=YES
+anon_other_write_enable=YES
+write_enable=YES
+run_as_launching_user=YES
+seccomp_sandbox=NO
+xferlog_enable=NO
+`, host, port, root))
+		started(t, a, "vsftpd", dir+"/"+port+".conf")
+	}
+	put(t, "new.txt", []byte("what is stored\n"))
+	base := "ftp://" + addr
+	recorded(t, func() {
+		for _, modes := range [][2][]string{
+			{{}, {"--disable-epsv"}},
+			{{"-P", "-"}, {"-P", "-", "--disable-eprt"}},
+		} {
+			curled(t, "", append(modes[0], base+"/pub/")...)
+			curled(t, "", append(modes[1], base+"/pub/page.txt")...)
+			curled(t, "", append(modes[0], base+"/pub/big.bin", "-o", "big.bin")...)
+			curled(t, "", append(modes[1], "-T", "new.txt", base+"/up/new.txt", "-Q", "-DELE new.txt")...)
+		}
+	})
+	// Where it is in the file system is not hidden from anonymous, for root runs it.
+	changes := slices.Repeat([]string{"different PWD;|current directory"}, 8)
+	changes = append(changes, slices.Repeat([]string{`different (the server speaks first);|"page\n" of 7 bytes, is "sage\n" of 7 bytes`}, 2)...)
+	sameAndChanged(t, addr, changed, 78, changes...)
 }

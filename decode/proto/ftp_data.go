@@ -42,12 +42,9 @@ func ftpOpens(e *Exchange) []netip.AddrPort {
 		at = extendedPort(reply.Text, listener)
 	case command == nil || reply.Code/100 != 2:
 		return nil
-	case strings.EqualFold(command.Command, "PORT"):
+	default:
 		listener = e.Conversation.Client().Addr()
-		at = hostPort(command.Argument)
-	case strings.EqualFold(command.Command, "EPRT"):
-		listener = e.Conversation.Client().Addr()
-		at = extendedPort(command.Argument, listener)
+		at = command.Awaits(listener)
 	}
 	switch {
 	case at.Port() == 0:
@@ -56,6 +53,18 @@ func ftpOpens(e *Exchange) []netip.AddrPort {
 		return []netip.AddrPort{at}
 	}
 	return []netip.AddrPort{at, netip.AddrPortFrom(listener, at.Port())}
+}
+
+// Awaits returns where a command has the server connect to, if it is PORT or EPRT: at the
+// listener's own address when it names none. It is not valid for other commands.
+func (c *FTPCommand) Awaits(listener netip.Addr) netip.AddrPort {
+	switch {
+	case strings.EqualFold(c.Command, "PORT"):
+		return hostPort(c.Argument)
+	case strings.EqualFold(c.Command, "EPRT"):
+		return extendedPort(c.Argument, listener)
+	}
+	return netip.AddrPort{}
 }
 
 // body returns what a message says, if it is a B.

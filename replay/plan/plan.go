@@ -53,6 +53,8 @@ type Conn struct {
 	Skip string
 	// Notes say what of it can't be played or compared, though the rest can.
 	Notes []string
+	// Errand is what it was opened for by another conversation; nil when by none.
+	Errand *Errand
 	// Slowest is how long the slowest answer took.
 	Slowest time.Duration
 	// Answers counts its Checks, Compared those that can be compared, and Why the others
@@ -61,6 +63,13 @@ type Conn struct {
 	Why               []Reason
 
 	ending *Ending // nil while it goes on
+}
+
+// Errand says that a conversation carries content for another, which tells where it is to
+// be: it is a data connection of FTP, seen from the client of For, whoever opened it.
+type Errand struct {
+	For  *Conn
+	Port uint16 // that was negotiated
 }
 
 // Reason counts what is skipped for it.

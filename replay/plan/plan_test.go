@@ -358,7 +358,7 @@ a > "two"`)
 	}
 }
 
-func TestEncryptedAndDataConnectionsAreSkipped(t *testing.T) {
+func TestEncryptedIsSkippedAndDataConnectionsAreKnown(t *testing.T) {
 	p := makePlan(t, conn+`
 a open
 a > hex 1603010005 0100000100`)
@@ -373,8 +373,9 @@ a > hex 1603010005 0100000100`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := record(t, f).Conns[0].Skip; !strings.Contains(got, "FTP") {
-		t.Errorf("FTP: %q", got)
+	conns := record(t, f).Conns
+	if control, data := conns[0], conns[1]; control.Skip+data.Skip != "" || control.Errand != nil || data.Errand == nil || data.Errand.For != control || data.Recorded() != control.Recorded() {
+		t.Errorf("FTP: %+v, %+v", control, data)
 	}
 }
 

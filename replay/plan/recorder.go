@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"netlab/decode/flow"
@@ -38,6 +37,7 @@ type Recorder struct {
 
 // tape is what is known of a conversation that goes on.
 type tape struct {
+	turned  bool      // the client is who is called the server elsewhere
 	conn    *Conn     // nil until it is opened
 	ahead   []chunk   // what the client said, in as far as it is not looked at yet
 	held    int       // bytes of it
@@ -48,7 +48,7 @@ type tape struct {
 	steps   int
 	whole   int64 // how much of the client's stream belongs to what can be compared
 	closed  bool
-	data    bool // a talk of FTP negotiated a data connection
+	listens listens
 	all     Wait
 	slowest time.Duration
 	said    int64 // where what the client said ends
@@ -84,7 +84,7 @@ func (r *Recorder) Start(c *flow.Conversation) error {
 	if r.start.IsZero() {
 		r.start = c.Start.Time()
 	}
-	t := &tape{}
+	t := &tape{turned: r.isTurned(c)}
 	r.tapes[c.ID] = t
 	if r.known == nil {
 		return nil
@@ -114,7 +114,7 @@ func byTurns(protocol string) bool {
 // with the exchanges.
 func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
 	t := r.tapes[c.ID]
-	t.spoke = k.Time
+	t.spoke, d = k.Time, t.side(d)
 	x := chunk{k.Offset, int64(len(k.Data)), nil, k.Time, k.Packet, k.Ack}
 	if d == flow.ClientToServer {
 		x.data = append([]byte(nil), k.Data...)
@@ -133,7 +133,7 @@ func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) 
 // Gap notes what is missing.
 func (r *Recorder) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error {
 	t := r.tapes[c.ID]
-	switch {
+	switch d = t.side(d); {
 	case d == flow.ServerToClient:
 		t.read = max(t.read, g.Offset+g.Length)
 		if byTurns(c.Protocol) {
@@ -213,7 +213,10 @@ func (r *Recorder) open(c *flow.Conversation, t *tape) error {
 	}
 	t.conn = &Conn{
 		ID: c.ID, Transport: c.Transport(), Client: c.Client(), Server: c.Server(),
-		Protocol: spoken(c), Open: c.Start.Time().Sub(r.start),
+		Protocol: spoken(c), Open: c.Start.Time().Sub(r.start), Errand: r.errand(c),
+	}
+	if t.turned {
+		t.conn.Client, t.conn.Server = t.conn.Server, t.conn.Client
 	}
 	if r.live {
 		t.conn.Skip = r.skip(c, t)
@@ -243,23 +246,8 @@ func (r *Recorder) Exchange(e *proto.Exchange) error {
 	if err := r.open(c, t); err != nil {
 		return err
 	}
-	if q := e.Request; q != nil && opensData(q) {
-		t.data = true
-	}
+	t.listens.note(e)
 	return r.exchange(t, e)
-}
-
-// opensData reports whether a command of FTP negotiates a data connection.
-func opensData(m *proto.Message) bool {
-	q, ok := m.Body.(*proto.FTPCommand)
-	if !ok {
-		return false
-	}
-	switch strings.ToUpper(q.Command) {
-	case "PASV", "EPSV", "PORT", "EPRT":
-		return true
-	}
-	return false
 }
 
 // Close closes a conversation at once that is played while it goes on.
@@ -328,10 +316,10 @@ func (r *Recorder) skip(c *flow.Conversation, t *tape) string {
 		return "encrypted (TLS)"
 	case p == &proto.QUIC:
 		return "encrypted (QUIC)"
-	case t.data:
-		return "FTP that opens data connections is not replayed yet"
 	case !begun && !p.AnyStart:
 		return "its beginning was not captured"
+	case c.For != nil:
+		return "" // what it is for is picked as a whole, and nothing is content too
 	case c.Sides[0].Bytes == 0 && c.Sides[1].Bytes == 0 && c.Transport() == flow.TCP:
 		return "nothing was said"
 	case (c.Transport() == flow.UDP || p == &proto.DNS) && t.steps == 0 && !r.live:
@@ -347,13 +335,13 @@ func (r *Recorder) closing(c *flow.Conversation, t *tape) Close {
 	if !c.Ended {
 		return Close{}
 	}
-	how := Close{By: c.CloseBy, Kind: CloseRST, At: c.EndedAt.Time().Sub(r.start)}
+	how := Close{By: t.side(c.CloseBy), Kind: CloseRST, At: c.EndedAt.Time().Sub(r.start)}
 	if c.Sides[c.CloseBy].Fin {
 		how.Kind = CloseFIN
 	}
 	if !t.spoke.IsZero() {
 		how.Silence = c.EndedAt.Time().Sub(t.spoke)
 	}
-	how.HalfClosed = c.CloseBy == flow.ClientToServer && t.server.After(c.EndedAt.Time())
+	how.HalfClosed = how.By == flow.ClientToServer && t.server.After(c.EndedAt.Time())
 	return how
 }

@@ -27,8 +27,14 @@ func (s Server) String() string {
 // Bare returns the server without counts.
 func (s Server) Bare() Server { return Server{Addr: s.Addr, Port: s.Port} }
 
-// Recorded returns who is talked to in a conversation, without counts.
-func (c *Conn) Recorded() Server { return ServerAt(c.Server) }
+// Recorded returns who is talked to in a conversation, without counts: that is the server
+// of the one that it carries something for.
+func (c *Conn) Recorded() Server {
+	if c.Errand != nil {
+		return c.Errand.For.Recorded()
+	}
+	return ServerAt(c.Server)
+}
 
 // ServerAt returns the server at an address, without counts.
 func ServerAt(at netip.AddrPort) Server {

@@ -84,6 +84,9 @@ func (r *Recorder) endTurn(t *tape, end, next int64) error {
 	check := u.check
 	u.after.Quiet = u.answered(t.conn.Transport, end)
 	u.after.Datagrams += len(check.Turn.Datagrams)
+	if check.Skip == noAnswer && t.conn.Errand != nil {
+		check.Skip = "" // what is sent one way only has come, when nothing else did
+	}
 	t.slowest = max(t.slowest, check.Turn.Latency)
 	t.all.Bytes += check.Turn.Length
 	t.all.Datagrams = u.after.Datagrams

@@ -14,7 +14,6 @@ import (
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
-	"netlab/replay/plan"
 )
 
 // transfer is what was carried by the data connection of a command of FTP.
@@ -23,23 +22,8 @@ type transfer struct {
 	upload  bool   // it came from the client, and nothing is sent
 }
 
-// negotiates reports whether an exchange agrees to a data connection, and to one that the
-// server opens (RFC 959, section 3.3).
-func negotiates(e *proto.Exchange) (does, active bool) {
-	if e.Request == nil {
-		return false, false
-	}
-	c, ok := e.Request.Body.(*proto.FTPCommand)
-	if !ok || len(proto.FTP.Opens(e)) == 0 {
-		return false, false
-	}
-	name := strings.ToUpper(c.Command)
-	return true, name == "PORT" || name == "EPRT"
-}
-
-// transferOf returns what a data connection carried. The server opened it in active mode,
-// and then is the client there.
-func (s *Server) transferOf(e *proto.Exchange, active bool) *transfer {
+// transferOf returns what a data connection carried, whoever opened it.
+func (s *Server) transferOf(e *proto.Exchange) *transfer {
 	if e.Data == nil || s.conns[e.Data.ID] == nil {
 		return nil
 	}
@@ -53,16 +37,7 @@ func (s *Server) transferOf(e *proto.Exchange, active bool) *transfer {
 			said = append(said, t.Answer...)
 		}
 	}
-	if active {
-		sent, said = said, sent
-	}
 	return &transfer{content: said, upload: len(sent) > 0}
-}
-
-// opensData reports whether a talk of FTP is left out of a plan only because it opens data
-// connections.
-func opensData(c *plan.Conn) bool {
-	return c.Protocol == &proto.FTP && strings.HasPrefix(c.Skip, "FTP that opens data connections")
 }
 
 // dataTime is how long a data connection is waited for.

@@ -39,7 +39,11 @@ func New(p *plan.Plan, opts Options) *Server {
 
 // learn keeps what a conversation can answer.
 func (s *Server) learn(p *plan.Plan, c *plan.Conn) {
-	if c.Skip != "" && !opensData(c) {
+	switch {
+	case c.Errand != nil:
+		s.learned[c] = true // it is given with the answer to the command
+		return
+	case c.Skip != "":
 		s.leave(c, c.Skip, answers(c))
 		return
 	}

@@ -83,15 +83,11 @@ func learnTalk(s *Server, r *recorded) {
 		s.talks[p] = t
 	}
 	var last *answer
-	active := false // the server opens data connections
 	for i := range r.conn.Checks {
 		e := r.conn.Checks[i].Exchange
 		a := &answer{}
 		if p == &proto.FTP {
-			if does, is := negotiates(e); does {
-				active = is
-			}
-			a.transfer = s.transferOf(e, active)
+			a.transfer = s.transferOf(e)
 		}
 		for _, m := range e.Interim {
 			a.bytes = append(a.bytes, m.Raw...)
