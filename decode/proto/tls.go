@@ -289,6 +289,9 @@ func (p *tlsParser) brought(d flow.Direction, at Mark, size int, out tls.Outcome
 	if out.Alert != nil && out.Alert.Fatal {
 		p.complain(d, "it gives up: "+out.Alert.Name())
 	}
+	if out.Odd != "" {
+		p.complain(d, out.Odd)
+	}
 	if out.Lost > 0 {
 		p.carry(d, Carried{Lost: out.Lost, At: at})
 	}

@@ -122,6 +122,8 @@ type Outcome struct {
 	Closed bool
 	// Why says why what follows in this direction can't be read, when that is odd.
 	Why string
+	// Odd says what is wrong, and does not keep what follows from being read.
+	Odd string
 }
 
 // NewStream returns a Stream that looks for its keys in secrets, which may be nil.
@@ -315,6 +317,8 @@ func (s *Stream) alert(d flow.Direction, b []byte, out *Outcome) {
 	}
 }
 
+const tooLargeHello = "a hello is larger than any"
+
 // handshake takes handshake bytes.
 func (s *Stream) handshake(d flow.Direction, b []byte, out *Outcome) {
 	x := &s.sides[d]
@@ -325,7 +329,9 @@ func (s *Stream) handshake(d flow.Direction, b []byte, out *Outcome) {
 		x.deaf, x.flight = true, nil
 		if d == flow.ClientToServer && s.client == nil || d == flow.ServerToClient && s.server == nil {
 			s.Seal(d)
-			out.Why = "a hello is larger than any"
+			out.Why = tooLargeHello
+		} else {
+			out.Odd = "a handshake message is larger than any"
 		}
 		return
 	}
@@ -336,6 +342,7 @@ func (s *Stream) handshake(d flow.Direction, b []byte, out *Outcome) {
 		size := messageHeaderLen + (int(rest[1])<<16 | int(rest[2])<<8 | int(rest[3]))
 		if size > MaxHandshake && (d == flow.ClientToServer && s.client == nil || d == flow.ServerToClient && s.server == nil) {
 			s.Seal(d)
+			out.Why = tooLargeHello
 			return
 		}
 		if len(rest) < size {
