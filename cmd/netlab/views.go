@@ -379,8 +379,8 @@ func (f folder) Rename(from, to string) error {
 // write makes --write: which packets to copy is known when all were read, so the file
 // is read again.
 func (d *decoding) write(name string) error {
-	if len(d.files) != 1 || !isPath(d.files[0]) {
-		return usagef("netlab decode: --write reads the file twice, so it wants one that has a name")
+	if len(d.files) != 1 || !readsTwice(d.files[0]) {
+		return usagef("netlab decode: --write reads twice, so it wants one FILE that can be, and no pipe")
 	}
 	if same, err := sameFile(name, d.files[0]); same || err != nil {
 		return usagef("netlab decode: --write %s would write over what is read", name)
@@ -389,6 +389,15 @@ func (d *decoding) write(name string) error {
 	d.sinks = append(d.sinks, picked)
 	d.end = append(d.end, func() error { return d.copy(name, picked) })
 	return nil
+}
+
+// readsTwice reports whether a FILE argument can be read again from its beginning.
+func readsTwice(name string) bool {
+	if !isPath(name) {
+		return name != "-"
+	}
+	st, err := os.Stat(name)
+	return err != nil || st.Mode().IsRegular() // an error is told when it is opened
 }
 
 func sameFile(a, b string) (bool, error) {
@@ -406,17 +415,17 @@ func sameFile(a, b string) (bool, error) {
 // copy writes the packets that were picked, and all IP fragments: which of them are
 // part of what is known only when they are put together.
 func (d *decoding) copy(name string, picked *where.Collector) error {
-	f, err := pcaps.Open(d.files[0])
+	_, file, err := d.std.openFile(d.files[0])
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer file.Close()
 	w, done, err := d.create(name)
 	if err != nil {
 		return err
 	}
 	var look packet.Decoder
-	n, err := pcaps.Filter(w, f.Reader, func(p *capture.Packet) bool {
+	n, err := pcaps.Filter(w, readers(file)[0], func(p *capture.Packet) bool {
 		return look.Decode(p) == packet.Fragment || picked.Has(p.Number)
 	})
 	if e := done(); err == nil || errors.Is(err, capture.ErrDamaged) {

@@ -6,6 +6,7 @@ import (
 	"netlab/decode"
 	"netlab/decode/flow"
 	"netlab/decode/packet"
+	"netlab/decode/proto"
 )
 
 // Hints says why there may be less to see than was expected, and what to do about it: a
@@ -28,6 +29,9 @@ func Hints(s *decode.Summary) []string {
 	if t.OneSided > 0 && t.OneSided == conversations && t.Empty < conversations {
 		hint("only one direction was captured: both have to pass the interface")
 	}
+	if t.Cut > 0 && (exchanges == 0 || s.Exchanges[proto.Broken] > 0) {
+		hint("bytes were cut off in %s: capture with a larger snapshot length, as netlab capture does without -s", Count(t.Cut, "conversation"))
+	}
 	if exchanges > 0 {
 		return lines
 	}
@@ -47,8 +51,6 @@ func Hints(s *decode.Summary) []string {
 		hint("there is no TCP and no UDP in it")
 	case t.Empty == conversations:
 		hint("nothing was said in any conversation: there are only handshakes, probes and refusals")
-	case t.Cut > 0:
-		hint("bytes were cut off in %s: capture with a larger snapshot length, as netlab capture does without -s", Count(t.Cut, "conversation"))
 	}
 	return lines
 }

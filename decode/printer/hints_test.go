@@ -36,6 +36,11 @@ func TestHints(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
+	var sum kept
+	sample(t, "tcp-cut", &sum, decode.Options{})
+	if got := strings.Join(printer.Hints(sum.sums), "; "); !strings.Contains(got, "bytes were cut off in 1 conversation") {
+		t.Errorf("of what is cut: %q", got)
+	}
 	if got := printer.Hints(&decode.Summary{}); len(got) != 1 || got[0] != "there are no packets in it" {
 		t.Errorf("of nothing: %q", got)
 	}

@@ -50,9 +50,12 @@ var tlsAttributes = []Attribute{
 		if len(a.Certificates) == 0 {
 			return vs
 		}
-		vs = appendText(vs, a.Certificates[0].Subject)
-		for _, name := range a.Certificates[0].Names {
-			vs = appendText(vs, name)
+		c := &a.Certificates[0]
+		vs = appendText(vs, c.Subject)
+		for _, name := range c.Names {
+			if name != c.Subject { // which most certificates name twice
+				vs = appendText(vs, name)
+			}
 		}
 		return vs
 	})},
