@@ -165,10 +165,10 @@ func version() string {
 
 // bare puts decode before a FILE that stands where a command should.
 func bare(app *cli.App, args []string) []string {
-	if len(args) < 2 || strings.HasPrefix(args[1], "-") || app.Command(args[1]) != nil {
+	if len(args) < 2 || strings.HasPrefix(args[1], "-") && args[1] != "-" || app.Command(args[1]) != nil {
 		return args
 	}
-	if st, err := os.Stat(args[1]); strings.HasPrefix(args[1], "sample:") || err == nil && !st.IsDir() {
+	if st, err := os.Stat(args[1]); !isPath(args[1]) || err == nil && !st.IsDir() {
 		return slices.Insert(slices.Clone(args), 1, "decode")
 	}
 	return args

@@ -393,3 +393,38 @@ func TestExchange(t *testing.T) {
 		t.Errorf("the states are %s", got)
 	}
 }
+
+// TestGapWithoutTime has a gap at the end of a recording, behind which nothing tells
+// when it was: what was in it is taken to be of when anything was last said.
+func TestGapWithoutTime(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before string // of the other side
+		want   time.Time
+	}{
+		"nothing_said":         {"", timeOf(1)},
+		"the_other_side_spoke": {"hello", timeOf(3)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := new(collector)
+			conv := &flow.Conversation{Tuple: flow.Unknown(flow.TCP), Start: flow.At(timeOf(1))}
+			g := NewDialogue(conv, out, Options{Protocol: &Raw})
+			if tt.before != "" {
+				g.Chunk(s2c, flow.Chunk{Data: []byte(tt.before), Packet: 3, Time: timeOf(3)})
+			}
+			g.Gap(c2s, flow.Gap{Length: 10})
+			g.Close()
+			found := 0
+			for _, e := range out.exchanges {
+				if m := e.Request; m != nil {
+					found++
+					if !m.Time.Equal(tt.want) {
+						t.Errorf("what is missing is of %v, want %v", m.Time, tt.want)
+					}
+				}
+			}
+			if found != 1 {
+				t.Errorf("%d messages of what is missing, want 1", found)
+			}
+		})
+	}
+}
