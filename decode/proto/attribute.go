@@ -74,14 +74,14 @@ type Value struct {
 	Addr   netip.Addr
 }
 
-// appendText appends a text that is there.
-func appendText(values []Value, s string) []Value { return append(values, Value{Text: s}) }
+// AppendText appends a text that is there.
+func AppendText(values []Value, s string) []Value { return append(values, Value{Text: s}) }
 
-// appendNumber appends a number that is there.
-func appendNumber(values []Value, n int64) []Value { return append(values, Value{Number: n}) }
+// AppendNumber appends a number that is there.
+func AppendNumber(values []Value, n int64) []Value { return append(values, Value{Number: n}) }
 
-// appendTruth appends whether something holds.
-func appendTruth(values []Value, holds bool) []Value {
+// AppendTruth appends whether something holds.
+func AppendTruth(values []Value, holds bool) []Value {
 	if holds {
 		return append(values, Value{Number: 1})
 	}
@@ -109,7 +109,7 @@ func appendWord(values []Value, s string) []Value {
 	if s == "" {
 		return values
 	}
-	return appendText(values, s)
+	return AppendText(values, s)
 }
 
 // either is the Get of one that both messages have, or one of them.

@@ -20,10 +20,10 @@ var FTP = Protocol{
 	Uses:    ftpUses,
 
 	Attributes: []Attribute{
-		{Name: "ftp.command", About: "as sent", Get: of(requestOf, func(vs []Value, c *FTPCommand) []Value { return appendText(vs, c.Command) })},
-		{Name: "ftp.argument", About: "what stands behind the command", Get: of(requestOf, func(vs []Value, c *FTPCommand) []Value { return appendText(vs, c.Argument) })},
-		{Name: "ftp.code", Kind: Number, About: "of the reply", Get: of(responseOf, func(vs []Value, r *FTPReply) []Value { return appendNumber(vs, int64(r.Code)) })},
-		{Name: "ftp.text", About: "of the reply, without its code", Get: of(responseOf, func(vs []Value, r *FTPReply) []Value { return appendText(vs, r.Text) })},
+		{Name: "ftp.command", About: "as sent", Get: of(requestOf, func(vs []Value, c *FTPCommand) []Value { return AppendText(vs, c.Command) })},
+		{Name: "ftp.argument", About: "what stands behind the command", Get: of(requestOf, func(vs []Value, c *FTPCommand) []Value { return AppendText(vs, c.Argument) })},
+		{Name: "ftp.code", Kind: Number, About: "of the reply", Get: of(responseOf, func(vs []Value, r *FTPReply) []Value { return AppendNumber(vs, int64(r.Code)) })},
+		{Name: "ftp.text", About: "of the reply, without its code", Get: of(responseOf, func(vs []Value, r *FTPReply) []Value { return AppendText(vs, r.Text) })},
 	},
 }
 

@@ -264,21 +264,21 @@ func grpcOf(e *Exchange) *GRPC {
 
 func getGRPCService(values []Value, e *Exchange) []Value {
 	if g := grpcOf(e); g != nil && g.Service != "" {
-		return appendText(values, g.Service)
+		return AppendText(values, g.Service)
 	}
 	return values
 }
 
 func getGRPCMethod(values []Value, e *Exchange) []Value {
 	if g := grpcOf(e); g != nil && g.Method != "" {
-		return appendText(values, g.Method)
+		return AppendText(values, g.Method)
 	}
 	return values
 }
 
 func getGRPCStatus(values []Value, e *Exchange) []Value {
 	if h, ok := bodyOf[*HTTPMessage](e.Response); ok && h.GRPC != nil && h.GRPC.Status != "" {
-		return appendText(values, h.GRPC.Status)
+		return AppendText(values, h.GRPC.Status)
 	}
 	return values
 }
@@ -293,5 +293,5 @@ func getGRPCMessages(values []Value, e *Exchange) []Value {
 	if !any {
 		return values
 	}
-	return appendNumber(values, n)
+	return AppendNumber(values, n)
 }

@@ -618,21 +618,21 @@ func (p *http2Parser) end(d flow.Direction) {
 
 func getHTTP2Stream(values []Value, e *Exchange) []Value {
 	for _, m := range e.Messages() {
-		return appendNumber(values, int64(m.ID))
+		return AppendNumber(values, int64(m.ID))
 	}
 	return values
 }
 
 func getHTTP2Scheme(values []Value, e *Exchange) []Value {
 	if h, ok := bodyOf[*HTTPMessage](e.Request); ok && h.Scheme != "" {
-		return appendText(values, h.Scheme)
+		return AppendText(values, h.Scheme)
 	}
 	return values
 }
 
 func getHTTP2Reset(values []Value, e *Exchange) []Value {
 	if r, ok := bodyOf[*HTTP2Reset](e.Response); ok {
-		return appendText(values, r.Word())
+		return AppendText(values, r.Word())
 	}
 	return values
 }

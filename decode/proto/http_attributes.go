@@ -4,24 +4,24 @@ import "strings"
 
 // httpAttributes are what can be asked about an exchange of HTTP.
 var httpAttributes = []Attribute{
-	{Name: "http.method", About: "of the request", Get: ofRequest(func(vs []Value, h *HTTPMessage) []Value { return appendText(vs, h.Method) })},
-	{Name: "http.target", About: "the request's target, as sent", Get: ofRequest(func(vs []Value, h *HTTPMessage) []Value { return appendText(vs, h.Target) })},
+	{Name: "http.method", About: "of the request", Get: ofRequest(func(vs []Value, h *HTTPMessage) []Value { return AppendText(vs, h.Method) })},
+	{Name: "http.target", About: "the request's target, as sent", Get: ofRequest(func(vs []Value, h *HTTPMessage) []Value { return AppendText(vs, h.Target) })},
 	{Name: "http.path", About: "the target's path, with its escapes", Get: ofRequest(func(vs []Value, h *HTTPMessage) []Value {
 		path, _, _ := h.splitTarget()
-		return appendText(vs, path)
+		return AppendText(vs, path)
 	})},
 	{Name: "http.query", About: "what stands behind the ? of the target", Get: ofRequest(func(vs []Value, h *HTTPMessage) []Value {
 		if _, query, ok := h.splitTarget(); ok {
-			return appendText(vs, query)
+			return AppendText(vs, query)
 		}
 		return vs
 	})},
 	{Name: "http.url", About: "host and target, without http://", Get: ofRequest(func(vs []Value, h *HTTPMessage) []Value {
 		if !strings.HasPrefix(h.Target, "/") {
-			return appendText(vs, h.Target)
+			return AppendText(vs, h.Target)
 		}
 		host, _ := h.Get("Host")
-		return appendText(vs, host+h.Target)
+		return AppendText(vs, host+h.Target)
 	})},
 	{Name: "http.host", About: "the request's Host", Get: ofRequest(headerGet("Host"))},
 	{Name: "http.user_agent", About: "the request's User-Agent", Get: ofRequest(headerGet("User-Agent"))},
@@ -34,17 +34,17 @@ var httpAttributes = []Attribute{
 			return appendCookies(vs, h, func(name, value string) (string, bool) { return value, name == want })
 		})
 	}},
-	{Name: "http.status", Kind: Number, About: "of the response", Get: ofResponse(func(vs []Value, h *HTTPMessage) []Value { return appendNumber(vs, int64(h.Status)) })},
+	{Name: "http.status", Kind: Number, About: "of the response", Get: ofResponse(func(vs []Value, h *HTTPMessage) []Value { return AppendNumber(vs, int64(h.Status)) })},
 	{Name: "http.reason", About: "what the response calls its status", Get: ofResponse(func(vs []Value, h *HTTPMessage) []Value {
 		if h.IsSimple() {
 			return vs
 		}
-		return appendText(vs, h.Reason)
+		return AppendText(vs, h.Reason)
 	})},
 	{Name: "http.interim", Kind: Number, About: "the status of responses before the response, as 100", Get: func(vs []Value, e *Exchange) []Value {
 		for _, m := range e.Interim {
 			if h, ok := bodyOf[*HTTPMessage](m); ok {
-				vs = appendNumber(vs, int64(h.Status))
+				vs = AppendNumber(vs, int64(h.Status))
 			}
 		}
 		return vs
@@ -52,7 +52,7 @@ var httpAttributes = []Attribute{
 	{Name: "http.version", About: "of the request, else of the response", Get: func(vs []Value, e *Exchange) []Value {
 		for _, m := range [...]*Message{e.Request, e.Response} {
 			if h, ok := bodyOf[*HTTPMessage](m); ok && h.Version != "" {
-				return appendText(vs, h.Version)
+				return AppendText(vs, h.Version)
 			}
 		}
 		return vs
@@ -89,7 +89,7 @@ func headerGet(name string) func([]Value, *HTTPMessage) []Value {
 	return func(vs []Value, h *HTTPMessage) []Value {
 		for i := range h.Fields {
 			if strings.EqualFold(h.Fields[i].Name, name) {
-				vs = appendText(vs, h.Fields[i].Value)
+				vs = AppendText(vs, h.Fields[i].Value)
 			}
 		}
 		return vs
@@ -98,7 +98,7 @@ func headerGet(name string) func([]Value, *HTTPMessage) []Value {
 
 func headerNames(vs []Value, h *HTTPMessage) []Value {
 	for i := range h.Fields {
-		vs = appendText(vs, h.Fields[i].Name)
+		vs = AppendText(vs, h.Fields[i].Name)
 	}
 	return vs
 }
@@ -111,7 +111,7 @@ func mediaType(vs []Value, h *HTTPMessage) []Value {
 		return vs
 	}
 	text, _, _ = strings.Cut(text, ";")
-	return appendText(vs, strings.TrimSpace(text))
+	return AppendText(vs, strings.TrimSpace(text))
 }
 
 // splitTarget returns the target's path and its query, and whether there is one. A
@@ -143,7 +143,7 @@ func appendCookies(vs []Value, h *HTTPMessage, pick func(name, value string) (st
 				continue
 			}
 			if text, ok := pick(name, value); ok {
-				vs = appendText(vs, text)
+				vs = AppendText(vs, text)
 			}
 		}
 	}

@@ -362,43 +362,43 @@ func (c *MQTTConnection) appendJSON(dst []byte) []byte {
 // mqttAttributes are what can be asked about an exchange.
 var mqttAttributes = []Attribute{
 	{Name: "mqtt.command", About: "the packet that asks: PUBLISH, SUBSCRIBE …", Get: mqttAsked(func(v []Value, p *MQTTPacket) []Value {
-		return appendText(v, p.Type.String())
+		return AppendText(v, p.Type.String())
 	})},
 	{Name: "mqtt.from", About: "who asks: client or server", Get: mqttAsked(func(v []Value, p *MQTTPacket) []Value {
-		return appendText(v, [...]string{"client", "server"}[p.From])
+		return AppendText(v, [...]string{"client", "server"}[p.From])
 	})},
 	{Name: "mqtt.topic", About: "what a PUBLISH is about", Get: mqttPublished(func(v []Value, p *MQTTPacket) []Value {
-		return appendText(v, p.Topic)
+		return AppendText(v, p.Topic)
 	})},
 	{Name: "mqtt.filters", About: "each filter of a SUBSCRIBE or UNSUBSCRIBE", Get: mqttAsked(func(v []Value, p *MQTTPacket) []Value {
 		for i := range p.Filters {
-			v = appendText(v, p.Filters[i].Filter)
+			v = AppendText(v, p.Filters[i].Filter)
 		}
 		return v
 	})},
 	{Name: "mqtt.qos", Kind: Number, About: "the quality of service of a PUBLISH", Get: mqttPublished(func(v []Value, p *MQTTPacket) []Value {
-		return appendNumber(v, int64(p.QoS))
+		return AppendNumber(v, int64(p.QoS))
 	})},
 	{Name: "mqtt.retain", Kind: Truth, About: "whether a PUBLISH is to be kept for later subscribers", Get: mqttPublished(func(v []Value, p *MQTTPacket) []Value {
 		if p.Retain {
-			return appendNumber(v, 1)
+			return AppendNumber(v, 1)
 		}
-		return appendNumber(v, 0)
+		return AppendNumber(v, 0)
 	})},
 	{Name: "mqtt.payload_bytes", Kind: Size, About: "the size of what is published", Get: mqttPublished(func(v []Value, p *MQTTPacket) []Value {
-		return appendNumber(v, p.Payload)
+		return AppendNumber(v, p.Payload)
 	})},
 	{Name: "mqtt.client_id", About: "who connects", Get: mqttConnecting(func(v []Value, p *MQTTPacket) []Value {
-		return appendText(v, p.Connect.ClientID)
+		return AppendText(v, p.Connect.ClientID)
 	})},
 	{Name: "mqtt.username", About: "as whom", Get: mqttConnecting(func(v []Value, p *MQTTPacket) []Value {
 		if p.Connect.HasUser {
-			v = appendText(v, p.Connect.User)
+			v = AppendText(v, p.Connect.User)
 		}
 		return v
 	})},
 	{Name: "mqtt.version", About: "of a CONNECT: 3.1, 3.1.1 or 5", Get: mqttConnecting(func(v []Value, p *MQTTPacket) []Value {
-		return appendText(v, p.VersionName())
+		return AppendText(v, p.VersionName())
 	})},
 	{Name: "mqtt.reason", Kind: Number, About: "how it went, as the answer says: 0 is well, 128 and more is not", Get: func(v []Value, e *Exchange) []Value {
 		p, ok := bodyOf[*MQTTPacket](e.Response)
@@ -406,7 +406,7 @@ var mqttAttributes = []Attribute{
 			p, ok = bodyOf[*MQTTPacket](e.Request) // a DISCONNECT has one itself
 		}
 		if ok && len(p.Reasons) > 0 {
-			v = appendNumber(v, int64(p.Code()))
+			v = AppendNumber(v, int64(p.Code()))
 		}
 		return v
 	}},

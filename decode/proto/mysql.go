@@ -40,7 +40,7 @@ var MySQL = Protocol{
 func mysqlNumber(get func(*MySQLResponse) (int64, bool)) func([]Value, *Exchange) []Value {
 	return of(responseOf, func(v []Value, r *MySQLResponse) []Value {
 		if n, ok := get(r); ok {
-			v = appendNumber(v, n)
+			v = AppendNumber(v, n)
 		}
 		return v
 	})

@@ -25,7 +25,7 @@ var Postgres = Protocol{
 		{Name: "postgres.query", About: "the query, of a prepared one too", Get: word(requestOf, func(r *PostgresRequest) string { return r.Query })},
 		{Name: "postgres.user", About: "who logs in", Get: word(requestOf, func(r *PostgresRequest) string { return r.User })},
 		{Name: "postgres.database", About: "the database chosen at log-in", Get: word(requestOf, func(r *PostgresRequest) string { return r.Database })},
-		{Name: "postgres.rows", Kind: Number, About: "rows in all results", Get: of(responseOf, func(v []Value, r *PostgresResponse) []Value { return appendNumber(v, r.Rows) })},
+		{Name: "postgres.rows", Kind: Number, About: "rows in all results", Get: of(responseOf, func(v []Value, r *PostgresResponse) []Value { return AppendNumber(v, r.Rows) })},
 		{Name: "postgres.tag", About: "what was done last: SELECT 1", Get: word(responseOf, (*PostgresResponse).Tag)},
 		{Name: "postgres.sqlstate", About: "the code of the error: 42P01", Get: word(responseOf, func(r *PostgresResponse) string {
 			if r.Error == nil {

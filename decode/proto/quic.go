@@ -213,19 +213,19 @@ var quicAttributes = []Attribute{
 	{Name: "tls.version", About: "the one chosen, else the highest offered: 1.3", Get: func(v []Value, e *Exchange) []Value {
 		for _, m := range [...]*Message{e.Response, e.Request} {
 			if h, ok := bodyOf[*QUICHello](m); ok && h.Hello != nil {
-				return appendText(v, tls.VersionName(h.Hello.Version))
+				return AppendText(v, tls.VersionName(h.Hello.Version))
 			}
 		}
 		return v
 	}},
 	{Name: "tls.cipher", About: "the cipher suite chosen: 0x1301", Get: func(v []Value, e *Exchange) []Value {
 		if h, ok := bodyOf[*QUICHello](e.Response); ok && h.Hello != nil {
-			v = appendText(v, fmt.Sprintf("0x%04x", h.Cipher))
+			v = AppendText(v, fmt.Sprintf("0x%04x", h.Cipher))
 		}
 		return v
 	}},
 	{Name: "tls.quic", About: "the version of QUIC", Get: of(requestOf, func(v []Value, h *QUICHello) []Value {
-		return appendText(v, tls.QUICName(h.Version))
+		return AppendText(v, tls.QUICName(h.Version))
 	})},
 }
 

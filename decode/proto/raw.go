@@ -23,9 +23,9 @@ var Raw = Protocol{
 	Reuses:  true,
 
 	Attributes: []Attribute{
-		{Name: "raw.bytes", Kind: Size, About: "how much was said in each turn", Get: either(func(vs []Value, t *Turn) []Value { return appendNumber(vs, t.Bytes) })},
-		{Name: "raw.missing", Kind: Size, About: "how much of each turn was never seen", Get: either(func(vs []Value, t *Turn) []Value { return appendNumber(vs, t.Missing) })},
-		{Name: "raw.preview", About: "how each turn begins", Get: either(func(vs []Value, t *Turn) []Value { return appendText(vs, string(t.Preview)) })},
+		{Name: "raw.bytes", Kind: Size, About: "how much was said in each turn", Get: either(func(vs []Value, t *Turn) []Value { return AppendNumber(vs, t.Bytes) })},
+		{Name: "raw.missing", Kind: Size, About: "how much of each turn was never seen", Get: either(func(vs []Value, t *Turn) []Value { return AppendNumber(vs, t.Missing) })},
+		{Name: "raw.preview", About: "how each turn begins", Get: either(func(vs []Value, t *Turn) []Value { return AppendText(vs, string(t.Preview)) })},
 	},
 }
 

@@ -260,14 +260,14 @@ func (r *RedisReply) AppendJSON(dst []byte) []byte {
 var redisAttributes = []Attribute{
 	{Name: "redis.command", About: "the command in capital letters", Get: func(values []Value, e *Exchange) []Value {
 		if c, ok := bodyOf[*RedisCommand](e.Request); ok {
-			values = appendText(values, c.Command)
+			values = AppendText(values, c.Command)
 		}
 		return values
 	}},
 	{Name: "redis.arguments", About: "what stands behind the command", Get: func(values []Value, e *Exchange) []Value {
 		if c, ok := bodyOf[*RedisCommand](e.Request); ok {
 			for i := range c.Arguments {
-				values = appendText(values, c.Arguments[i].Text)
+				values = AppendText(values, c.Arguments[i].Text)
 			}
 		}
 		return values
@@ -275,20 +275,20 @@ var redisAttributes = []Attribute{
 	{Name: "redis.keys", About: "the keys that the command names", Get: func(values []Value, e *Exchange) []Value {
 		if c, ok := bodyOf[*RedisCommand](e.Request); ok {
 			for _, k := range c.Keys() {
-				values = appendText(values, k)
+				values = AppendText(values, k)
 			}
 		}
 		return values
 	}},
 	{Name: "redis.kind", About: "of the reply: simple, error, integer, bulk, array, map…", Get: func(values []Value, e *Exchange) []Value {
 		if r, ok := bodyOf[*RedisReply](e.Response); ok {
-			values = appendText(values, r.kind())
+			values = AppendText(values, r.kind())
 		}
 		return values
 	}},
 	{Name: "redis.error", About: "the word that an error begins with, as WRONGTYPE", Get: func(values []Value, e *Exchange) []Value {
 		if r, ok := bodyOf[*RedisReply](e.Response); ok && r.Error() != "" {
-			values = appendText(values, r.Error())
+			values = AppendText(values, r.Error())
 		}
 		return values
 	}},

@@ -153,14 +153,14 @@ func (r *SMTPReply) AppendJSON(dst []byte) []byte {
 var smtpAttributes = []Attribute{
 	{Name: "smtp.command", About: "the command in capital letters", Get: func(values []Value, e *Exchange) []Value {
 		if c, ok := bodyOf[*SMTPCommand](e.Request); ok && !c.Credentials {
-			values = appendText(values, c.Command)
+			values = AppendText(values, c.Command)
 		}
 		return values
 	}},
 	{Name: "smtp.sender", About: "the address of MAIL FROM", Get: func(values []Value, e *Exchange) []Value {
 		if c, ok := bodyOf[*SMTPCommand](e.Request); ok {
 			if a, ok := c.Sender(); ok {
-				values = appendText(values, a)
+				values = AppendText(values, a)
 			}
 		}
 		return values
@@ -168,14 +168,14 @@ var smtpAttributes = []Attribute{
 	{Name: "smtp.recipient", About: "the address of RCPT TO", Get: func(values []Value, e *Exchange) []Value {
 		if c, ok := bodyOf[*SMTPCommand](e.Request); ok {
 			if a, ok := c.Recipient(); ok {
-				values = appendText(values, a)
+				values = AppendText(values, a)
 			}
 		}
 		return values
 	}},
 	{Name: "smtp.code", Kind: Number, About: "the reply's code", Get: func(values []Value, e *Exchange) []Value {
 		if r, ok := bodyOf[*SMTPReply](e.Response); ok {
-			values = appendNumber(values, int64(r.Code))
+			values = AppendNumber(values, int64(r.Code))
 		}
 		return values
 	}},
@@ -184,7 +184,7 @@ var smtpAttributes = []Attribute{
 	{Name: "smtp.to", About: "the To of the mail's header", Get: smtpField(func(c *SMTPContent) string { return c.To })},
 	{Name: "smtp.content_bytes", Kind: Size, About: "the size of the mail", Get: func(values []Value, e *Exchange) []Value {
 		if c := smtpContent(e.Request); c != nil {
-			values = appendNumber(values, c.Bytes)
+			values = AppendNumber(values, c.Bytes)
 		}
 		return values
 	}},
@@ -202,7 +202,7 @@ func smtpContent(m *Message) *SMTPContent {
 func smtpField(get func(*SMTPContent) string) func([]Value, *Exchange) []Value {
 	return func(values []Value, e *Exchange) []Value {
 		if c := smtpContent(e.Request); c != nil && get(c) != "" {
-			values = appendText(values, get(c))
+			values = AppendText(values, get(c))
 		}
 		return values
 	}

@@ -20,25 +20,25 @@ var SSE = Protocol{
 	Split:   true,
 	Attributes: []Attribute{
 		{Name: "sse.event", About: "type of the event", Get: sseAttribute(func(values []Value, e *ServerEvent) []Value {
-			return appendText(values, e.Type)
+			return AppendText(values, e.Type)
 		})},
 		{Name: "sse.id", About: "last event ID", Get: sseAttribute(func(values []Value, e *ServerEvent) []Value {
 			if e.ID == "" {
 				return values
 			}
-			return appendText(values, e.ID)
+			return AppendText(values, e.ID)
 		})},
 		{Name: "sse.data", About: "what the event says", Get: sseAttribute(func(values []Value, e *ServerEvent) []Value {
-			return appendText(values, e.Data)
+			return AppendText(values, e.Data)
 		})},
 		{Name: "sse.data_bytes", Kind: Size, About: "how much that is", Get: sseAttribute(func(values []Value, e *ServerEvent) []Value {
-			return appendNumber(values, e.DataBytes)
+			return AppendNumber(values, e.DataBytes)
 		})},
 		{Name: "sse.retry", Kind: Number, About: "milliseconds before the client is to connect again", Get: sseAttribute(func(values []Value, e *ServerEvent) []Value {
 			if e.Retry < 0 {
 				return values
 			}
-			return appendNumber(values, e.Retry)
+			return AppendNumber(values, e.Retry)
 		})},
 	},
 }

@@ -19,21 +19,21 @@ var tlsAttributes = []Attribute{
 	})},
 	{Name: "tls.version", About: "the one chosen, else the highest offered: 1.3", Get: func(vs []Value, e *Exchange) []Value {
 		if a, ok := bodyOf[*TLSAnswer](e.Response); ok && a.Server != nil {
-			return appendText(vs, tls.VersionName(a.Server.Version))
+			return AppendText(vs, tls.VersionName(a.Server.Version))
 		}
 		if h, ok := bodyOf[*TLSHello](e.Request); ok {
-			return appendText(vs, tls.VersionName(h.Version))
+			return AppendText(vs, tls.VersionName(h.Version))
 		}
 		return vs
 	}},
 	{Name: "tls.cipher", About: "the cipher suite chosen: 0x1301", Get: ofServer(func(vs []Value, h *tls.Hello) []Value {
-		return appendText(vs, fmt.Sprintf("0x%04x", h.Cipher))
+		return AppendText(vs, fmt.Sprintf("0x%04x", h.Cipher))
 	})},
 	{Name: "tls.cipher_name", About: "its name: TLS_AES_128_GCM_SHA256", Get: ofServer(func(vs []Value, h *tls.Hello) []Value {
-		return appendText(vs, h.CipherName())
+		return AppendText(vs, h.CipherName())
 	})},
-	{Name: "tls.ja3", About: "the client's fingerprint", Get: of(requestOf, func(vs []Value, h *TLSHello) []Value { return appendText(vs, h.JA3) })},
-	{Name: "tls.ja4", About: "the client's fingerprint", Get: of(requestOf, func(vs []Value, h *TLSHello) []Value { return appendText(vs, h.JA4) })},
+	{Name: "tls.ja3", About: "the client's fingerprint", Get: of(requestOf, func(vs []Value, h *TLSHello) []Value { return AppendText(vs, h.JA3) })},
+	{Name: "tls.ja4", About: "the client's fingerprint", Get: of(requestOf, func(vs []Value, h *TLSHello) []Value { return AppendText(vs, h.JA4) })},
 	{Name: "tls.resumed", About: "what an earlier connection is resumed by: session id, ticket, psk", Get: of(responseOf, func(vs []Value, a *TLSAnswer) []Value {
 		return appendWord(vs, a.Resumed)
 	})},
@@ -44,17 +44,17 @@ var tlsAttributes = []Attribute{
 		if a.Alert == nil {
 			return vs
 		}
-		return appendText(vs, a.Alert.Name())
+		return AppendText(vs, a.Alert.Name())
 	})},
 	{Name: "tls.names", About: "the names in the server's certificate", Get: of(responseOf, func(vs []Value, a *TLSAnswer) []Value {
 		if len(a.Certificates) == 0 {
 			return vs
 		}
 		c := &a.Certificates[0]
-		vs = appendText(vs, c.Subject)
+		vs = AppendText(vs, c.Subject)
 		for _, name := range c.Names {
 			if name != c.Subject { // which most certificates name twice
-				vs = appendText(vs, name)
+				vs = AppendText(vs, name)
 			}
 		}
 		return vs
@@ -73,7 +73,7 @@ func ofServer(get func([]Value, *tls.Hello) []Value) func([]Value, *Exchange) []
 
 func appendALPN(vs []Value, names []string) []Value {
 	for _, name := range names {
-		vs = appendText(vs, name)
+		vs = AppendText(vs, name)
 	}
 	return vs
 }

@@ -23,37 +23,37 @@ var WebSocket = Protocol{
 	Split:   true,
 	Attributes: []Attribute{
 		{Name: "websocket.direction", About: "who sent the frame", Get: webSocketAttribute(func(values []Value, f *WebSocketFrame) []Value {
-			return appendText(values, f.Direction.String())
+			return AppendText(values, f.Direction.String())
 		})},
 		{Name: "websocket.opcode", Kind: Number, About: "what the frame is", Get: webSocketAttribute(func(values []Value, f *WebSocketFrame) []Value {
-			return appendNumber(values, int64(f.Opcode))
+			return AppendNumber(values, int64(f.Opcode))
 		})},
 		{Name: "websocket.length", Kind: Size, About: "payload of the frame", Get: webSocketAttribute(func(values []Value, f *WebSocketFrame) []Value {
-			return appendNumber(values, f.Length)
+			return AppendNumber(values, f.Length)
 		})},
 		{Name: "websocket.message_bytes", Kind: Size, About: "the message that ends with the frame, uncompressed", Get: webSocketAttribute(func(values []Value, f *WebSocketFrame) []Value {
 			if f.Message == nil || f.Message.Bytes < 0 {
 				return values
 			}
-			return appendNumber(values, f.Message.Bytes)
+			return AppendNumber(values, f.Message.Bytes)
 		})},
 		{Name: "websocket.text", About: "beginning of the text message that ends with the frame", Get: webSocketAttribute(func(values []Value, f *WebSocketFrame) []Value {
 			if f.Message == nil || f.Message.Opcode != wsText {
 				return values
 			}
-			return appendText(values, f.Message.preview())
+			return AppendText(values, f.Message.preview())
 		})},
 		{Name: "websocket.code", Kind: Number, About: "why it was closed", Get: webSocketAttribute(func(values []Value, f *WebSocketFrame) []Value {
 			if f.Code == 0 {
 				return values
 			}
-			return appendNumber(values, int64(f.Code))
+			return AppendNumber(values, int64(f.Code))
 		})},
 		{Name: "websocket.reason", About: "why it was closed, in words", Get: webSocketAttribute(func(values []Value, f *WebSocketFrame) []Value {
 			if f.Code == 0 {
 				return values
 			}
-			return appendText(values, f.Reason)
+			return AppendText(values, f.Reason)
 		})},
 	},
 }

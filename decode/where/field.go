@@ -12,22 +12,22 @@ import (
 // common are the fields that do not depend on the protocol.
 var common = []proto.Attribute{
 	{Name: "conversation", Kind: proto.Identity, About: "the conversation's number", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-		return number64(vs, int64(e.Conversation.ID))
+		return proto.AppendNumber(vs, int64(e.Conversation.ID))
 	}},
 	{Name: "index", Kind: proto.Number, About: "the exchange's place in its conversation, from 0", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-		return number64(vs, int64(e.Index))
+		return proto.AppendNumber(vs, int64(e.Index))
 	}},
 	{Name: "protocol", About: "what the exchange is in: " + protocolNames(), Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-		return text(vs, e.Protocol.Name)
+		return proto.AppendText(vs, e.Protocol.Name)
 	}},
 	{Name: "transport", About: "tcp or udp", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-		return text(vs, e.Conversation.Transport().String())
+		return proto.AppendText(vs, e.Conversation.Transport().String())
 	}},
 	{Name: "tcp", Kind: proto.Truth, About: "the transport is TCP", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-		return truth(vs, e.Conversation.Transport() == flow.TCP)
+		return proto.AppendTruth(vs, e.Conversation.Transport() == flow.TCP)
 	}},
 	{Name: "udp", Kind: proto.Truth, About: "the transport is UDP", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-		return truth(vs, e.Conversation.Transport() == flow.UDP)
+		return proto.AppendTruth(vs, e.Conversation.Transport() == flow.UDP)
 	}},
 	{Name: "client", Kind: proto.Place, About: "the client's address and port", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
 		return place(vs, e, flow.ClientToServer)
@@ -54,29 +54,29 @@ var common = []proto.Attribute{
 	{Name: "udp.srcport", Kind: proto.Number, About: "the client's port, over UDP", Get: ports(flow.UDP, true, false)},
 	{Name: "udp.dstport", Kind: proto.Number, About: "the server's port, over UDP", Get: ports(flow.UDP, false, true)},
 	{Name: "state", About: "complete, unanswered or broken", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-		return text(vs, e.State.String())
+		return proto.AppendText(vs, e.State.String())
 	}},
 	{Name: "why", About: "why it is not complete", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
 		if why := e.Why(); why != "" {
-			return text(vs, why)
+			return proto.AppendText(vs, why)
 		}
 		return vs
 	}},
 	{Name: "malformed", Kind: proto.Truth, About: "a message breaks the rules of its protocol", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-		return truth(vs, e.Request != nil && e.Request.Malformed || e.Response != nil && e.Response.Malformed)
+		return proto.AppendTruth(vs, e.Request != nil && e.Request.Malformed || e.Response != nil && e.Response.Malformed)
 	}},
 	{Name: "guessed", Kind: proto.Truth, About: "who is the client was guessed", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-		return truth(vs, e.Conversation.Guessed)
+		return proto.AppendTruth(vs, e.Conversation.Guessed)
 	}},
 	{Name: "latency", Kind: proto.Duration, About: "from the request's end to the response's beginning", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
 		if d, ok := e.Latency(); ok {
-			return number64(vs, int64(d))
+			return proto.AppendNumber(vs, int64(d))
 		}
 		return vs
 	}},
 	{Name: "total", Kind: proto.Duration, About: "from the request's beginning to the response's end", Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
 		if d, ok := e.Total(); ok {
-			return number64(vs, int64(d))
+			return proto.AppendNumber(vs, int64(d))
 		}
 		return vs
 	}},
@@ -92,7 +92,7 @@ var common = []proto.Attribute{
 	{Name: "response", About: "the response in a line", Get: ofResponse(summary)},
 	{Name: "endpoint", About: "what is asked for, without what varies", Get: ofRequest(func(vs []proto.Value, m *proto.Message) []proto.Value {
 		if b, ok := m.Body.(proto.Endpoint); ok {
-			return text(vs, b.Endpoint())
+			return proto.AppendText(vs, b.Endpoint())
 		}
 		return vs
 	})},
@@ -100,28 +100,17 @@ var common = []proto.Attribute{
 		if code == 0 && word != "" {
 			return vs
 		}
-		return number64(vs, int64(code))
+		return proto.AppendNumber(vs, int64(code))
 	})},
 	{Name: "outcome", About: "how it went, as a word, in protocols that say so", Get: ofOutcome(func(vs []proto.Value, _ int, word string, _ bool) []proto.Value {
 		if word == "" {
 			return vs
 		}
-		return text(vs, word)
+		return proto.AppendText(vs, word)
 	})},
 	{Name: "failed", Kind: proto.Truth, About: "the response says that it went wrong, in protocols that say so", Get: ofOutcome(func(vs []proto.Value, _ int, _ string, failed bool) []proto.Value {
-		return truth(vs, failed)
+		return proto.AppendTruth(vs, failed)
 	})},
-}
-
-func text(vs []proto.Value, s string) []proto.Value { return append(vs, proto.Value{Text: s}) }
-
-func number64(vs []proto.Value, n int64) []proto.Value { return append(vs, proto.Value{Number: n}) }
-
-func truth(vs []proto.Value, holds bool) []proto.Value {
-	if holds {
-		return append(vs, proto.Value{Number: 1})
-	}
-	return append(vs, proto.Value{})
 }
 
 // place appends where a direction comes from.
@@ -138,10 +127,10 @@ func ports(t flow.Transport, client, server bool) func([]proto.Value, *proto.Exc
 			return vs
 		}
 		if client {
-			vs = number64(vs, int64(f.SrcPort()))
+			vs = proto.AppendNumber(vs, int64(f.SrcPort()))
 		}
 		if server {
-			vs = number64(vs, int64(f.DstPort()))
+			vs = proto.AppendNumber(vs, int64(f.DstPort()))
 		}
 		return vs
 	}
@@ -184,14 +173,18 @@ func ofFirst(get ofMessage) func([]proto.Value, *proto.Exchange) []proto.Value {
 }
 
 func began(vs []proto.Value, m *proto.Message) []proto.Value {
-	return number64(vs, int64(flow.At(m.Time)))
+	return proto.AppendNumber(vs, int64(flow.At(m.Time)))
 }
 
-func packet(vs []proto.Value, m *proto.Message) []proto.Value { return number64(vs, m.Packet) }
+func packet(vs []proto.Value, m *proto.Message) []proto.Value {
+	return proto.AppendNumber(vs, m.Packet)
+}
 
-func size(vs []proto.Value, m *proto.Message) []proto.Value { return number64(vs, m.Length) }
+func size(vs []proto.Value, m *proto.Message) []proto.Value { return proto.AppendNumber(vs, m.Length) }
 
-func summary(vs []proto.Value, m *proto.Message) []proto.Value { return text(vs, m.Body.Summary()) }
+func summary(vs []proto.Value, m *proto.Message) []proto.Value {
+	return proto.AppendText(vs, m.Body.Summary())
+}
 
 func ofOutcome(get func(vs []proto.Value, code int, word string, failed bool) []proto.Value) func([]proto.Value, *proto.Exchange) []proto.Value {
 	return ofResponse(func(vs []proto.Value, m *proto.Message) []proto.Value {
@@ -253,7 +246,7 @@ func collect() []proto.Attribute {
 				continue
 			}
 			list = append(list, proto.Attribute{Name: name, Kind: proto.Truth, About: "the exchange is in " + name, Get: func(vs []proto.Value, e *proto.Exchange) []proto.Value {
-				return truth(vs, e.Protocol.Name == name || e.Protocol.Record() == name)
+				return proto.AppendTruth(vs, e.Protocol.Name == name || e.Protocol.Record() == name)
 			}})
 		}
 		for _, a := range p.Attributes {
