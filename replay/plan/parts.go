@@ -2,64 +2,99 @@ package plan
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"slices"
 	"time"
 )
 
 // Parts hands on all parts of the plan, in the order in which they were seen, until ctx
-// ends.
+// ends. Those of conversations that go on at a time are merged, and no others are held.
 func (p *Plan) Parts(ctx context.Context, out Taker) error {
 	if p.Bare {
 		return p.again(ctx, out)
 	}
-	var events []event
-	for _, c := range p.Conns {
-		events = p.events(events, c)
-	}
-	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
-	for i := range events {
-		if ctx.Err() != nil {
-			return nil
+	conns := slices.Clone(p.Conns)
+	slices.SortStableFunc(conns, func(a, b *Conn) int { return cmp.Compare(a.Open, b.Open) })
+	var open cursors
+	for ctx.Err() == nil {
+		for len(conns) > 0 && (len(open) == 0 || conns[0].Open <= open[0].at) {
+			heap.Push(&open, p.cursor(conns[0]))
+			conns = conns[1:]
 		}
-		if err := out.Take(&events[i].part); err != nil {
+		if len(open) == 0 {
+			break
+		}
+		c := open[0]
+		if err := out.Take(&c.part); err != nil {
 			return err
+		}
+		if c.next() {
+			heap.Fix(&open, 0)
+		} else {
+			heap.Pop(&open)
 		}
 	}
 	return nil
 }
 
-// event is a part at its time.
-type event struct {
-	at   time.Duration
-	part Part
+// cursor goes through the parts of a conversation. Each check stands before what was said
+// behind its answer.
+type cursor struct {
+	plan   *Plan
+	at     time.Duration // when part was seen
+	part   Part
+	steps  []Step   // that are still to be said
+	checks []*Check // that are still to be answered
+	closed bool
 }
 
-// events appends the parts of a conversation. Each check stands before what was said behind
-// its answer.
-func (p *Plan) events(list []event, c *Conn) []event {
-	at := c.Open
-	add := func(t time.Duration, part Part) {
-		at = max(at, t) // those of a conversation keep their order
-		part.Conn = c
-		list = append(list, event{at, part})
+// cursor stands at the first part of a conversation.
+func (p *Plan) cursor(c *Conn) *cursor {
+	return &cursor{plan: p, at: c.Open, part: Part{Kind: Opened, Conn: c}, steps: c.Steps, checks: p.byAnswer(c)}
+}
+
+// next goes on to the next part, and reports whether there is one.
+func (c *cursor) next() bool {
+	next := Part{Conn: c.part.Conn}
+	switch {
+	case c.part.Kind == Over:
+		return false
+	case len(c.checks) > 0 && (c.closed || len(c.steps) > 0 && c.plan.isBefore(c.checks[0], &c.steps[0])):
+		next.Kind, next.Check = Answered, c.checks[0]
+		c.checks = c.checks[1:]
+	case len(c.steps) > 0:
+		s := &c.steps[0]
+		next.Kind, next.Step, next.At = Said, s, s.At
+		c.at = max(c.at, s.At) // those of a conversation keep their order
+		c.steps = c.steps[1:]
+	case !c.closed:
+		next.Kind, next.Closing = Closed, &next.Conn.ending.Closing
+		c.closed = true
+	default:
+		next.Kind = Over
 	}
-	add(0, Part{Kind: Opened})
-	checks := p.byAnswer(c)
-	for i := range c.Steps {
-		s := &c.Steps[i]
-		for len(checks) > 0 && p.isBefore(checks[0], s) {
-			add(0, Part{Kind: Answered, Check: checks[0]})
-			checks = checks[1:]
-		}
-		add(s.At, Part{Kind: Said, Step: s, At: s.At})
-	}
-	add(0, Part{Kind: Closed, Closing: &c.ending.Closing})
-	for _, k := range checks {
-		add(0, Part{Kind: Answered, Check: k})
-	}
-	add(0, Part{Kind: Over})
-	return list
+	c.part = next
+	return true
+}
+
+// cursors are a heap: first is what was seen first, and of several that of the conversation
+// that stands first in the plan.
+type cursors []*cursor
+
+func (h cursors) Len() int { return len(h) }
+func (h cursors) Less(i, j int) bool {
+	a, b := h[i], h[j]
+	return a.at < b.at || a.at == b.at && a.part.Conn.ID < b.part.Conn.ID
+}
+func (h cursors) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *cursors) Push(x any)   { *h = append(*h, x.(*cursor)) }
+func (h *cursors) Pop() any {
+	last := len(*h) - 1
+	c := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return c
 }
 
 // byAnswer returns the checks of a conversation in the order of their answers.
