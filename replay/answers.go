@@ -180,8 +180,9 @@ func (a *answers) judge(k *call, x awaited, live *proto.Exchange) {
 
 func (a *answers) compare(k *call, o *Outcome, recorded *proto.Exchange, live *proto.Message) {
 	switch {
-	case !live.Complete:
-		// When we gave up, the parser only knows that nothing more came.
+	case !live.Complete || k.cutOff:
+		// When we gave up, the parser only knows that nothing more came; to it, that may
+		// be the end of a body.
 		o.Verdict, o.Reason = compare.Failed, "the answer is not whole: "+live.Why
 		if k.failed != nil {
 			o.Reason = "the answer is not whole: " + k.failed.Error()

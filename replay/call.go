@@ -39,6 +39,10 @@ const (
 	// curl waits a second.
 	interimPatience = time.Second
 
+	// endless is how many times the timeout an answer may take as long as something of it
+	// comes: a server that trickles, or sends a body without end, is given up then.
+	endless = 6
+
 	// manySlips are added to all others at a time.
 	manySlips = 256
 
@@ -74,6 +78,7 @@ type call struct {
 	carried  carried         // of HTTP
 	turns    turns           // of another
 	odd      string          // the first thing the server said that breaks the protocol
+	stray    string          // such a thing behind all answers
 
 	received           int64 // bytes of the server
 	marks              []mark
@@ -86,6 +91,7 @@ type call struct {
 	closed  bool   // the server closed before we did
 	broken  error  // what a read came to while nothing was awaited
 	failed  error  // why the connection went no further
+	cutOff  bool   // what is still told by the dialogue is not whole: it was ended by us, or broken off
 	finding string // what differs about the connection itself
 	over    bool   // nothing more is sent, or read
 	opened  bool
@@ -141,6 +147,7 @@ func (k *call) play(ctx context.Context) {
 	}
 	k.hangUp()
 	if k.dialogue != nil {
+		k.cutOff = k.failed != nil && !k.eof
 		k.dialogue.Close()
 	}
 	k.settle()
@@ -252,8 +259,14 @@ func (k *call) Exchange(e *proto.Exchange) {
 
 // Anomaly notes when the server breaks the protocol.
 func (k *call) Anomaly(a flow.Anomaly) {
-	if k.odd == "" && a.Direction == flow.ServerToClient {
+	if a.Direction != flow.ServerToClient {
+		return
+	}
+	if k.odd == "" {
 		k.odd = a.Detail
+	}
+	if k.stray == "" && k.sent > 0 && k.allAnswered() {
+		k.stray = a.Detail
 	}
 }
 
@@ -502,9 +515,13 @@ func (k *call) writeTLS(data []byte, now time.Time) error {
 // await reads until what a step waits for has come, and returns when it had.
 func (k *call) await(ctx context.Context, w plan.Wait) (time.Time, error) {
 	begin := time.Now()
+	goesOn, finals := begin, k.answered() // since when, and how many had come by then
 	for {
 		if k.satisfied(w) {
 			return later(begin, k.lastRead), nil
+		}
+		if n := k.answered(); n != finals {
+			goesOn, finals = k.lastRead, n
 		}
 		if k.broken != nil {
 			return time.Time{}, k.broken
@@ -516,6 +533,10 @@ func (k *call) await(ctx context.Context, w plan.Wait) (time.Time, error) {
 			return time.Time{}, errors.New("the server closed the connection without an answer")
 		}
 		limit := later(begin, later(k.lastSent, k.lastRead)).Add(k.timeout)
+		end := goesOn.Add(endless * k.timeout)
+		if k.dialogue != nil && !time.Now().Before(end) {
+			return time.Time{}, fmt.Errorf("it still went on after %v", endless*k.timeout)
+		}
 		until := limit
 		if k.onlyInterim(w) {
 			until = begin.Add(interimPatience)
@@ -545,18 +566,23 @@ func (k *call) satisfied(w plan.Wait) bool {
 	if k.dialogue == nil {
 		return k.received >= w.Bytes
 	}
-	finals, interims := k.dialogue.Answers()
-	finals += k.finals
+	_, interims := k.dialogue.Answers()
+	finals := k.answered()
 	return finals > w.Finals || finals == w.Finals && interims >= w.Interims
 }
 
 // onlyInterim reports whether an interim response is all that is missing.
 func (k *call) onlyInterim(w plan.Wait) bool {
-	if k.dialogue == nil || w.Interims == 0 {
-		return false
+	return k.dialogue != nil && w.Interims > 0 && k.answered() == w.Finals
+}
+
+// answered counts the final answers that came, of a protocol that is parsed.
+func (k *call) answered() int {
+	if k.dialogue == nil {
+		return 0
 	}
 	finals, _ := k.dialogue.Answers()
-	return finals+k.finals == w.Finals
+	return finals + k.finals
 }
 
 // quiet reports whether silence can end what is waited for: something of this
@@ -695,12 +721,16 @@ func (k *call) closing() time.Time {
 	return k.player.due(k.close.At)
 }
 
-// drain reads what the server still says, until it closes or is silent for long:
-// more than it said in the recording is a difference too. A server that breaks
-// the connection off now does no harm.
+// drain reads what the server still says, until it closes, is silent for long, or has gone
+// on for the timeout: more than it said in the recording is a difference too. A server that
+// breaks the connection off now does no harm.
 func (k *call) drain(silence time.Duration) error {
-	for !k.eof {
-		if _, err := k.read(time.Now().Add(silence)); err != nil {
+	for end := time.Now().Add(max(k.timeout, silence)); !k.eof; {
+		until := time.Now().Add(silence)
+		if until.After(end) {
+			until = end
+		}
+		if _, err := k.read(until); err != nil {
 			break
 		}
 	}

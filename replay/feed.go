@@ -299,7 +299,6 @@ func (f *feed) begin(k *call, cancel func()) bool {
 }
 
 // leave says that a call takes none any more.
-
 func (f *feed) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

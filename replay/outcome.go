@@ -43,6 +43,9 @@ func (k *call) end() {
 	if k.finding == "" {
 		k.finding = k.answers.finding()
 	}
+	if k.finding == "" && k.stray != "" {
+		k.finding = fmt.Sprintf("the server said more than in the recording, which is no %s: %s", k.conn.Protocol.Name, k.stray)
+	}
 	switch {
 	case k.skipped != "":
 		c.Verdict, c.Reason = compare.Skipped, k.skipped

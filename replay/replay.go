@@ -69,7 +69,8 @@ type Options struct {
 	// was idle, if it had kept it open, and what is spoken allows it: HTTP/1, or DNS.
 	Redial bool
 	// Timeout is for connecting, and for each answer; DefaultTimeout. An answer
-	// that took long in the recording is waited for three times as long.
+	// that took long in the recording is waited for three times as long. It is of silence:
+	// an answer that goes on may take six times that.
 	Timeout time.Duration
 	// Values are what the server makes up and clients say again: it is taken from the live
 	// answers. Nil sends everything as it was recorded.
@@ -121,7 +122,8 @@ type ConnOutcome struct {
 	Pass int
 }
 
-// Sink takes outcomes, one at a time.
+// Sink takes outcomes, one at a time. The first error ends the replay; what was under way is
+// told all the same.
 type Sink interface {
 	// Outcome gets each check's outcome once.
 	Outcome(*Outcome) error
@@ -381,15 +383,9 @@ func (p *Player) leave() {
 
 // fail keeps the first error of the sink or the source, which ends the replay.
 func (p *Player) fail(err error) {
-	if err == nil {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err == nil {
-		p.err = err
-		p.cancel()
-	}
+	p.told(err)
 }
 
 // failure returns that error.
@@ -404,10 +400,14 @@ func (p *Player) outcome(o *Outcome) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.result.Count(o)
-	if p.err == nil {
-		if p.err = p.sink.Outcome(o); p.err != nil {
-			p.cancel()
-		}
+	p.told(p.sink.Outcome(o))
+}
+
+// told keeps the first error, which ends the replay. It is called with mu held.
+func (p *Player) told(err error) {
+	if err != nil && p.err == nil {
+		p.err = err
+		p.cancel()
 	}
 }
 
@@ -440,11 +440,7 @@ func (p *Player) connection(k *call, c *ConnOutcome) {
 	if p.result.DialError == nil && errors.As(k.failed, &dial) {
 		p.result.DialError = dial
 	}
-	if p.err == nil {
-		if p.err = p.sink.Connection(c); p.err != nil {
-			p.cancel()
-		}
-	}
+	p.told(p.sink.Connection(c))
 }
 
 func record(h *hdrhistogram.Histogram, d time.Duration) {

@@ -208,16 +208,17 @@ func serveWith(t *testing.T, handle func(net.Conn)) string {
 }
 
 // request reads up to the end of a request's head.
-func request(c net.Conn) {
+func request(c net.Conn) error {
 	buf := make([]byte, 0, 4096)
 	for !bytes.Contains(buf, []byte("\r\n\r\n")) {
 		b := make([]byte, 512)
 		n, err := c.Read(b)
 		if err != nil {
-			return
+			return err
 		}
 		buf = append(buf, b[:n]...)
 	}
+	return nil
 }
 
 // TestBadDays replays to servers that misbehave.
@@ -259,6 +260,12 @@ func TestBadDays(t *testing.T) {
 			}
 			io.Copy(io.Discard, c)
 		}, compare.Failed, "no answer for 300ms"},
+		"body_without_end": {func(c net.Conn) {
+			request(c)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+			endlessly(c)
+		}, compare.Failed, "it still went on after 1.8s"},
+		"more_without_end": {func(c net.Conn) { request(c); io.WriteString(c, answer); endlessly(c) }, compare.Same, ""},
 		"says_more_than_it_did": {func(c net.Conn) {
 			request(c)
 			io.WriteString(c, answer+answer)
@@ -273,10 +280,19 @@ func TestBadDays(t *testing.T) {
 			if x.Verdict != test.verdict || !strings.Contains(x.Reason, test.reason) {
 				t.Errorf("%s", o)
 			}
-			if name == "says_more_than_it_did" && (r.Conns[compare.Different] != 1 || !strings.Contains(o.conns[0].Reason, "more than in the recording")) {
+			if strings.Contains(name, "more") && (r.Conns[compare.Different] != 1 || !strings.Contains(o.conns[0].Reason, "more than in the recording")) {
 				t.Errorf("%s", o)
 			}
 		})
+	}
+}
+
+// endlessly says something until nobody listens.
+func endlessly(c net.Conn) {
+	for garbage := bytes.Repeat([]byte("what? "), 1000); ; {
+		if _, err := c.Write(garbage); err != nil {
+			return
+		}
 	}
 }
 
@@ -290,6 +306,20 @@ func TestResetAtEveryByte(t *testing.T) {
 			c.(*net.TCPConn).SetLinger(0)
 		})})
 		if x := o.checks[0]; x.Verdict != compare.Failed || x.Reason == "" {
+			t.Errorf("after %d bytes: %s", n, o)
+		}
+	}
+}
+
+// TestResetAtEveryByteAsked breaks a connection off while the request is read.
+func TestResetAtEveryByteAsked(t *testing.T) {
+	p := planOf(t, oneRequest)
+	for n := range p.Conns[0].Sent() {
+		_, o := play(t, p, replay.Options{Timeout: 5 * time.Second, Target: serveWith(t, func(c net.Conn) {
+			io.ReadFull(c, make([]byte, n))
+			c.(*net.TCPConn).SetLinger(0)
+		})})
+		if x := o.checks[0]; x.Verdict != compare.Failed || !strings.Contains(x.Reason, "reset") && !strings.Contains(x.Reason, "broken pipe") {
 			t.Errorf("after %d bytes: %s", n, o)
 		}
 	}
@@ -330,7 +360,7 @@ func TestTLSServer(t *testing.T) {
 		tls.Server(c, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("none") }}).Handshake()
 	})
 	_, o := play(t, planOf(t, oneRequest), replay.Options{Target: addr, Timeout: 2 * time.Second})
-	if x := o.checks[0]; x.Verdict != compare.Failed {
+	if x := o.checks[0]; x.Verdict != compare.Failed || !strings.Contains(x.Reason, "closed the connection without an answer") && !strings.Contains(x.Reason, "reset") {
 		t.Errorf("%s", o)
 	}
 }
@@ -545,12 +575,119 @@ func TestStopped(t *testing.T) {
 	})
 }
 
+// TestSinkErrorStops has outcomes that can't be written: nothing more is sent, and all is
+// accounted for.
 func TestSinkErrorStops(t *testing.T) {
 	full := errors.New("disk full")
-	p := planOfSample(t, "tcp-reused-port")
-	if _, err := replay.Play(t.Context(), p, &outcomes{fail: full}, replay.Options{Target: standIn(t, p)}); !errors.Is(err, full) {
-		t.Errorf("error %v", err)
+	p := planOf(t, manyRequests(50))
+	for name, p := range map[string]*plan.Plan{"kept": p, "streamed": bareOf(t, manyRequests(50))} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &pipes{handle: answering204}
+			o := &outcomes{fail: full}
+			r, err := replay.Play(t.Context(), p, o, replay.Options{Target: "x", Memory: 1, Dial: n.dial})
+			if !errors.Is(err, full) || len(n.dials) > 2 || r.Checks[compare.Same] == 0 || r.Checks[compare.Skipped] < 40 {
+				t.Errorf("%s: error %v, %d dials, answers %v", name, err, len(n.dials), r.Checks)
+			}
+			accountStopped(t, p, r, o)
+			synctest.Wait()
+		})
 	}
+}
+
+// manyRequests is a recording of connections with an exchange each, one behind the other.
+func manyRequests(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "tcp c%d 10.1.0.1:%d > 10.1.0.2:80\nc%d open\nc%d > \"GET /%d HTTP/1.1\\r\\n\\r\\n\"\nc%d < \"HTTP/1.1 204 No\\r\\n\\r\\n\"\nc%d close\n", i, 41000+i, i, i, i, i, i)
+	}
+	return b.String()
+}
+
+// answering204 answers each request without a body.
+func answering204(c net.Conn) {
+	for {
+		if request(c) != nil {
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 204 No\r\n\r\n")
+	}
+}
+
+// accountStopped wants all in one bucket when a replay was stopped: what was not read again
+// is counted, and not told.
+func accountStopped(t testing.TB, p *plan.Plan, r *replay.Result, o *outcomes) {
+	t.Helper()
+	conns, checks := p.Total()
+	for v := range compare.VerdictCount {
+		conns, checks = conns-r.Conns[v], checks-r.Checks[v]
+	}
+	_, all := p.Total()
+	if conns != 0 || checks != 0 || int64(len(o.checks))+r.Unread != all {
+		t.Errorf("%d connections and %d answers are not accounted for; %d were told, %d unread, of %d", conns, checks, len(o.checks), r.Unread, all)
+	}
+}
+
+// TestGoesAway has a server that goes away in the middle, its listener and its connections:
+// what was answered is the same, and all else fails with a reason.
+func TestGoesAway(t *testing.T) {
+	const before, all = 5, 20
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if request(c); n == before {
+				l.Close()
+				c.(*net.TCPConn).SetLinger(0)
+				c.Close()
+				return
+			}
+			io.WriteString(c, "HTTP/1.1 204 No\r\n\r\n")
+			io.Copy(io.Discard, c)
+			c.Close()
+		}
+	})
+	t.Cleanup(func() { l.Close(); served.Wait() })
+	r, o := play(t, planOf(t, manyRequests(all)), replay.Options{Target: l.Addr().String(), Connections: 1})
+	if r.Checks[compare.Same] != before || r.Checks[compare.Failed] != all-before || r.Opened != before+1 {
+		t.Errorf("answers %v\n%s", r.Checks, o)
+	}
+	for _, x := range o.checks[before:] {
+		if !strings.Contains(x.Reason, "reset") && !strings.Contains(x.Reason, "refused") {
+			t.Errorf("%s", o)
+		}
+	}
+}
+
+// TestStoppedStreaming stops while the recording is still read: what was done is told, and
+// the rest counted.
+func TestStoppedStreaming(t *testing.T) {
+	const all = 200
+	p := bareOf(t, manyRequests(all))
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := 0
+		n := &pipes{handle: func(c net.Conn) {
+			if done++; done > 10 {
+				cancel()
+			}
+			answering204(c)
+		}}
+		o := &outcomes{}
+		r, err := replay.Play(ctx, p, o, replay.Options{Target: "x", Memory: 1, Connections: 1, Dial: n.dial})
+		if err != nil || !r.Canceled || r.Checks[compare.Same] < 10 || r.Checks[compare.Failed] != 0 || r.Unread == 0 {
+			t.Errorf("error %v, answers %v, %d unread", err, r.Checks, r.Unread)
+		}
+		accountStopped(t, p, r, o)
+		synctest.Wait()
+	})
 }
 
 // bigEcho is a recording of 8 MiB sent, and sent back.

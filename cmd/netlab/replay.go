@@ -35,7 +35,7 @@ func replayCommand(std stdio) *cli.Command {
 			&cli.IntFlag{Name: "loop", Value: 1, Usage: "play all of it `N` times"},
 			&cli.DurationFlag{Name: "idle-max", Usage: "where no client said anything for longer than `D`, wait only so long"},
 			&cli.BoolFlag{Name: "redial", Usage: "where the server closes a connection that is idle, and had not, make another, if HTTP/1 or DNS is spoken"},
-			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D`"},
+			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D` in which nothing of it comes, or six times that in all"},
 			&cli.StringFlag{Name: "where", Usage: "replay only exchanges for which `EXPR` holds, as http.status < 500 && host == a.example; netlab fields lists what can be asked"},
 			&cli.BoolFlag{Name: "strict-values", Usage: "send session cookies, tokens and ids as they were recorded, and do not take them from the live answers"},
 			&cli.StringSliceFlag{Name: "set", Usage: "say something else in requests of HTTP/1: `NAME=VALUE`, where NAME is header.FIELD, cookie.NAME, query.NAME, form.NAME or json.PATH; may be given several times"},

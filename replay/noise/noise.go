@@ -186,9 +186,10 @@ func (j *Judge) Settle(r *replay.Result) error {
 		t := j.tally(p.endpoint)
 		e.Pairs, e.Compared = t.pairs, t.compared
 	}
+	var failed error
 	for _, o := range j.held {
-		if err := j.settle(o, r); err != nil {
-			return err
+		if err := j.settle(o, r); err != nil && failed == nil {
+			failed = err
 		}
 	}
 	for _, c := range j.conns {
@@ -197,11 +198,11 @@ func (j *Judge) Settle(r *replay.Result) error {
 			r.Conns[compare.Different]--
 			r.Conns[compare.Same]++
 		}
-		if err := j.next.Connection(c); err != nil {
-			return err
+		if err := j.next.Connection(c); err != nil && failed == nil {
+			failed = err
 		}
 	}
-	return nil
+	return failed
 }
 
 // settle decides about one answer.

@@ -20,16 +20,17 @@ type Report interface {
 	Result(*replay.Result) error
 }
 
-// Several are reports that are all told the same.
+// Several are reports that are all told the same, also when one of them fails.
 type Several []Report
 
 func (s Several) each(f func(Report) error) error {
+	var first error
 	for _, r := range s {
-		if err := f(r); err != nil {
-			return err
+		if err := f(r); err != nil && first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
 }
 
 // Outcome tells all.
