@@ -88,17 +88,23 @@ func (x *tap) save(t *testing.T) string {
 	t.Helper()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	file := filepath.Join(t.TempDir(), "login.pcap")
+	return saved(t, x.b)
+}
+
+// saved writes what was crafted to a file.
+func saved(t *testing.T, b *craft.Builder) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "crafted.pcap")
 	f, err := os.Create(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	w, err := pcaps.NewWriter(f, pcaps.Options{Link: x.b.Link()})
+	w, err := pcaps.NewWriter(f, pcaps.Options{Link: b.Link()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := capture.Copy(w, x.b.Source()); err != nil {
+	if _, err := capture.Copy(w, b.Source()); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Flush(); err != nil {

@@ -37,6 +37,7 @@ type shadow struct {
 	servers map[plan.Server]bool // whose conversations are played; nil for all
 	targets map[plan.Server]bool // whose are our own
 	ctx     context.Context      // of the capture
+	counts  string               // of its packets, when it has ended
 }
 
 // shadow reads the flags of a replay of live traffic, and replays it.
@@ -71,7 +72,11 @@ func (std stdio) shadow(ctx context.Context, c *cli.Context, opts replay.Options
 	s.ctx = ctx
 	opts.Speed, opts.Lossy, opts.Exact, opts.Memory = 0, true, false, int(s.memory/2)
 	// Ctrl-C ends the capture; what was seen until then is played to its end.
-	return std.verdict(context.WithoutCancel(ctx), c, s, out, opts)
+	result, err := std.verdict(context.WithoutCancel(ctx), c, s, out, opts)
+	if s.counts != "" {
+		fmt.Fprintf(std.err, "netlab: %s\n", s.counts) // not before: a status line may stand there
+	}
+	return result, err
 }
 
 // choose reads what is played, and where to.
@@ -141,7 +146,7 @@ func (s *shadow) Parts(_ context.Context, to plan.Taker) error {
 	fmt.Fprintf(s.std.err, "netlab: listening on %s, %s; Ctrl-C ends\n", s.from, h.Link())
 	r := plan.Live(&chosen{shadow: s, out: to, left: make(map[*plan.Conn]bool)}, s.host)
 	sum, err := decode.Run(src, r, decode.Options{Keep: plan.Keep, Memory: s.memory / 2})
-	fmt.Fprintf(s.std.err, "netlab: %s\n", captureCounts(sum.Packets, h))
+	s.counts = captureCounts(sum.Packets, h)
 	return err
 }
 

@@ -2,13 +2,8 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/term"
 
 	"netlab/capture"
 	"netlab/decode/flow"
@@ -21,27 +16,28 @@ import (
 type meter struct {
 	src   capture.Source
 	from  *origin
-	w     io.Writer
 	talks bool // whether conversations are known
+	shown *statusLine
 
 	packets, bytes, conversations atomic.Int64
-
-	stop  chan struct{}
-	once  sync.Once
-	ended sync.WaitGroup
 }
 
 // meter shows how the capture goes, where there is a terminal that nothing else is
 // printed on.
 func (k *captureRun) meter() {
-	f, ok := k.std.err.(*os.File)
 	watches := !k.c.IsSet("write")
-	if !ok || !term.IsTerminal(int(f.Fd())) || watches && k.std.terminal() {
+	if !k.std.watched(watches) {
 		return
 	}
-	k.live = &meter{src: k.src, from: k.from, w: f, talks: watches, stop: make(chan struct{})}
+	k.live = &meter{src: k.src, from: k.from, talks: watches}
 	k.src = k.live
-	k.live.ended.Go(k.live.print)
+	var packets, bytes int64
+	k.live.shown = showLine(k.std.err, time.Second, func(time.Duration) string {
+		p, b := k.live.packets.Load(), k.live.bytes.Load()
+		line := k.live.line(p, p-packets, b-bytes)
+		packets, bytes = p, b
+		return line
+	})
 }
 
 func (m *meter) Next() (*capture.Packet, error) {
@@ -62,25 +58,6 @@ func (m *meter) Start(*flow.Conversation) error {
 	return nil
 }
 
-// print prints the line until Close.
-func (m *meter) print() {
-	const every = time.Second
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	var packets, bytes int64
-	for {
-		select {
-		case <-tick.C:
-			p, b := m.packets.Load(), m.bytes.Load()
-			fmt.Fprintf(m.w, "\r\x1b[K%s", m.line(p, p-packets, b-bytes))
-			packets, bytes = p, b
-		case <-m.stop:
-			fmt.Fprint(m.w, "\r\x1b[K")
-			return
-		}
-	}
-}
-
 // line says how things stand, with what came in the last second.
 func (m *meter) line(packets, more, bytes int64) string {
 	s := fmt.Sprintf("netlab: %s, %d a second, %s a second", printer.Count(packets, "packet"), more, printer.Bytes(bytes))
@@ -99,7 +76,6 @@ func (m *meter) line(packets, more, bytes int64) string {
 // Close takes the line away. A meter that is nil has none.
 func (m *meter) Close() {
 	if m != nil {
-		m.once.Do(func() { close(m.stop) })
-		m.ended.Wait()
+		m.shown.Close()
 	}
 }

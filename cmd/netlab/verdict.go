@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -110,10 +111,11 @@ func (std stdio) verdict(ctx context.Context, c *cli.Context, p replay.Source, o
 	if err != nil {
 		return nil, err
 	}
-	times := latency.New(out)
+	times, prints := latency.New(out), c.Bool("json") || c.Bool("github")
 	if opts.Rules.Strict {
-		result, err := replay.Play(ctx, p, times, opts)
+		result, err := std.play(ctx, p, times, opts, prints)
 		if err != nil {
+			_ = std.finish(out, times, conditions, result) // what was done by then, where that can still be told
 			return nil, err
 		}
 		return result, std.finish(out, times, conditions, result)
@@ -122,7 +124,7 @@ func (std stdio) verdict(ctx context.Context, c *cli.Context, p replay.Source, o
 	if base := c.String("baseline"); base != "" {
 		right := opts
 		right.Target, right.Loop, right.Show = base, 1, nil
-		result, err := replay.Play(ctx, p, judge.Baseline(), right)
+		result, err := std.play(ctx, p, judge.Baseline(), right, prints)
 		switch {
 		case err != nil:
 			return nil, err
@@ -132,8 +134,10 @@ func (std stdio) verdict(ctx context.Context, c *cli.Context, p replay.Source, o
 			return nil, hinted{fmt.Errorf("replay: --baseline: %w", result.DialError), dialHint(result.DialError)}
 		}
 	}
-	result, err := replay.Play(ctx, p, judge, opts)
+	result, err := std.play(ctx, p, judge, opts, prints)
 	if err != nil {
+		_ = judge.Settle(result) // as above
+		_ = std.finish(out, times, conditions, result)
 		return nil, err
 	}
 	if err := std.settle(c, judge, out, result); err != nil {
@@ -210,14 +214,31 @@ func saveRules(name, before string, learned []noise.Evidence) error {
 }
 
 // writePrivate writes a file that only its owner can read. What was there stays as it is
-// until all is written.
+// until all is written: that happens beside it, but for a device, or a link.
 func writePrivate(name string, data []byte) error {
-	f, err := createPrivate(name)
+	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
+		f, err := createPrivate(name)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(data)
+		return errors.Join(err, f.Close())
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // with mode 0600
+	if errors.Is(err, fs.ErrNotExist) {
+		return hinted{fmt.Errorf("write %s: %w", name, fs.ErrNotExist), "make the folder first"}
+	}
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }
 
 // createPrivate creates a file that only its owner can read, or empties it.
