@@ -120,9 +120,10 @@ func (c *Conn) count(k *Check) {
 	case i >= 0:
 		c.Why[i].Count++
 	case len(c.Why) < maxReasons:
-		c.Why = append(c.Why, Reason{k.Skip, 1})
+		c.Why = append(c.Why, Reason{k.Skip, 1, k.Packet()})
 	default:
-		c.Why[maxReasons-1] = Reason{"other reasons", c.Why[maxReasons-1].Count + 1}
+		last := &c.Why[maxReasons-1]
+		last.Why, last.Count = "other reasons", last.Count+1
 	}
 }
 
@@ -150,7 +151,7 @@ func (k *Collector) finish(c *Conn, e *Ending) error {
 // leave counts those that are left out.
 func (c *Conn) leave(n int) {
 	c.Compared -= n
-	c.Why = append(c.Why, Reason{notPicked, n})
+	c.Why = append(c.Why, Reason{Why: notPicked, Count: n, Packet: c.Packet})
 }
 
 // filler puts revised parts into their conversations.

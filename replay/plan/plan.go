@@ -10,6 +10,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -38,6 +39,7 @@ type Conn struct {
 	Transport      flow.Transport
 	Client, Server netip.AddrPort
 	Protocol       *proto.Protocol
+	Packet         int64 // its first
 	// Open is when it began, and Ended how many of the plan's conversations had
 	// ended by then: it is not opened before these have. Rank is its own place
 	// among the ends.
@@ -72,10 +74,12 @@ type Errand struct {
 	Port uint16 // that was negotiated
 }
 
-// Reason counts what is skipped for it.
+// Reason counts what is skipped for it. Packet is the first packet of the first of these, zero
+// when that is not known.
 type Reason struct {
-	Why   string
-	Count int
+	Why    string
+	Count  int
+	Packet int64
 }
 
 // Step is something the client sends.
@@ -121,6 +125,20 @@ type Check struct {
 	Skip string
 	// Left means that its request is not among the Steps, so that no answer comes.
 	Left bool
+}
+
+// Packet returns where what was asked begins, or the answer to nothing; zero when that is not
+// known.
+func (k *Check) Packet() int64 {
+	switch {
+	case k.Turn != nil:
+		return cmp.Or(k.Turn.Packet, k.Turn.AnswerPacket)
+	case k.Exchange.Request != nil:
+		return k.Exchange.Request.Packet
+	case k.Exchange.Response != nil:
+		return k.Exchange.Response.Packet
+	}
+	return 0
 }
 
 // Turn is what both sides said until the client had read an answer and spoke

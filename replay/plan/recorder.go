@@ -212,7 +212,7 @@ func (r *Recorder) open(c *flow.Conversation, t *tape) error {
 		return nil
 	}
 	t.conn = &Conn{
-		ID: c.ID, Transport: c.Transport(), Client: c.Client(), Server: c.Server(),
+		ID: c.ID, Transport: c.Transport(), Client: c.Client(), Server: c.Server(), Packet: c.First,
 		Protocol: spoken(c), Open: c.Start.Time().Sub(r.start), Errand: r.errand(c),
 	}
 	if t.turned {

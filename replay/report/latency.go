@@ -45,7 +45,7 @@ func both(r *latency.Row, q float64) string {
 type latencyRecord struct {
 	Type       string          `json:"type"` // "latency"
 	Endpoint   string          `json:"endpoint"`
-	Answers    int             `json:"answers"`
+	Count      int             `json:"count"`
 	RecordedMS *quantileRecord `json:"recorded_latency_ms,omitempty"`
 	LiveMS     *quantileRecord `json:"latency_ms,omitempty"`
 	PlannedMS  *quantileRecord `json:"latency_from_due_ms,omitempty"`

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -159,7 +158,7 @@ func (t *Text) Result(r *replay.Result) error {
 	if r.Passes > 0 {
 		fmt.Fprintf(&b, "connections: %s\n", sum(r.Conns))
 	}
-	b.WriteString(reasons(t.skipped, "skipped"))
+	b.WriteString(reasons(t.skipped, "skipped", nil))
 	writeNoise(&b, t.noise, r.Noise)
 	for _, note := range r.Notes {
 		fmt.Fprintf(&b, "%s\n", printer.Clean(note))
@@ -223,42 +222,6 @@ func quantiles(h *hdrhistogram.Histogram) string {
 		return printer.Duration(time.Duration(h.ValueAtQuantile(q)) * time.Microsecond)
 	}
 	return fmt.Sprintf("p50 %s, p99 %s, max %s", at(50), at(99), at(100))
-}
-
-// Replayability says what of a plan can't be replayed, before anything is sent.
-func Replayability(p *plan.Plan) string {
-	var checks, comparable int
-	skips := make(map[string]int)
-	for _, c := range p.Conns {
-		checks += c.Answers
-		comparable += c.Comparable()
-		if c.Skip != "" {
-			skips[c.Skip] += max(1, c.Answers)
-			continue
-		}
-		for _, r := range c.Why {
-			skips[r.Why] += r.Count
-		}
-	}
-	line := fmt.Sprintf("%s, %s recorded, %d can be compared", printer.Count(int64(len(p.Conns)), "conversation"), printer.Count(int64(checks), "answer"), comparable)
-	return strings.TrimSuffix(line+"\n"+reasons(skips, "not compared"), "\n")
-}
-
-// reasons lists why something was left out, the most frequent first.
-func reasons(counts map[string]int, what string) string {
-	list := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(counts[b]-counts[a], strings.Compare(a, b))
-	})
-	var b strings.Builder
-	const few = 8
-	for i, s := range list {
-		if i == few {
-			fmt.Fprintf(&b, "  and for %d more reasons\n", len(list)-few)
-			break
-		}
-		fmt.Fprintf(&b, "  %d %s: %s\n", counts[s], what, printer.Clean(s))
-	}
-	return b.String()
 }
 
 // DryRun writes a plan out: what would be sent, when, and after which answer.
