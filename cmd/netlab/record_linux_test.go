@@ -24,9 +24,6 @@ import (
 	"netlab/pcaps"
 )
 
-// netlabProcess is set in the environment of a test binary that is to be netlab.
-const netlabProcess = "NETLAB_TEST_BE_NETLAB"
-
 // ownProcess runs netlab in a process of its own, which can be killed.
 func ownProcess(t *testing.T, args ...string) (*exec.Cmd, *buffer) {
 	t.Helper()

@@ -18,6 +18,9 @@ import (
 	"netlab/capture/process"
 )
 
+// netlabProcess is set in the environment of a test binary that is to be netlab.
+const netlabProcess = "NETLAB_TEST_BE_NETLAB"
+
 // TestMain makes netlab a command of the scripts, and runs what a capture test
 // starts again in a network namespace.
 func TestMain(m *testing.M) {
