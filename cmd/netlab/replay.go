@@ -277,7 +277,8 @@ func chooseServer(p *plan.Plan, want, target string) error {
 }
 
 // pickServer picks a recorded server: the one asked for, else the one on the target's
-// port, else the one with the most answers. There may be none.
+// port if anything of it can be played, else the one with the most answers. There may be
+// none.
 func pickServer(p *plan.Plan, want, target string) (s plan.Server, ok bool, err error) {
 	servers := p.Servers()
 	if len(servers) == 0 {
@@ -289,7 +290,7 @@ func pickServer(p *plan.Plan, want, target string) (s plan.Server, ok bool, err 
 	}
 	if _, port, err := net.SplitHostPort(target); err == nil {
 		for _, s := range servers {
-			if strconv.Itoa(int(s.Port)) == port {
+			if s.Played > 0 && strconv.Itoa(int(s.Port)) == port {
 				return s, true, nil
 			}
 		}

@@ -113,7 +113,7 @@ func mapping(list []string, find func(string) (plan.Server, error)) (map[plan.Se
 		if err != nil {
 			return nil, err
 		}
-		server.Conns, server.Answers = 0, 0
+		server = server.Bare()
 		if _, twice := m[server]; twice {
 			return nil, usagef("netlab replay: --map sends %s to two targets", recorded)
 		}

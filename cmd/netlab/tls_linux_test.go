@@ -100,12 +100,21 @@ func started(t *testing.T, addr, name string, args ...string) {
 func startedWith(t *testing.T, in *os.File, addr, name string, args ...string) *buffer {
 	t.Helper()
 	return startedUntil(t, in, func() bool {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
 		if err == nil {
-			conn.Close()
+			hangUp(conn.(*net.TCPConn))
 		}
 		return err == nil
 	}, name, args...)
+}
+
+// hangUp closes a connection, and returns when the server has done so too: what it
+// still said would be in a capture that begins now.
+func hangUp(conn *net.TCPConn) {
+	defer conn.Close()
+	conn.CloseWrite()
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_, _ = io.Copy(io.Discard, conn) // however it ends
 }
 
 // startedUntil does so, and returns when the server is there.

@@ -14,6 +14,7 @@ type Server struct {
 	Addr    netip.Addr // not valid for loopback
 	Port    uint16
 	Conns   int // conversations with it
+	Played  int // those that can be played
 	Answers int // what it was asked, whether or not that can be replayed
 }
 
@@ -54,6 +55,9 @@ func (p *Plan) Servers() []Server {
 		s.Addr, s.Port = key.Addr, key.Port
 		s.Conns++
 		s.Answers += c.Answers
+		if c.Skip == "" {
+			s.Played++
+		}
 		found[key] = s
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b Server) int {
