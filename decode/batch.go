@@ -203,8 +203,8 @@ type work struct {
 }
 
 // depth is how many batches may be under way: one that is filled, one that is
-// worked on, and one that waits, so that neither side has to for the other.
-const depth = 3
+// worked on. A third that waits between them gains nothing that can be measured.
+const depth = 2
 
 // newWork starts the workers.
 func newWork(d *Decoder, src capture.Source) *work {
