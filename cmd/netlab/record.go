@@ -30,6 +30,7 @@ type recorder struct {
 	file    packetFile
 	close   func() error
 	flushed time.Time // by the packets' clock
+	flush   time.Time // when to do so again
 	written []int64   // of each interface, in the current file
 	first   time.Time // of these
 	secrets []byte    // of all files
@@ -41,8 +42,8 @@ const flushEvery = 500 * time.Millisecond
 
 // WritePacket adds a packet, and lets go of those before it when they are old.
 func (r *recorder) WritePacket(p *capture.Packet) error {
-	if since := p.Time.Sub(r.flushed); since >= flushEvery || since < 0 {
-		r.flushed = p.Time
+	if !p.Time.Before(r.flush) || p.Time.Before(r.flushed) {
+		r.flushed, r.flush = p.Time, p.Time.Add(flushEvery)
 		if err := r.file.Flush(); err != nil {
 			return err
 		}
