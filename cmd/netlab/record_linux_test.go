@@ -150,6 +150,32 @@ func TestCaptureKilled(t *testing.T) {
 	}
 }
 
+// TestCaptureIsFollowed decodes a file while a capture writes it: who reads keeps up
+// with the capture, and nothing is missing in the end.
+func TestCaptureIsFollowed(t *testing.T) {
+	if !capturing(t) {
+		return
+	}
+	for _, name := range []string{"x.pcap", "x.pcapng"} {
+		file := filepath.Join(t.TempDir(), name)
+		_, errs, stop := background(t, "capture", "-i", "lo", "-w", file, "udp")
+		errs.wait(t, "listening on lo")
+		out, seen, end := background(t, "decode", "--follow-file", file)
+		seen.wait(t, "following "+file)
+		for range 3 {
+			d := newDatagrams(t, 500)
+			d.send(t, 100)
+			out.wait(t, "127.0.0.1:"+d.port+" begins") // though nothing more comes
+		}
+		if code := stop(); code != exitDone {
+			t.Errorf("%s: the capture ends with %d: %s", name, code, errs)
+		}
+		if code := end(); code != exitDone || !strings.Contains(seen.String(), "300 packets") {
+			t.Errorf("%s: the follower ends with %d: %s", name, code, seen)
+		}
+	}
+}
+
 // TestCaptureRotates loses no packet between two files, and doubles none.
 func TestCaptureRotates(t *testing.T) {
 	if !capturing(t) {
