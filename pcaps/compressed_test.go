@@ -34,7 +34,7 @@ var packers = map[string]func(io.Writer) packer{
 }
 
 // pack returns the parts, each compressed by itself, one behind the other.
-func pack(t *testing.T, to func(io.Writer) packer, parts ...[]byte) []byte {
+func pack(t testing.TB, to func(io.Writer) packer, parts ...[]byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	for _, part := range parts {

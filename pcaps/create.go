@@ -3,6 +3,7 @@ package pcaps
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -38,23 +39,57 @@ func Create(path string, opts Options) (*NewFile, error) {
 
 func newFile(f *os.File, path string, opts Options) (*NewFile, error) {
 	n := &NewFile{f: f}
-	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
-		if err := f.Chmod(0o600); err != nil {
+	under, err := n.under(path)
+	if err != nil {
+		return nil, err
+	}
+	n.Writer, err = NewWriter(under, opts)
+	return n, err
+}
+
+// under makes the file private, and returns what is written to: that, or what compresses as
+// the name asks.
+func (f *NewFile) under(path string) (io.Writer, error) {
+	if st, err := f.f.Stat(); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
+		if err := f.f.Chmod(0o600); err != nil {
 			return nil, fmt.Errorf("pcaps: make private: %w", err)
 		}
 	}
-	var err error
-	if _, _, ext := splitName(path); ext != "" {
-		n.packed.f = f
-		if n.pack, err = compressors[strings.ToLower(ext)](&n.packed); err != nil {
-			return nil, fmt.Errorf("pcaps: compress %s: %w", path, err)
-		}
-		n.Writer, err = NewWriter(n.pack, opts)
-	} else {
-		n.Writer, err = NewWriter(f, opts)
+	_, _, ext := splitName(path)
+	if ext == "" {
+		return f.f, nil
 	}
-	return n, err
+	f.packed.f = f.f
+	var err error
+	if f.pack, err = compressors[strings.ToLower(ext)](&f.packed); err != nil {
+		return nil, fmt.Errorf("pcaps: compress %s: %w", path, err)
+	}
+	return f.pack, nil
 }
+
+// CreateCopy makes a file as Create does, for what is a whole capture file already, as Filter
+// writes it.
+func CreateCopy(path string) (io.WriteCloser, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("pcaps: create: %w", err)
+	}
+	n := &NewFile{f: f}
+	under, err := n.under(path)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &copied{under, n}, nil
+}
+
+// copied is a file that bytes are copied to.
+type copied struct {
+	io.Writer
+	file *NewFile
+}
+
+func (c *copied) Close() error { return c.file.close(nil) }
 
 // WritePacket adds p to the file. When that fails, what is in the file of a packet that
 // is not whole is taken away.
@@ -106,8 +141,10 @@ func (c *counted) Write(b []byte) (int, error) {
 }
 
 // Close flushes and closes the file.
-func (f *NewFile) Close() error {
-	err := f.Flush()
+func (f *NewFile) Close() error { return f.close(f.Flush()) }
+
+// close closes the file after what went wrong before, if anything.
+func (f *NewFile) close(err error) error {
 	if f.pack != nil {
 		if cerr := f.pack.Close(); cerr != nil && err == nil {
 			err = fmt.Errorf("pcaps: write: %w", cerr)

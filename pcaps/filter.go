@@ -9,6 +9,9 @@ import (
 	"netlab/capture"
 )
 
+// Keep says whether a packet is copied. An error ends the copy, and is its error.
+type Keep func(*capture.Packet) (bool, error)
+
 // Filter copies the file that r has opened, and not yet read from, to dst, without
 // the packets that keep refuses, and returns how many are in the copy. Nothing is
 // decoded and encoded again: records and blocks go over as they stand, with the
@@ -20,7 +23,7 @@ import (
 // copied are not (5.2).
 //
 // A damaged file is copied up to the damage, which is then the error.
-func Filter(dst io.Writer, r *Reader, keep func(*capture.Packet) bool) (int64, error) {
+func Filter(dst io.Writer, r *Reader, keep Keep) (int64, error) {
 	c := &copier{w: bufio.NewWriterSize(dst, windowSize), r: r, keep: keep}
 	if r.record != nil || r.err != nil {
 		return 0, fmt.Errorf("pcaps: copy %s: it has been read from already; open it anew", r.what())
@@ -51,13 +54,15 @@ func Filter(dst io.Writer, r *Reader, keep func(*capture.Packet) bool) (int64, e
 type copier struct {
 	w    *bufio.Writer
 	r    *Reader
-	keep func(*capture.Packet) bool
+	keep Keep
 	kept int64
 }
 
 func (c *copier) WritePacket(p *capture.Packet) error {
-	if c.keep != nil && !c.keep(p) {
-		return nil
+	if c.keep != nil {
+		if ok, err := c.keep(p); !ok || err != nil {
+			return err
+		}
 	}
 	if _, err := c.w.Write(c.r.record); err != nil {
 		return fmt.Errorf("pcaps: write the copy of packet %d: %w", p.Number, err)

@@ -27,7 +27,7 @@ func open(t testing.TB, file []byte) *pcaps.Reader {
 }
 
 // filter returns the copy of file that Filter makes.
-func filter(t testing.TB, file []byte, keep func(*capture.Packet) bool) []byte {
+func filter(t testing.TB, file []byte, keep pcaps.Keep) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	n, err := pcaps.Filter(&out, open(t, file), keep)
@@ -117,14 +117,14 @@ func TestFilter(t *testing.T) {
 				m.names().statistics(0).iface(101, 0)
 				m.obsolete(1, 4, 3, 3, fill(3))
 			}
-			odd := func(p *capture.Packet) bool { return p.Number == 1 || p.Number == 4 }
+			odd := func(p *capture.Packet) (bool, error) { return p.Number == 1 || p.Number == 4, nil }
 			if diff := cmp.Diff(want.out, filter(t, file.out, odd)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			old := pcap(o, 0xa1b2cd34).record(1, 2, 3, 3, fill(3))
 			head := slices.Clone(old.out)
 			old.record(3, 4, 9, 9, fill(9))
-			second := func(p *capture.Packet) bool { return p.Time.Unix() == 3 }
+			second := func(p *capture.Packet) (bool, error) { return p.Time.Unix() == 3, nil }
 			if got := filter(t, old.out, second); !bytes.Equal(got, slices.Concat(head[:24], old.out[len(head):])) {
 				t.Errorf("of a pcap file: %x", got)
 			}

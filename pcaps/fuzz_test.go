@@ -51,6 +51,9 @@ func FuzzReader(f *testing.F) {
 			t.Errorf("ends with %v", err)
 		}
 		compareLent(t, file, packets, err)
+		if i := inspected(t, file); i.Packets != int64(len(packets)) || (i.Damage == "") != (err == io.EOF) {
+			t.Errorf("%d packets are counted of %d, with %q", i.Packets, len(packets), i.Damage)
+		}
 		ifaces := r.Interfaces()
 		total := 0
 		for i, p := range packets {
@@ -84,9 +87,9 @@ func FuzzReader(f *testing.F) {
 		var half bytes.Buffer
 		var kept []capture.Packet
 		r = open(t, file)
-		if _, e := pcaps.Filter(&half, r, func(p *capture.Packet) bool {
+		if _, e := pcaps.Filter(&half, r, func(p *capture.Packet) (bool, error) {
 			if p.Number%2 == 1 {
-				return false
+				return false, nil
 			}
 			// Simple packets have the time of the one before, which is another now.
 			q := packets[p.Number-1]
@@ -95,7 +98,7 @@ func FuzzReader(f *testing.F) {
 			}
 			q.Number = int64(len(kept)) + 1
 			kept = append(kept, q)
-			return true
+			return true, nil
 		}); (e == nil) != (err == io.EOF) {
 			t.Errorf("half a copy ends with %v, reading with %v", e, err)
 		}

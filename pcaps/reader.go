@@ -1,6 +1,7 @@
 package pcaps
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -67,18 +68,34 @@ type File struct {
 	f *os.File
 }
 
-// Open opens the capture file at path.
+// Open opens the capture file at path, or that in a zip file.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("pcaps: %w", err)
 	}
-	r, err := newReader(f, path)
+	r, err := openFile(f, path)
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return &File{Reader: r, f: f}, nil
+}
+
+func openFile(f *os.File, path string) (*Reader, error) {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() || !isZip(f) {
+		return newReader(f, path)
+	}
+	src, err := openZip(f, st.Size())
+	if err != nil {
+		return nil, fmt.Errorf("pcaps: %s: %w", path, err)
+	}
+	r, err := newReader(src, path)
+	if err == nil && r.compression == "" {
+		r.compression = "zip"
+	}
+	return r, err
 }
 
 // Close closes the file.
@@ -135,6 +152,9 @@ func (r *Reader) open() error {
 	open := r.sniff(head)
 	if open == nil {
 		start, _ := r.win.peek(24)
+		if bytes.HasPrefix(start, zipMagic) {
+			return fmt.Errorf("pcaps: %s is a zip file, whose directory stands at its end, so it has to be a file with a name: %w", r.what(), ErrFormat)
+		}
 		inside := ""
 		if r.compression != "" {
 			inside = ", inside " + r.compression + ","

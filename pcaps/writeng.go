@@ -1,6 +1,7 @@
 package pcaps
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -19,17 +20,21 @@ func (w *Writer) section() {
 }
 
 // iface declares an interface, and returns its number in the file.
-func (w *Writer) iface(key ifaceKey, name string) uint32 {
+func (w *Writer) iface(key ifaceKey, i Interface) uint32 {
 	le := binary.LittleEndian
 	id := uint32(len(w.ifaces))
 	w.ifaces[key] = id
 	body := make([]byte, 8, 48)
 	le.PutUint16(body, uint16(key.link))
-	le.PutUint32(body[4:], w.opts.SnapLen)
-	if name != "" {
-		body = option(body, optionIfName, []byte(name))
+	le.PutUint32(body[4:], cmp.Or(i.SnapLen, w.opts.SnapLen))
+	if i.Name != "" {
+		body = option(body, optionIfName, []byte(i.Name))
 	}
-	body = option(body, optionTSResol, []byte{9}) // nanoseconds
+	resolution := byte(9) // nanoseconds: 10^-9
+	if w.opts.Micro {
+		resolution = 6
+	}
+	body = option(body, optionTSResol, []byte{resolution})
 	w.block(blockInterface, option(body, optionEnd, nil))
 	return id
 }
@@ -37,24 +42,40 @@ func (w *Writer) iface(key ifaceKey, name string) uint32 {
 // aroundPacket is what an Enhanced Packet Block has beside the packet and its padding.
 const aroundPacket = 32
 
+// maxComment bounds a comment: an option counts its bytes with 16 bits.
+const maxComment = 1<<16 - 1
+
 // enhanced writes p as an Enhanced Packet Block, after the block of its
 // interface when that is new.
-func (w *Writer) enhanced(p *capture.Packet) error {
-	if err := w.room(aroundPacket+3, len(p.Data)); err != nil {
+func (w *Writer) enhanced(p *capture.Packet, comments []string) error {
+	around := aroundPacket + 3
+	var options []byte
+	for _, c := range comments {
+		options = option(options, OptionComment, []byte(c[:min(len(c), maxComment)]))
+	}
+	if len(options) > 0 {
+		options = option(options, optionEnd, nil)
+		around += len(options)
+	}
+	if err := w.room(around, len(p.Data)); err != nil {
 		return err
 	}
 	key := ifaceKey{p.Link, p.Interface}
 	id, ok := w.ifaces[key]
 	if !ok {
-		id = w.iface(key, "")
-		if err := w.room(aroundPacket+3, len(p.Data)); err != nil {
+		var i Interface
+		if w.opts.Describe != nil {
+			i = w.opts.Describe(p.Interface)
+		}
+		id = w.iface(key, i)
+		if err := w.room(around, len(p.Data)); err != nil {
 			return err
 		}
 	}
 	le := binary.LittleEndian
 	pad := -len(p.Data) & 3
-	total := uint32(aroundPacket + len(p.Data) + pad)
-	ts := uint64(p.Time.UnixNano())
+	total := uint32(aroundPacket + len(p.Data) + pad + len(options))
+	ts := w.ticks(p.Time.UnixNano())
 	b := le.AppendUint32(w.buf, blockEnhanced)
 	b = le.AppendUint32(b, total)
 	b = le.AppendUint32(b, id)
@@ -62,7 +83,8 @@ func (w *Writer) enhanced(p *capture.Packet) error {
 	b = le.AppendUint32(b, uint32(ts))
 	b = le.AppendUint32(b, uint32(len(p.Data)))
 	w.buf = le.AppendUint32(b, uint32(p.Length))
-	w.tail = le.AppendUint32(append(w.tail[:0], 0, 0, 0)[:pad], total)
+	w.tail = append(append(w.tail[:0], 0, 0, 0)[:pad], options...)
+	w.tail = le.AppendUint32(w.tail, total)
 	return w.data(p.Data, w.tail)
 }
 
@@ -103,7 +125,7 @@ func (w *Writer) Statistics(i int, c Counts) error {
 	}
 	le := binary.LittleEndian
 	stamp := func(b []byte, t time.Time) []byte {
-		ts := uint64(t.UnixNano())
+		ts := w.ticks(t.UnixNano())
 		return le.AppendUint32(le.AppendUint32(b, uint32(ts>>32)), uint32(ts))
 	}
 	body := stamp(le.AppendUint32(nil, uint32(i)), c.End)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"time"
 
 	"netlab/capture"
 )
@@ -20,10 +21,15 @@ type Options struct {
 	// Interfaces are declared at the beginning of a pcapng file, in the order of
 	// Packet.Interface. Those that are not among them are when their first packet comes.
 	Interfaces []Interface
+	// Describe, where it is set, says of the latter what is known of them, by their
+	// Packet.Interface.
+	Describe func(i int) Interface
+	// Micro has times in microseconds, what is below cut off: some readers know no others.
+	Micro bool
 }
 
-// Writer writes a capture file with nanosecond timestamps in little-endian byte
-// order. It is a capture.Sink. Call Flush at the end.
+// Writer writes a capture file with nanosecond timestamps, unless told otherwise, in
+// little-endian byte order. It is a capture.Sink. Call Flush at the end.
 //
 // It hands on whole records only, so that what it writes to can be read at any time, up
 // to the last Flush. Only a packet of largePacket bytes or more is written without being
@@ -61,19 +67,30 @@ func NewWriter(w io.Writer, opts Options) (*Writer, error) {
 		pw.ifaces = make(map[ifaceKey]uint32)
 		pw.section()
 		for i, iface := range opts.Interfaces {
-			pw.iface(ifaceKey{iface.Link, i}, iface.Name)
+			pw.iface(ifaceKey{iface.Link, i}, iface)
 		}
 		return pw, pw.err
 	}
 	le := binary.LittleEndian
 	h := make([]byte, pcapHeaderLen)
 	le.PutUint32(h, magicNano)
+	if opts.Micro {
+		le.PutUint32(h, magicMicro)
+	}
 	le.PutUint16(h[4:], 2)
 	le.PutUint16(h[6:], 4)
 	le.PutUint32(h[16:], opts.SnapLen)
 	le.PutUint32(h[20:], uint32(opts.Link))
 	pw.buf = append(pw.buf, h...)
 	return pw, pw.err
+}
+
+// begin makes a pcap file one of packets of a link type, as long as its header is held back.
+func (w *Writer) begin(link capture.LinkType) {
+	if w.opts.Format == Pcap && w.written == 0 && w.count == 0 {
+		w.opts.Link = link
+		binary.LittleEndian.PutUint32(w.buf[20:], uint32(link))
+	}
 }
 
 // Packets returns how many packets were written; after an error, how many of them are
@@ -84,14 +101,18 @@ func (w *Writer) Packets() int64 { return w.count }
 func (w *Writer) Size() int64 { return w.written + int64(len(w.buf)) }
 
 // WritePacket adds p to the file.
-func (w *Writer) WritePacket(p *capture.Packet) error {
+func (w *Writer) WritePacket(p *capture.Packet) error { return w.WriteCommented(p) }
+
+// WriteCommented adds p to the file with comments, which a pcap file has no place for:
+// there they are left out.
+func (w *Writer) WriteCommented(p *capture.Packet, comments ...string) error {
 	if w.err != nil {
 		return w.err
 	}
 	var err error
 	number := w.count + 1
 	if w.opts.Format == PcapNG {
-		err = w.enhanced(p)
+		err = w.enhanced(p, comments)
 	} else {
 		err = w.record(p)
 	}
@@ -166,6 +187,14 @@ func (w *Writer) wholeIn(n int) (bytes int, packets int64) {
 	return bytes, packets
 }
 
+// ticks is a number of nanoseconds in what times are counted in.
+func (w *Writer) ticks(ns int64) uint64 {
+	if w.opts.Micro {
+		ns /= int64(time.Microsecond)
+	}
+	return uint64(ns)
+}
+
 // recordHeader is the length of what stands before a packet in a pcap file.
 const recordHeader = 16
 
@@ -180,7 +209,7 @@ func (w *Writer) record(p *capture.Packet) error {
 	le := binary.LittleEndian
 	sec := p.Time.Unix()
 	w.buf = le.AppendUint32(w.buf, uint32(sec))
-	w.buf = le.AppendUint32(w.buf, uint32(p.Time.Nanosecond()))
+	w.buf = le.AppendUint32(w.buf, uint32(w.ticks(int64(p.Time.Nanosecond()))))
 	w.buf = le.AppendUint32(w.buf, uint32(len(p.Data)))
 	w.buf = le.AppendUint32(w.buf, uint32(p.Length))
 	return w.data(p.Data, nil)

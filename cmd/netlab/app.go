@@ -100,11 +100,11 @@ func newApp(std stdio) *cli.App {
 		Writer:    std.out,
 		ErrWriter: std.err,
 		Commands: []*cli.Command{
-			captureCommand(std), decodeCommand(std), replayCommand(std), diffCommand(std), serveCommand(std),
+			captureCommand(std), decodeCommand(std), replayCommand(std), diffCommand(std), serveCommand(std), pcapsCommand(std),
 			sendCommand(std), listenCommand(std), interfacesCommand(std), samplesCommand(std), fieldsCommand(std), demoCommand(std), completionCommand(std),
 		},
 		Description: "Exit status: 0 done or same, 1 answers differ, 2 could not do it, 3 nothing was compared.\n" +
-			"FILE is a pcap or pcapng file, - for standard input, or sample:NAME (see netlab samples).",
+			"FILE is a pcap or pcapng file, a bundle of netlab share, - for standard input, or sample:NAME (see netlab samples).",
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,
 		UseShortOptionHandling:    true,
@@ -123,19 +123,25 @@ func newApp(std stdio) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}
-	for _, c := range app.Commands {
+	settle(app.Commands)
+	return app
+}
+
+// settle gives all commands what the library does not hand down to them.
+func settle(commands []*cli.Command) {
+	for _, c := range commands {
 		c.OnUsageError = usage
 		c.UseShortOptionHandling = true
 		c.HideHelpCommand = true
+		settle(c.Subcommands)
 	}
-	return app
 }
 
 // usage explains a wrong flag.
 func usage(c *cli.Context, err error, _ bool) error {
 	name := "netlab"
 	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "netlab" {
-		name += " " + c.Command.Name
+		name = commandName(c)
 	}
 	return hinted{usageError{name + ": " + err.Error()}, name + " --help"}
 }
@@ -189,6 +195,13 @@ func reorder(app *cli.App, args []string) []string {
 	cmd := app.Command(args[i])
 	if cmd == nil {
 		return args
+	}
+	for len(cmd.Subcommands) > 0 && i+1 < len(args) {
+		k := slices.IndexFunc(cmd.Subcommands, func(c *cli.Command) bool { return c.HasName(args[i+1]) })
+		if k < 0 {
+			break
+		}
+		cmd, i = cmd.Subcommands[k], i+1
 	}
 	takes := make(map[string]bool) // flags that take a value, by each name
 	for _, f := range cmd.Flags {

@@ -32,7 +32,7 @@ func TestDecodeFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out bytes.Buffer
-			if _, err := pcaps.Filter(&out, r, func(p *capture.Packet) bool { return p.Number%2 == side }); err != nil {
+			if _, err := pcaps.Filter(&out, r, func(p *capture.Packet) (bool, error) { return p.Number%2 == side, nil }); err != nil {
 				t.Fatal(err)
 			}
 			paths = append(paths, filepath.Join(t.TempDir(), "side.pcap"))

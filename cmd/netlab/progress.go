@@ -77,7 +77,7 @@ func (d *decoding) watched(src capture.Source) (capture.Source, io.Closer) {
 	var total int64
 	for _, name := range d.files {
 		st, err := os.Stat(name)
-		if err != nil || !st.Mode().IsRegular() || slices.Contains([]string{".gz", ".zst", ".lz4"}, filepath.Ext(name)) {
+		if err != nil || !st.Mode().IsRegular() || slices.Contains([]string{".gz", ".zst", ".lz4", ".zip"}, filepath.Ext(name)) {
 			total = 0
 			break
 		}

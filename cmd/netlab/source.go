@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -64,12 +63,15 @@ func fileError(name string, err error) error {
 func oneFile(c *cli.Context) (string, error) {
 	switch c.NArg() {
 	case 0:
-		return "", hinted{usagef("netlab %s: which FILE?", c.Command.Name), fmt.Sprintf("netlab %s sample:http1-keepalive", c.Command.Name)}
+		return "", hinted{usagef("%s: which FILE?", commandName(c)), commandName(c) + " sample:http1-keepalive"}
 	case 1:
 		return c.Args().First(), nil
 	}
-	return "", hinted{usagef("netlab %s: one FILE at a time, and %q is another", c.Command.Name, c.Args().Get(1)), "netlab " + c.Command.Name + " --help"}
+	return "", hinted{usagef("%s: one FILE at a time, and %q is another", commandName(c), c.Args().Get(1)), commandName(c) + " --help"}
 }
+
+// commandName is how a command is called: netlab decode, netlab pcaps info.
+func commandName(c *cli.Context) string { return c.Command.HelpName }
 
 // until is a Source that ends when ctx does. It is a Lender if src is.
 func until(ctx context.Context, src capture.Source) capture.Source {

@@ -425,8 +425,8 @@ func (d *decoding) copy(name string, picked *where.Collector) error {
 		return err
 	}
 	var look packet.Decoder
-	n, err := pcaps.Filter(w, readers(file)[0], func(p *capture.Packet) bool {
-		return look.Decode(p) == packet.Fragment || picked.Has(p.Number)
+	n, err := pcaps.Filter(w, readers(file)[0], func(p *capture.Packet) (bool, error) {
+		return look.Decode(p) == packet.Fragment || picked.Has(p.Number), nil
 	})
 	if e := done(); err == nil || errors.Is(err, capture.ErrDamaged) {
 		err = e // the damage was told
