@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 	"decode/proto":   {"decode/flow", "decode/tls"},
 	"decode":         {"capture", "decode/flow", "decode/packet", "decode/tcp", "decode/tls", "decode/proto"},
 	"decode/where":   {"decode", "decode/flow", "decode/proto"},
-	"decode/redact":  {"decode/proto"},
+	"decode/redact":  {"decode/flow", "decode/proto"}, // whose conversations it tells what to change in
 	"decode/printer": {"capture", "decode", "decode/flow", "decode/packet", "decode/proto"},
 	"replay/plan":    {"decode/flow", "decode/tls", "decode/proto"},
 	"replay/compare": {"decode/proto"},

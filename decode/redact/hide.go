@@ -1,6 +1,3 @@
-// Package redact finds in messages what must not leave the house, and says what
-// to put in its place. It looks at decoded messages only and changes none: it
-// returns another with the secrets replaced, for a printer to show.
 package redact
 
 import (
@@ -15,21 +12,14 @@ import (
 // Hidden stands in the place of a secret.
 const Hidden = "***"
 
-// secretName matches names that hold secrets, of parameters and of the header
-// fields that somebody made up, as X-Api-Key. Forms put them in brackets.
-var secretName = regexp.MustCompile(`(?i)(pass(word|wd|phrase)|secret|token|api[_\-]?key|signature|sess(ion)?_?id)\]?$`)
-
-// secretParam matches what is a secret as a parameter only: short words, which
-// are the end of many others.
-var secretParam = regexp.MustCompile(`(?i)(^|[_\-.\[])(pass|pwd|auth|session|sid|jwt|sig|code)\]?$`)
-
 // userinfo matches what stands before the host in a URL. A password may hold an @.
 var userinfo = regexp.MustCompile(`://[^/?#]*@`)
 
 // pathSession matches what Java servers put into paths for browsers without cookies.
 var pathSession = regexp.MustCompile(`(?i)(;\w*sess(ion)?id=)[^;/?#]*`)
 
-// Finder finds secrets. Its zero value is ready.
+// Finder finds secrets in messages that were decoded. It changes none: it returns another
+// with the secrets replaced, for a printer to show. Its zero value is ready.
 type Finder struct{}
 
 // Hide returns a body without its secrets; the same when it has none.
@@ -182,7 +172,7 @@ func hideProperties(list []proto.MQTTProperty) []proto.MQTTProperty {
 		switch name := p.PropertyName(); {
 		case name == "authentication_data" || name == "correlation_data":
 			p.Text = ""
-		case name == "user_property" && (secretName.MatchString(p.Name) || secretParam.MatchString(p.Name)):
+		case name == "user_property" && isSecretParam(p.Name):
 			p.Text = Hidden
 		}
 		out[i] = p
@@ -206,7 +196,7 @@ func hideFields(fields []proto.Field) []proto.Field {
 			} else {
 				f.Value = Hidden
 			}
-		case f.Name == proto.UnknownName || secretName.MatchString(name):
+		case f.Name == proto.UnknownName || secretHeader(name):
 			f.Value = Hidden // of a name that is not known, it could be anything
 		case name == "referer" || name == "location" || name == "content-location":
 			f.Value = hideTarget(f.Value)
@@ -262,7 +252,7 @@ func hideParam(p string) string {
 	if err != nil {
 		name = before[1:]
 	}
-	if secretName.MatchString(name) || secretParam.MatchString(name) {
+	if isSecretParam(name) {
 		return before + "=" + Hidden
 	}
 	return p
@@ -306,7 +296,7 @@ func hideValues(values []proto.SQLValue) []proto.SQLValue {
 func hidePairs(pairs [][2]string) [][2]string {
 	out := make([][2]string, len(pairs))
 	for i, p := range pairs {
-		if secretName.MatchString(p[0]) || secretParam.MatchString(p[0]) {
+		if isSecretParam(p[0]) {
 			p[1] = Hidden
 		}
 		out[i] = p

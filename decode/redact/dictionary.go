@@ -1,0 +1,184 @@
+package redact
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// dictionary holds the secrets that were found, up to a bound. What is found behind it is
+// replaced where it is found, and not looked for elsewhere.
+type dictionary struct {
+	values map[string]Kind
+	found  [kindCount]int64 // distinct values
+	bytes  int64
+	limit  int64
+	lost   int64 // that there was no room for
+
+	domains map[string]bool // of hosts, as people register them
+}
+
+// Costs of what a dictionary holds, and the longest secret it does: a private key.
+const (
+	secretCost = 96
+	maxSecret  = 16 << 10
+)
+
+// add takes note of a secret.
+func (d *dictionary) add(k Kind, value string) {
+	if old, ok := d.values[value]; ok {
+		if k < old { // named is surer than matched
+			d.found[old]--
+			d.found[k]++
+			d.values[value] = k
+		}
+		return
+	}
+	if len(value) > maxSecret || d.bytes+int64(len(value))+secretCost > d.limit {
+		d.lost++
+		return
+	}
+	value = strings.Clone(value)
+	if d.values == nil {
+		d.values, d.domains = make(map[string]Kind), make(map[string]bool)
+	}
+	d.values[value] = k
+	d.found[k]++
+	d.bytes += int64(len(value)) + secretCost
+	if k == Host {
+		if domain := registered(strings.ToLower(value)); domain != "" {
+			d.domains[domain] = true
+		}
+	}
+}
+
+// registered returns the end of a host's name that somebody has registered: example.com; empty
+// when it has none.
+func registered(host string) string {
+	host = strings.TrimSuffix(host, ".")
+	suffix := commonSuffix(host)
+	if suffix == "" || len(host) <= len(suffix) {
+		return ""
+	}
+	rest := host[:len(host)-len(suffix)-1]
+	return rest[strings.LastIndexByte(rest, '.')+1:] + "." + suffix
+}
+
+// least is how long a secret is at least that is looked for everywhere.
+const least = 6
+
+// isTelling reports whether a secret is looked for everywhere: a word, or a small number,
+// stands in other messages for its own reasons.
+func isTelling(s string) bool {
+	if len(s) < least {
+		return false
+	}
+	var digits, lower, upper, other int
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'z':
+			lower++
+		case c >= 'A' && c <= 'Z':
+			upper++
+		default:
+			other++
+		}
+	}
+	switch letters := lower + upper; {
+	case letters == 0 && other == 0:
+		return digits >= 9
+	case letters == 0:
+		return digits >= 12 // less may be a date
+	case digits == 0 && other == 0:
+		return letters >= 16 || letters >= 8 && lower > 0 && upper > 1
+	case digits == 0:
+		return len(s) >= 8 && other > 0
+	}
+	return true
+}
+
+// index finds the secrets of a dictionary in bytes.
+type index struct {
+	first []string // sorted by their beginning
+	spans map[uint64][2]int32
+	bits  []uint64 // of a hash of beginnings
+	shift uint
+}
+
+// newIndex makes one of those that keep wants.
+func newIndex(d *dictionary, keep func(k Kind, value string) bool) *index {
+	x := &index{spans: make(map[uint64][2]int32)}
+	for v, k := range d.values {
+		if isTelling(v) && k != Address && keep(k, v) {
+			x.first = append(x.first, v)
+		}
+	}
+	// The longest first, of those that begin alike.
+	slices.SortFunc(x.first, func(a, b string) int {
+		if c := strings.Compare(a[:least], b[:least]); c != 0 {
+			return c
+		}
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	x.shift = 64 - 12
+	for n := len(x.first); n > 1<<(64-x.shift-5) && x.shift > 64-24; {
+		x.shift--
+	}
+	x.bits = make([]uint64, 1<<(64-x.shift)/64)
+	for i, v := range x.first {
+		key := beginning(v)
+		span, ok := x.spans[key]
+		if !ok {
+			span[0] = int32(i)
+		}
+		span[1] = int32(i + 1)
+		x.spans[key] = span
+		h := x.hash(key)
+		x.bits[h/64] |= 1 << (h % 64)
+	}
+	return x
+}
+
+func (x *index) hash(key uint64) uint64 { return key * 0x9e3779b97f4a7c15 >> x.shift }
+
+func beginning(s string) uint64 {
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40
+}
+
+// next returns where a secret stands in data at or behind an offset; empty when none does.
+func (x *index) next(data []byte, at int) (int, string) {
+	if len(x.first) == 0 {
+		return 0, ""
+	}
+	for ; at+least <= len(data); at++ {
+		var key uint64
+		if at+8 <= len(data) {
+			key = binary.LittleEndian.Uint64(data[at:]) & (1<<48 - 1)
+		} else {
+			key = beginning(string(data[at : at+least]))
+		}
+		if h := x.hash(key); x.bits[h/64]>>(h%64)&1 == 0 {
+			continue
+		}
+		span, ok := x.spans[key]
+		if !ok {
+			continue
+		}
+		for _, v := range x.first[span[0]:span[1]] {
+			if len(v) <= len(data)-at && string(data[at:at+len(v)]) == v && (len(v) >= 16 || standsAlone(data, at, at+len(v))) {
+				return at, v
+			}
+		}
+	}
+	return 0, ""
+}
+
+// standsAlone reports whether what is between two offsets is no part of a longer word.
+func standsAlone(data []byte, from, to int) bool {
+	return !(from > 0 && isAlnum(data[from-1]) && isAlnum(data[from])) && !(to < len(data) && isAlnum(data[to]) && isAlnum(data[to-1]))
+}

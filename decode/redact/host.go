@@ -1,0 +1,174 @@
+package redact
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// Host returns the name that stands for the name of a host: label by label, so that
+// a.example.com and b.example.com stay siblings, and whatever the case, which stays. What
+// everybody's names end with stays (https://publicsuffix.org), as do names of services, _tcp,
+// and www. The names of addresses are those of the addresses' pseudonyms, whose
+// length may be another. So a label's pseudonym depends on what is behind it, and on nothing
+// before it.
+func (p *Pseudonyms) Host(name string) string {
+	if isAddress(name) {
+		return p.address(name)
+	}
+	return strings.Join(p.labels(strings.Split(name, ".")), ".")
+}
+
+// Name is Host, for names in packets.
+func (p *Pseudonyms) Name(name string) string { return p.Host(name) }
+
+// labels maps those of a name, which may end with an empty one: the root.
+func (p *Pseudonyms) labels(list []string) []string {
+	n := len(list)
+	for n > 0 && list[n-1] == "" {
+		n--
+	}
+	out := make([]string, len(list))
+	copy(out[n:], list[n:])
+	lower := make([]string, n)
+	for i := range lower {
+		lower[i] = strings.ReplaceAll(strings.ToLower(list[i]), ".", "_") // as a label may have one
+	}
+	kept := 0
+	if suffix := commonSuffix(strings.Join(lower, ".")); suffix != "" {
+		kept = 1 + strings.Count(suffix, ".")
+	}
+	copy(out[n-kept:n], list[n-kept:n])
+	from := n - kept
+	if kept == 1 && n > 1 && lower[n-1] == "arpa" {
+		var ok bool
+		if from, ok = p.reverse(out[:n], lower); !ok {
+			from = n - kept
+		}
+	}
+	for i := range from {
+		out[i] = cased(p.label(strings.ToLower(list[i])), list[i])
+	}
+	return out
+}
+
+// label maps one label in small letters.
+func (p *Pseudonyms) label(s string) string {
+	const punycode = "xn--" // RFC 5890, section 2.3.2.1
+	switch {
+	case s == "www", s == "", strings.HasPrefix(s, "_"), isTrivial(s):
+		return s
+	case strings.HasPrefix(s, punycode):
+		return punycode + p.plain(s[len(punycode):])
+	}
+	return p.plain(s)
+}
+
+// cased writes s with capital letters where like has them. Both are of one length.
+func cased(s, like string) string {
+	b := []byte(s)
+	for i := range b {
+		if like[i] >= 'A' && like[i] <= 'Z' && b[i] >= 'a' && b[i] <= 'z' {
+			b[i] -= 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// commonDomains are top-level domains that nobody registers (RFC 6761, RFC 6762, RFC
+// 8375), and those that people use in their stead.
+var commonDomains = map[string]bool{
+	"example": true, "test": true, "invalid": true, "localhost": true, "local": true, "internal": true, "lan": true, "home": true,
+	"corp": true, "intranet": true, "private": true, "localdomain": true, "onion": true, "arpa": true, "home.arpa": true,
+}
+
+// commonSuffix returns what everybody's names end with; empty when that is not known.
+func commonSuffix(name string) string {
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	if commonDomains[last] {
+		return last
+	}
+	suffix, listed := publicsuffix.PublicSuffix(name)
+	for !listed && strings.Contains(suffix, ".") { // somebody's, who lends names to others
+		suffix, listed = publicsuffix.PublicSuffix(suffix[strings.IndexByte(suffix, '.')+1:])
+	}
+	if !listed {
+		return ""
+	}
+	return suffix
+}
+
+// isHost reports whether a text is the name of a host, of two labels at least, which ends
+// as names of hosts do.
+func isHost(s string) bool {
+	s = strings.TrimSuffix(s, ".")
+	if len(s) < 4 || len(s) > 253 || strings.IndexByte(s, '.') <= 0 {
+		return false
+	}
+	for rest := s; rest != ""; {
+		label, after, more := strings.Cut(rest, ".")
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || more && after == "" {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; !(c == '-' || c == '_' || isAlnum(c)) {
+				return false
+			}
+		}
+		rest = after
+	}
+	last := strings.ToLower(s[strings.LastIndexByte(s, '.')+1:])
+	if fileNames[last] {
+		return false
+	}
+	return commonSuffix(strings.ToLower(s)) != ""
+}
+
+// fileNames are top-level domains by which names of files end: in a text, they are rather
+// those.
+var fileNames = map[string]bool{
+	"zip": true, "mov": true, "py": true, "sh": true, "pl": true, "rs": true, "md": true, "so": true, "ps": true, "app": true, "js": true, "ts": true,
+}
+
+func isAlnum(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// reverse maps the name of an address (RFC 1035, section 3.5; RFC 3596, section 2.5), or of a
+// network. It returns how many labels are before it.
+func (p *Pseudonyms) reverse(out, lower []string) (before int, ok bool) {
+	zone := len(lower) - 2
+	base, most, perByte := 10, 4, 1
+	switch lower[zone] {
+	case "in-addr":
+	case "ip6":
+		base, most, perByte = 16, 32, 2
+	default:
+		return 0, false
+	}
+	out[zone] = lower[zone]
+	var b [16]byte
+	n := 0
+	for ; n < most && n < zone; n++ {
+		d, err := strconv.ParseUint(lower[zone-1-n], base, 8/perByte)
+		if err != nil || base == 16 && len(lower[zone-1-n]) != 1 {
+			break
+		}
+		b[n/perByte] |= byte(d) << (8 / perByte * (perByte - 1 - n%perByte))
+	}
+	a := netip.AddrFrom16(b)
+	if base == 10 {
+		a = netip.AddrFrom4([4]byte(b[:4]))
+	}
+	mapped := p.Addr(a).AsSlice()
+	for i := range n {
+		d := mapped[i/perByte] >> (8 / perByte * (perByte - 1 - i%perByte))
+		if base == 16 {
+			d &= 15
+		}
+		out[zone-1-i] = strconv.FormatUint(uint64(d), base)
+	}
+	return zone - n, true
+}

@@ -1,0 +1,290 @@
+package redact
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"netlab/decode/proto"
+)
+
+// maxContent bounds a body without its encodings that is looked into.
+const maxContent = 4 * KeepBytes
+
+// httpBody is a body as it stands in a message.
+type httpBody struct {
+	// data are the parts of it: chunks, or all.
+	data [][2]int
+	// first is where the line before the first chunk begins, last where the line of the last chunk,
+	// which is empty, does.
+	first, last int
+}
+
+// body looks at the body behind a head.
+func (x *httpMessage) body() {
+	head := len(x.h.Head)
+	b := httpBody{data: [][2]int{{head, len(x.raw)}}}
+	if x.h.Chunked {
+		var ok bool
+		if b, ok = chunks(x.raw, head); !ok {
+			x.blank(head, len(x.raw), "an HTTP body whose chunks are malformed")
+			return
+		}
+		trailer := httpFields(x.raw, min(len(x.raw), b.last+bytes.IndexByte(x.raw[b.last:], '\n')+1))
+		for i := range trailer {
+			x.field(&trailer[i])
+		}
+	}
+	sent := x.raw[b.data[0][0]:b.data[0][1]]
+	if len(b.data) > 1 {
+		sent = nil
+		for _, d := range b.data {
+			sent = append(sent, x.raw[d[0]:d[1]]...)
+		}
+	}
+	now, changed := x.sent(&b, sent)
+	if x.editing() {
+		x.digests(sent, now, changed)
+	}
+}
+
+// chunks takes a chunked body apart (RFC 9112, section 7.1).
+func chunks(raw []byte, at int) (b httpBody, ok bool) {
+	b.first = at
+	for {
+		i := bytes.IndexByte(raw[at:], '\n')
+		if i < 0 {
+			return b, false
+		}
+		digits, _, _ := bytes.Cut(raw[at:at+i], []byte(";"))
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(digits)), 16, 31)
+		if err != nil {
+			return b, false
+		}
+		if n == 0 {
+			b.last = at
+			if len(b.data) == 0 {
+				b.data = [][2]int{{at, at}}
+			}
+			return b, true
+		}
+		from := at + i + 1
+		to := from + int(n)
+		if to >= len(raw) {
+			return b, false
+		}
+		b.data = append(b.data, [2]int{from, to})
+		if i = bytes.IndexByte(raw[to:], '\n'); i < 0 || i > 1 {
+			return b, false
+		}
+		at = to + i + 1
+	}
+}
+
+// sent looks at a body as it was sent. It returns what is sent in its place, if that is known, and
+// whether that is something else.
+func (x *httpMessage) sent(b *httpBody, sent []byte) ([]byte, bool) {
+	if len(sent) == 0 {
+		return sent, false
+	}
+	var encodings []string
+	x.h.Values("Content-Encoding", func(v string) {
+		if v != "identity" {
+			encodings = append(encodings, v)
+		}
+	})
+	content := sent
+	if len(encodings) > 0 {
+		var err error
+		if content, err = proto.ContentUpTo(x.m, maxContent); err != nil {
+			x.blankBody(b, "an HTTP body whose encoding can't be taken off")
+			return nil, true
+		}
+	}
+	typ, _ := x.h.Get("Content-Type")
+	list, known := x.content(nil, inBody, typ, content, 0, len(content), 0)
+	if !x.editing() {
+		return sent, false
+	}
+	if !known && x.allowed(typ) {
+		known = true
+	}
+	if !known && len(encodings) == 0 {
+		x.blankBody(b, "an HTTP body of a type that is not understood: "+mediaType(typ))
+		return nil, true
+	}
+	if !known {
+		x.z.blank("an HTTP body of a type that is not understood: "+mediaType(typ), int64(len(sent)))
+		list = []change{{from: 0, to: len(content), blank: true}}
+	}
+	if len(list) == 0 {
+		return sent, false
+	}
+	if len(encodings) == 0 {
+		return apply(sent, list), x.inPlace(b, sent, list)
+	}
+	now, err := x.z.coders.encode(encodings, apply(content, list))
+	if err != nil {
+		x.blankBody(b, "an HTTP body whose encoding can't be put on")
+		return nil, true
+	}
+	x.resend(b, now, len(sent))
+	return now, true
+}
+
+// blankBody blanks a body, and leaves its chunks.
+func (x *httpMessage) blankBody(b *httpBody, why string) {
+	n := 0
+	for _, d := range b.data {
+		n += d[1] - d[0]
+		if x.editing() && d[0] < d[1] {
+			x.changes = append(x.changes, change{from: d[0], to: d[1], blank: true})
+		}
+	}
+	if x.editing() {
+		x.z.blank(why, int64(n))
+	}
+}
+
+// inPlace changes what is to change in a body without an encoding.
+func (x *httpMessage) inPlace(b *httpBody, sent []byte, list []change) bool {
+	grown, same := 0, true
+	for _, c := range list {
+		if !c.blank {
+			grown += len(c.with) - (c.to - c.from)
+			same = same && len(c.with) == c.to-c.from
+		}
+	}
+	if !same && x.h.Chunked {
+		x.resend(b, apply(sent, list), len(sent))
+		return true
+	}
+	begin := 0 // of a part, in what was sent
+	for _, d := range b.data {
+		for _, c := range list {
+			from, to := max(c.from, begin), min(c.to, begin+d[1]-d[0])
+			if from >= to {
+				continue
+			}
+			k := change{from: d[0] + from - begin, to: d[0] + to - begin, blank: c.blank}
+			switch {
+			case c.blank:
+			case same:
+				k.with = c.with[from-c.from : to-c.from]
+			default:
+				k.with = c.with
+			}
+			x.changes = append(x.changes, k)
+		}
+		begin += d[1] - d[0]
+	}
+	if grown != 0 {
+		x.declare(len(sent) + grown)
+	}
+	return true
+}
+
+// resend puts another body in the place of one, with the same chunks as far as they go.
+func (x *httpMessage) resend(b *httpBody, now []byte, was int) {
+	if !x.h.Chunked {
+		if len(now) == 0 { // nothing would be left to replace
+			return
+		}
+		x.changes = append(x.changes, change{from: b.data[0][0], to: b.data[0][1], with: string(now)})
+		if len(now) != was {
+			x.declare(len(now))
+		}
+		return
+	}
+	var out []byte
+	for i, d := range b.data {
+		n := min(d[1]-d[0], len(now))
+		if i == len(b.data)-1 {
+			n = len(now)
+		}
+		if n > 0 {
+			out = fmt.Appendf(out, "%x\r\n%s\r\n", n, now[:n])
+			now = now[n:]
+		}
+	}
+	x.changes = append(x.changes, change{from: b.first, to: b.last, with: string(out)})
+}
+
+// declare makes the length of the body another.
+func (x *httpMessage) declare(n int) {
+	for _, a := range x.fields {
+		if a.name == "content-length" {
+			x.change(a.from, a.to, strconv.Itoa(n))
+		}
+	}
+}
+
+// isDigest reports whether a field of the head says what the body's digest is.
+func (x *httpMessage) isDigest(name string) bool {
+	switch name {
+	case "content-md5", "digest", "content-digest", "repr-digest", "x-amz-content-sha256":
+		return true
+	}
+	return false
+}
+
+// digests puts those of the body right (RFC 1864, RFC 3230, RFC 9530). One that was wrong, or
+// that is of what is not known, becomes chance.
+func (x *httpMessage) digests(was, now []byte, changed bool) {
+	for _, a := range x.fields {
+		if !x.isDigest(a.name) || !changed {
+			continue
+		}
+		at := a.from
+		for at < a.to { // each base64 or hex value
+			end := at
+			for end < a.to && (isAlnum(x.raw[end]) || strings.IndexByte("+/=", x.raw[end]) >= 0) {
+				end++
+			}
+			if i := bytes.IndexByte(x.raw[at:end], '='); i > 0 && i < 12 && end-at-i > 20 { // sha-256=…
+				at += i + 1
+			}
+			if text := string(x.raw[at:end]); len(text) >= 20 {
+				x.change(at, end, x.digest(text, was, now))
+			}
+			at = end + 1
+		}
+	}
+}
+
+// digest returns the digest of what is sent now, of the kind that another was.
+func (x *httpMessage) digest(text string, was, now []byte) string {
+	sums := func(b []byte) [][]byte {
+		m, s1, s2, s5 := md5.Sum(b), sha1.Sum(b), sha256.Sum256(b), sha512.Sum512(b)
+		return [][]byte{m[:], s1[:], s2[:], s5[:]}
+	}
+	forms := []func([]byte) string{base64.StdEncoding.EncodeToString, func(b []byte) string { return fmt.Sprintf("%x", b) }}
+	if now != nil {
+		before, after := sums(was), sums(now)
+		for i := range before {
+			for _, form := range forms {
+				if form(before[i]) == text {
+					return form(after[i])
+				}
+			}
+		}
+	}
+	return x.z.names.Text(text)
+}
+
+// allowed reports whether bodies of that type stay though they are not understood.
+func (x *httpMessage) allowed(typ string) bool {
+	typ = mediaType(typ)
+	return slices.ContainsFunc(x.z.allow, func(a string) bool {
+		a = strings.ToLower(a)
+		main, all := strings.CutSuffix(a, "/*")
+		return a == typ || all && strings.HasPrefix(typ, main+"/")
+	})
+}

@@ -1,0 +1,156 @@
+package redact
+
+import (
+	"cmp"
+	"slices"
+
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// Changer is the decode.Sink of the second reading. It tells its Editor what to change.
+// Exchanges come when they are answered, an Editor is told in the order of the bytes: what
+// comes early waits, up to a bound. Behind it, what was passed over is blanked.
+type Changer struct {
+	f     *finder
+	lines map[*flow.Conversation]*[2]line
+}
+
+// line is what is told of a direction.
+type line struct {
+	told  int64 // all before it
+	early []part
+	bytes int
+}
+
+// part is a message that waits for others before it.
+type part struct {
+	from, to int64 // in the stream
+	edits    []Edit
+}
+
+// Bounds of what waits in a direction: as many messages as proto has wait for an answer, and
+// as much of what is new in them.
+const (
+	maxEarly      = proto.MaxWaiting
+	maxEarlyBytes = 1 << 20
+)
+
+// Exchange changes the messages of an exchange.
+func (x *Changer) Exchange(e *proto.Exchange) error {
+	if e.Inside() {
+		return nil
+	}
+	for _, m := range e.Messages() {
+		x.f.z.messages++
+		n := x.f.message(e, m)
+		if n == 0 {
+			continue // it is told with what is not understood
+		}
+		if len(x.f.changes) > 0 {
+			x.f.z.changed++
+		}
+		x.add(e.Conversation, m, n)
+	}
+	return nil
+}
+
+// add takes what is understood of a message.
+func (x *Changer) add(c *flow.Conversation, m *proto.Message, n int64) {
+	lines := x.lines[c]
+	if lines == nil {
+		lines = new([2]line)
+		x.lines[c] = lines
+	}
+	l := &lines[m.Direction]
+	if m.Offset == l.told {
+		for _, k := range x.f.changes {
+			x.f.to.Edit(c, m.Direction, k.edit(m.Offset))
+		}
+		l.told = m.Offset + n
+		x.flush(c, m.Direction, l, false)
+		return
+	}
+	if m.Offset < l.told {
+		x.f.z.blank("it came too late to be told", n)
+		return
+	}
+	p := part{from: m.Offset, to: m.Offset + n}
+	for _, k := range x.f.changes {
+		p.edits = append(p.edits, k.edit(m.Offset))
+		l.bytes += len(k.with) + 64
+	}
+	i, _ := slices.BinarySearchFunc(l.early, p, func(a, b part) int { return cmp.Compare(a.from, b.from) })
+	l.early = slices.Insert(l.early, i, p)
+	x.flush(c, m.Direction, l, len(l.early) > maxEarly || l.bytes > maxEarlyBytes)
+}
+
+// edit is a change in a message that begins at an offset.
+func (k *change) edit(at int64) Edit {
+	e := Edit{Offset: at + int64(k.from), Length: int64(k.to - k.from), Blank: k.blank}
+	if !k.blank {
+		e.New = []byte(k.with)
+	}
+	return e
+}
+
+// flush tells what is next in its order, or all, with what is between blanked.
+func (x *Changer) flush(c *flow.Conversation, d flow.Direction, l *line, all bool) {
+	i := 0
+	for ; i < len(l.early); i++ {
+		p := &l.early[i]
+		if p.from > l.told && !all {
+			break
+		}
+		if p.from > l.told {
+			x.pass(c, d, l, p.from)
+		}
+		if p.from < l.told {
+			x.f.z.blank("it came too late to be told", p.to-p.from)
+			continue
+		}
+		for _, e := range p.edits {
+			x.f.to.Edit(c, d, e)
+			l.bytes -= len(e.New) + 64
+		}
+		l.told = p.to
+	}
+	l.early = slices.Delete(l.early, 0, i)
+	if len(l.early) == 0 {
+		l.bytes = 0
+	}
+	x.f.to.Looked(c, d, l.told)
+}
+
+// pass blanks what nobody understood, up to an offset.
+func (x *Changer) pass(c *flow.Conversation, d flow.Direction, l *line, to int64) {
+	x.f.z.blank("not understood ("+name(c)+")", to-l.told)
+	x.f.to.Edit(c, d, Edit{Offset: l.told, Length: to - l.told, Blank: true})
+	l.told = to
+}
+
+// name is what a conversation speaks.
+func name(c *flow.Conversation) string {
+	if c.Protocol == "" {
+		return "unknown"
+	}
+	return c.Protocol
+}
+
+// Finish tells the rest of a conversation.
+func (x *Changer) Finish(c *flow.Conversation) error {
+	lines := x.lines[c]
+	delete(x.lines, c)
+	if lines == nil {
+		lines = new([2]line)
+	}
+	for d := range lines {
+		l := &lines[d]
+		x.flush(c, flow.Direction(d), l, true)
+		if end := c.Sides[d].End(); end > l.told {
+			x.pass(c, flow.Direction(d), l, end)
+			x.f.to.Looked(c, flow.Direction(d), l.told)
+		}
+	}
+	return nil
+}

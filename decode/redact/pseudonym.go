@@ -1,0 +1,245 @@
+package redact
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash/fnv"
+	"math/bits"
+	"strings"
+	"unicode/utf8"
+)
+
+// Pseudonyms says what stands in the place of a secret. It depends on the secret and
+// the key alone, so it may be asked anywhere, by several goroutines, and in another run
+// with the same key. It cannot be found out without the key which secret it was.
+//
+// A pseudonym has the length of the secret and the classes of its characters: digits stay
+// digits, small letters small letters, those of a hexadecimal number stay below g, and
+// everything else stays what it is. So base64 stays base64, and a number is a
+// number. Two secrets have two pseudonyms: as long as there are fewer than 2^62 of their
+// classes, the mapping is a permutation, and beyond that chance does not bring two
+// together. What a pseudonym tells is the length and those classes.
+type Pseudonyms struct {
+	key   [32]byte
+	block cipher.Block // of the permutation
+	addrs cryptoPAn
+}
+
+// NewPseudonyms returns those of a key, which may have any length.
+func NewPseudonyms(key []byte) *Pseudonyms {
+	p := &Pseudonyms{}
+	derive := func(use string) []byte { // RFC 5869, in one step, as the key is spread already
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte("netlab redact 1 " + use))
+		return h.Sum(nil)
+	}
+	copy(p.key[:], derive("texts"))
+	p.block = newAES(derive("short texts")[:16])
+	p.addrs = newCryptoPAn([32]byte(derive("addresses")))
+	return p
+}
+
+func newAES(key []byte) cipher.Block {
+	b, err := aes.NewCipher(key)
+	if err != nil {
+		panic("BUG: " + err.Error()) // of another length
+	}
+	return b
+}
+
+// Text returns the pseudonym of a text, as what it looks like: an address, an e-mail
+// address, a JWT, a card's number, the name of a host, or anything else.
+func (p *Pseudonyms) Text(s string) string {
+	if s == "" || isTrivial(s) {
+		return s
+	}
+	switch {
+	case isAddress(s):
+		return p.address(s)
+	case isEmail(s):
+		return p.email(s)
+	case isJWT(s):
+		return p.jwt(s)
+	case isCard(s):
+		return p.card(s)
+	case isHost(s):
+		return p.Host(s)
+	}
+	n := knownPrefix(s)
+	return s[:n] + p.plain(s[n:])
+}
+
+// isTrivial reports whether a text says nothing, whatever it stands for.
+func isTrivial(s string) bool {
+	switch strings.ToLower(s) {
+	case "true", "false", "null", "nil", "none", "undefined", "on", "off", "yes", "no", "0", "1", "-1", "localhost", "anonymous":
+		return true
+	}
+	return false
+}
+
+func (p *Pseudonyms) email(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	return p.Text(s[:at]) + "@" + p.Host(s[at+1:])
+}
+
+// plain maps character by character.
+func (p *Pseudonyms) plain(s string) string {
+	var few [64]place
+	places := places(few[:0], s)
+	domain, small := uint64(1), true
+	for _, x := range places {
+		var over uint64
+		over, domain = bits.Mul64(domain, x.radix)
+		small = small && over == 0 && domain < 1<<62
+		if !small {
+			break
+		}
+	}
+	out := []byte(s)
+	if small {
+		p.permute(out, places, domain)
+	} else {
+		p.spread(out, places, s)
+	}
+	return string(out)
+}
+
+// place is a character that may become another of its class: the n-th of radix, from
+// the lowest on.
+type place struct {
+	at, size int
+	low      rune
+	radix, n uint64
+}
+
+// places appends those of s.
+func places(list []place, s string) []place {
+	number, hex, id := isNumeric(s), isHex(s), isUUID(s)
+	first := 0
+	if number && s[0] == '-' {
+		first = 1
+	}
+	for i := 0; i < len(s); {
+		r, size := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(s[i:])
+		}
+		x := place{at: i, size: size}
+		switch {
+		case id && (i == uuidVersion || i == uuidVariant):
+		case number && i == first && r == '0':
+		case number && i == first && r <= '9' && r > '0':
+			x.low, x.radix = '1', 9 // no number begins with 0
+		case r >= '0' && r <= '9':
+			x.low, x.radix = '0', 10
+		case number:
+		case hex && r >= 'a':
+			x.low, x.radix = 'a', 6
+		case hex && r >= 'A':
+			x.low, x.radix = 'A', 6
+		case r >= 'a' && r <= 'z':
+			x.low, x.radix = 'a', 26
+		case r >= 'A' && r <= 'Z':
+			x.low, x.radix = 'A', 26
+		case r == utf8.RuneError && size == 1:
+			x.low, x.radix, r = 0x80, 0x80, rune(s[i]) // a byte that is no text
+		case size == 2:
+			x.low, x.radix = 0xe0, 0x20 // of Latin
+			if r < x.low || r >= x.low+0x20 {
+				x.radix = 0x700
+				x.low = 0x80
+			}
+		case size == 3:
+			x.low, x.radix = 0x4e00, 0x5000 // of Chinese, where most are
+			if r < x.low || r >= x.low+0x5000 {
+				x.low, x.radix = r&^0x3f, 0x40
+			}
+		case size == 4:
+			x.low, x.radix = r&^0x3f, 0x40
+		}
+		if x.radix > 0 {
+			x.n = uint64(r - x.low)
+			list = append(list, x)
+		}
+		i += size
+	}
+	return list
+}
+
+// put writes the n-th of a place's characters.
+func (x *place) put(out []byte, n uint64) {
+	r := x.low + rune(n)
+	if x.size == 1 {
+		out[x.at] = byte(r)
+		return
+	}
+	utf8.EncodeRune(out[x.at:x.at+x.size], r)
+}
+
+// permute takes the characters for the digits of a number below domain, and another
+// such number for that.
+func (p *Pseudonyms) permute(out []byte, places []place, domain uint64) {
+	h := fnv.New64a() // of the classes: each has a permutation of its own
+	n := uint64(0)
+	for _, x := range places {
+		n = n*x.radix + x.n
+		h.Write([]byte{byte(x.at), byte(x.low), byte(x.low >> 8), byte(x.radix)})
+	}
+	if domain < 2 {
+		return
+	}
+	half := uint(bits.Len64(domain-1)+1) / 2
+	for {
+		if n = p.feistel(n, half, h.Sum64()); n < domain { // as a rule; else it goes on
+			break
+		}
+	}
+	for i := len(places) - 1; i >= 0; i-- {
+		x := &places[i]
+		x.put(out, n%x.radix)
+		n /= x.radix
+	}
+}
+
+// feistel permutes the numbers of twice half bits.
+func (p *Pseudonyms) feistel(n uint64, half uint, tweak uint64) uint64 {
+	const rounds = 10 // as FF1 has (NIST SP 800-38G)
+	mask := uint64(1)<<half - 1
+	left, right := n>>half, n&mask
+	var b [16]byte
+	for i := range rounds {
+		binary.LittleEndian.PutUint64(b[:8], tweak)
+		binary.LittleEndian.PutUint64(b[8:], right<<8|uint64(i))
+		p.block.Encrypt(b[:], b[:])
+		left, right = right, left^binary.LittleEndian.Uint64(b[:8])&mask
+	}
+	return left<<half | right
+}
+
+// spread takes each character by chance that has its seed in all of them.
+func (p *Pseudonyms) spread(out []byte, places []place, s string) {
+	h := hmac.New(sha256.New, p.key[:])
+	h.Write([]byte(s))
+	seed := h.Sum(nil)
+	stream := cipher.NewCTR(newAES(seed[:16]), seed[16:])
+	var b [4]byte
+	for i := range places {
+		b = [4]byte{}
+		stream.XORKeyStream(b[:], b[:])
+		places[i].put(out, uint64(binary.LittleEndian.Uint32(b[:]))*places[i].radix>>32)
+	}
+}
+
+// bytes are as many as in b, by chance that has its seed in them.
+func (p *Pseudonyms) bytes(b []byte) []byte {
+	h := hmac.New(sha256.New, p.key[:])
+	h.Write(b)
+	seed := h.Sum(nil)
+	out := make([]byte, len(b))
+	cipher.NewCTR(newAES(seed[:16]), seed[16:]).XORKeyStream(out, out)
+	return out
+}

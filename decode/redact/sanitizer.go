@@ -1,0 +1,150 @@
+package redact
+
+import (
+	"errors"
+
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// Options of a Sanitizer.
+type Options struct {
+	// Key makes the pseudonyms: who has it can tell which secret one stands for, if he has the
+	// secret. It has 16 bytes at least, best by chance.
+	Key []byte
+	// Keep are values that stay, Hide others that are secrets too.
+	Keep, Hide []Rule
+	// Allow are media types, as image/png or image/*, whose bodies stay though they are not
+	// understood; what is in them is looked for all the same.
+	Allow []string
+	// Memory bounds what is kept of both readings, in bytes, beside what the pipeline holds; 0
+	// is DefaultMemory.
+	Memory int64
+}
+
+// DefaultMemory is Options.Memory when it is 0.
+const DefaultMemory = 64 << 20
+
+// KeepBytes is how much of each message a Sanitizer has need of (decode.Options.Keep): of what
+// is larger, only the head is looked at, and the rest is blanked.
+const KeepBytes = 4 << 20
+
+// Edit says that Length bytes, from Offset on in a direction's stream, have others in their place:
+// New, or when Blank is set as many of Filler. Offsets are those of flow.Chunk; over UDP an
+// Edit is within one datagram.
+type Edit struct {
+	Offset, Length int64 // at least one byte
+	New            []byte
+	Blank          bool
+}
+
+// Filler takes the place of what is blanked.
+const Filler byte = 'x'
+
+// Editor takes what is to be changed in streams.
+type Editor interface {
+	// Edit comes in the order of a direction's stream. New is valid during the call.
+	Edit(c *flow.Conversation, d flow.Direction, e Edit)
+	// Looked says that all before an offset is understood: what no Edit has changed may stay.
+	// What is behind the last such offset may not.
+	Looked(c *flow.Conversation, d flow.Direction, to int64)
+}
+
+// Sanitizer finds secrets in a recording and says what stands in their place. It is for one
+// recording, one goroutine, and two readings: Learn, then Edit.
+type Sanitizer struct {
+	names *Pseudonyms
+	keep  []Rule
+	hide  []Rule
+	allow []string
+	dict  dictionary
+	index *index // of the dictionary, when all is learned
+
+	cache      map[string]string // pseudonyms
+	cacheBytes int64
+	kinds      map[string]int8 // what names mean
+	coders     coders
+	limit      int64 // of the cache, and of what waits to be in order
+
+	where    [kindCount]map[string]int64
+	messages int64
+	changed  int64
+	kept     int64
+	blanked  map[string]*Blank
+}
+
+// minKey is the shortest key.
+const minKey = 16
+
+// NewSanitizer returns a Sanitizer.
+func NewSanitizer(o Options) (*Sanitizer, error) {
+	if len(o.Key) < minKey {
+		return nil, errors.New("redact: the key is shorter than 16 bytes: anybody could try all of them")
+	}
+	if o.Memory <= 0 {
+		o.Memory = DefaultMemory
+	}
+	z := &Sanitizer{names: NewPseudonyms(o.Key), keep: o.Keep, hide: o.Hide, allow: o.Allow, limit: o.Memory / 4}
+	z.dict.limit = o.Memory / 2
+	return z, nil
+}
+
+// Pseudonyms returns what takes the place of addresses and names.
+func (z *Sanitizer) Pseudonyms() *Pseudonyms { return z.names }
+
+// Learn returns the Sink of the first reading.
+func (z *Sanitizer) Learn() *Learner { return &Learner{newFinder(z, nil)} }
+
+// Edit returns the Sink of the second reading, which tells an Editor.
+func (z *Sanitizer) Edit(to Editor) *Changer {
+	z.index = newIndex(&z.dict, func(k Kind, v string) bool { return z.pseudonym(k, v) != v })
+	return &Changer{newFinder(z, to), make(map[*flow.Conversation]*[2]line)}
+}
+
+// Replace returns a text with all secrets replaced that are found in it, for what is told about a
+// recording. It needs what was learned.
+func (z *Sanitizer) Replace(text string) string {
+	if z.index == nil {
+		z.index = newIndex(&z.dict, func(k Kind, v string) bool { return z.pseudonym(k, v) != v })
+	}
+	out, _ := newFinder(z, nowhere{}).rewrite("text", text, 0)
+	return out
+}
+
+// nowhere is an Editor that takes no note.
+type nowhere struct{}
+
+func (nowhere) Edit(*flow.Conversation, flow.Direction, Edit)    {}
+func (nowhere) Looked(*flow.Conversation, flow.Direction, int64) {}
+
+// Learner is the decode.Sink of the first reading.
+type Learner struct{ f *finder }
+
+// Exchange learns what is in an exchange.
+func (l *Learner) Exchange(e *proto.Exchange) error {
+	if !e.Inside() {
+		for _, m := range e.Messages() {
+			l.f.message(e, m)
+		}
+	}
+	return nil
+}
+
+// pseudonym is what takes the place of a value.
+func (z *Sanitizer) pseudonym(k Kind, value string) string {
+	if p, ok := z.cache[value]; ok {
+		return p
+	}
+	var p string
+	if k == Host {
+		p = z.names.Host(value)
+	} else {
+		p = z.names.Text(value)
+	}
+	const cost = 64
+	if z.cacheBytes += int64(len(value)+len(p)) + cost; z.cacheBytes > z.limit || z.cache == nil {
+		z.cache, z.cacheBytes = make(map[string]string), int64(len(value)+len(p))+cost
+	}
+	z.cache[value] = p
+	return p
+}
