@@ -114,9 +114,7 @@ func (f *finder) json(list []change, place string, data []byte, from, to int) ([
 func (f *finder) html(list []change, place string, data []byte, from, to int) []change {
 	s := scan{f: f, place: place, data: data[from:to]}
 	s.tags()
-	for _, h := range f.text(place, s.data, 0) {
-		s.hits = append(s.hits, h)
-	}
+	s.hits = append(s.hits, f.text(place, s.data, 0)...)
 	for _, h := range s.merged() {
 		list = append(list, change{from: from + h.from, to: from + h.to, with: h.with})
 	}

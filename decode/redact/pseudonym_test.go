@@ -192,8 +192,7 @@ func TestHost(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	v6 := netip.MustParseAddr("2001:db8::567:89ab")
-	var nibbles func(a netip.Addr) string
-	nibbles = func(a netip.Addr) string {
+	nibbles := func(a netip.Addr) string {
 		var list []string
 		b := a.As16()
 		for i := len(b) - 1; i >= 0; i-- {
