@@ -37,8 +37,11 @@ type batch struct {
 	arena   []byte             // bytes of packets that had to be copied
 	used    [][]byte           // the buffers that nobody reads any more when this is done
 	swapped int                // how many units there were when a buffer was full
-	left    atomic.Int32
-	done    chan struct{}
+
+	made []extent // of each unit, by its shard
+	// Of the parts in which it is worked on, those that nobody has begun, and those
+	// that are not done.
+	open, left int
 }
 
 // unit is a packet's part in a batch: a line of the cache.
@@ -88,7 +91,7 @@ func (b *batch) drop() { b.units = b.units[:len(b.units)-1] }
 
 func (b *batch) reset() {
 	b.units, b.arena, b.used, b.swapped = b.units[:0], b.arena[:0], b.used[:0], 0
-	b.errors = b.errors[:0]
+	b.errors, b.made = b.errors[:0], b.made[:0]
 	b.first, b.related, b.idle, b.look, b.flows = 0, false, false, false, 0
 	for i := range b.lines {
 		b.lines[i].reset()
@@ -191,42 +194,47 @@ func (l *lines) reset() {
 	clear(l.slots)
 }
 
-// work hands batches to workers, a goroutine for each shard.
+// work has batches worked on, one after the other: by some goroutines, and by the
+// one who reads the packets, when it would have to wait. The parts of a batch are
+// taken by whoever is free.
 type work struct {
 	d       *Decoder
-	free    chan *batch
 	buffers chan []byte
-	todo    []chan *batch // of each shard
 	workers sync.WaitGroup
-	pending sync.WaitGroup // batches
 	failed  atomic.Bool
+
+	mu      sync.Mutex // of what follows, and of who does what
+	changed sync.Cond
+	free    []*batch
+	full    []*batch // the first is worked on
+	closed  bool
 }
 
 // depth is how many batches may be under way: one that is filled, one that is
-// worked on. A third that waits between them gains nothing that can be measured.
-const depth = 2
+// worked on, and one between them, for there to be something to do until all of that
+// is done.
+const depth = 3
 
-// newWork starts the workers.
+// newWork starts the workers, one less than may work.
 func newWork(d *Decoder, src capture.Source) *work {
-	w := &work{d: d, free: make(chan *batch, depth), buffers: make(chan []byte, (depth+1)*batchBuffers)}
-	for range depth - 1 {
-		w.free <- d.newBatch()
-	}
+	w := &work{d: d, buffers: make(chan []byte, (depth+1)*batchBuffers)}
+	w.changed.L = &w.mu
 	if lender, ok := src.(capture.Lender); ok {
 		lender.Lend(w.swap)
 	} else {
 		d.own = true
 	}
-	if len(d.shards) > 1 {
-		for _, s := range d.shards {
-			todo := make(chan *batch, depth)
-			w.todo = append(w.todo, todo)
-			w.workers.Go(func() {
-				for b := range todo {
-					w.do(s, b)
-				}
-			})
+	if d.workers > 1 { // else each batch is worked on at once
+		for range depth - 1 {
+			w.free = append(w.free, d.newBatch())
 		}
+	}
+	for range d.workers - 1 {
+		w.workers.Go(func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.helpWhile(func() bool { return !w.closed })
+		})
 	}
 	return w
 }
@@ -273,44 +281,54 @@ func (w *work) turn() {
 		return
 	}
 	d.close(b)
-	if len(w.todo) == 0 {
-		d.work(b)
-		w.failed.Store(d.err != nil)
-		w.over(b)
-		return
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.full = append(w.full, b); len(w.full) == 1 {
+		w.begin()
 	}
-	b.left.Store(int32(len(w.todo)))
-	b.done = make(chan struct{})
-	w.pending.Add(1)
-	for _, todo := range w.todo {
-		todo <- b
-	}
-	d.batch = <-w.free
+	// Nothing is read ahead while there is something to help with: so there is
+	// something to read when there is not.
+	w.helpWhile(func() bool { return len(w.free) == 0 || len(w.full) > 1 && w.full[0].open > 0 })
+	last := len(w.free) - 1
+	d.batch, w.free = w.free[last], w.free[:last]
 }
 
-// do does a shard's part of a batch. Who is last to finish does what is to be
-// done when all have; the others wait for that.
-func (w *work) do(s *shard, b *batch) {
-	related := b.related || w.d.related
-	if !related {
-		s.work(b)
+// begin has the first batch worked on, if there is any.
+func (w *work) begin() {
+	if len(w.full) > 0 {
+		b := w.full[0]
+		b.open = w.d.parts(b)
+		b.left = b.open
 	}
-	done := b.done // behind what follows, the batch may be used again
-	if b.left.Add(-1) > 0 {
-		<-done
-		return
+	w.changed.Broadcast()
+}
+
+// helpWhile does parts of batches, or waits for some, as long as something holds.
+// w.mu is locked, but while there is something to do.
+func (w *work) helpWhile(holds func() bool) {
+	for holds() {
+		if len(w.full) == 0 || w.full[0].open == 0 {
+			w.changed.Wait()
+			continue
+		}
+		b := w.full[0]
+		b.open--
+		i := b.open
+		w.mu.Unlock()
+		w.d.part(b, i)
+		w.mu.Lock()
+		if b.left--; b.left > 0 {
+			continue
+		}
+		w.mu.Unlock()
+		w.d.between(b)
+		w.failed.Store(w.d.err != nil)
+		w.over(b)
+		w.mu.Lock()
+		w.full = slices.Delete(w.full, 0, 1)
+		w.free = append(w.free, b)
+		w.begin()
 	}
-	if related {
-		w.d.inOrder(b)
-	}
-	w.d.between(b)
-	if w.d.err != nil {
-		w.failed.Store(true)
-	}
-	w.over(b)
-	w.free <- b
-	close(done)
-	w.pending.Done()
 }
 
 // over gives back what a batch used.
@@ -328,14 +346,20 @@ func (w *work) over(b *batch) {
 }
 
 // wait waits for all that was handed on.
-func (w *work) wait() { w.pending.Wait() }
+func (w *work) wait() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.helpWhile(func() bool { return len(w.full) > 0 })
+}
 
 // close finishes the work.
 func (w *work) close() {
 	w.turn()
-	for _, todo := range w.todo {
-		close(todo)
-	}
+	w.wait()
+	w.mu.Lock()
+	w.closed = true
+	w.changed.Broadcast()
+	w.mu.Unlock()
 	w.workers.Wait()
 }
 
@@ -356,16 +380,30 @@ func (d *Decoder) close(b *batch) {
 	d.turns++
 	b.Number, b.At = d.turns, d.at
 	b.packet, b.time = d.latest, d.sum.Last
+	b.made = slices.Grow(b.made, len(b.units))[:len(b.units)]
+}
+
+// parts returns how many parts a batch has, which may be worked on at the same time.
+func (d *Decoder) parts(b *batch) int {
+	if b.related || d.related {
+		return 1
+	}
+	return len(d.shards)
+}
+
+// part does the i-th of them.
+func (d *Decoder) part(b *batch, i int) {
+	if b.related || d.related {
+		d.inOrder(b)
+	} else {
+		d.shards[i].work(b)
+	}
 }
 
 // work does a whole batch.
 func (d *Decoder) work(b *batch) {
-	if b.related || d.related {
-		d.inOrder(b)
-	} else {
-		for _, s := range d.shards {
-			s.work(b)
-		}
+	for i := range d.parts(b) {
+		d.part(b, i)
 	}
 	d.between(b)
 }
@@ -376,11 +414,8 @@ func (d *Decoder) inOrder(b *batch) {
 	for i := range b.units {
 		u := &b.units[i]
 		s := d.shards[u.shard]
-		s.do(u)
+		s.do(i, u)
 		s.leave() // how many of a shard stand in a row depends on how many shards there are
-	}
-	for _, s := range d.shards {
-		s.end()
 	}
 }
 
@@ -392,7 +427,7 @@ func (d *Decoder) between(b *batch) {
 	}
 	d.number()
 	d.keepWithin(b)
-	d.write()
+	d.write(b)
 }
 
 // number gives the conversations that have begun their numbers, in the order of
@@ -415,43 +450,66 @@ func (d *Decoder) number() {
 	d.begun = d.begun[:0]
 }
 
+// finishAtOnce is of how many conversations in a row those that are left are
+// finished before what was made of them is written.
+const finishAtOnce = 4 << 10
+
 // finish finishes all that is left, in the order of the conversations.
 func (d *Decoder) finish() {
-	n := 0
-	inTurn(d.shards, (*shard).all, func(s *shard, t *talk) {
-		s.retire(t.entry)
-		s.mark(math.MaxInt64, phaseEnd, t.conv().First)
-		if n++; n%batchUnits == 0 {
-			d.write()
+	d.each(func(s *shard) { s.left = s.all() })
+	for {
+		end := math.MaxInt
+		for _, s := range d.shards {
+			if len(s.left) > 0 {
+				end = min(end, s.left[0].conv().ID+finishAtOnce)
+			}
 		}
-	})
-	d.write()
+		if end == math.MaxInt {
+			break
+		}
+		if d.related || d.shards[0].related {
+			inTurn(d.shards, func(s *shard) []*talk { return s.leftBefore(end) }, (*shard).last)
+		} else {
+			d.each(func(s *shard) {
+				for _, t := range s.leftBefore(end) {
+					s.last(t)
+				}
+			})
+		}
+		d.write(d.batch)
+	}
+	d.write(d.batch)
+}
+
+// each does something for all shards, as many at a time as may work.
+func (d *Decoder) each(do func(*shard)) {
+	var next atomic.Int32
+	var workers sync.WaitGroup
+	for range d.workers {
+		workers.Go(func() {
+			for i := int(next.Add(1)); i <= len(d.shards); i = int(next.Add(1)) {
+				do(d.shards[i-1])
+			}
+		})
+	}
+	workers.Wait()
 }
 
 // write hands on what the shards have made, in the order of the packets.
-func (d *Decoder) write() {
+func (d *Decoder) write(b *batch) {
 	for _, s := range d.shards {
 		d.fail(s.err)
 	}
 	if d.forker == nil {
 		return
 	}
-	for {
-		var next *shard
-		for _, s := range d.shards {
-			if s.handed < len(s.pieces) && (next == nil || s.pieces[s.handed].compare(&next.pieces[next.handed]) < 0) {
-				next = s
-			}
-		}
-		if next == nil {
-			break
-		}
-		p := &next.pieces[next.handed]
-		next.handed++
-		if d.err == nil {
-			d.fail(next.part.Write(p.from, p.end))
+	d.merge(phasePacket)
+	for i, x := range b.made {
+		if x.end > x.from {
+			d.hand(d.shards[b.units[i].shard], x)
 		}
 	}
+	d.merge(phaseEnd + 1)
 	for _, s := range d.shards {
 		s.pieces, s.handed, s.marked = s.pieces[:0], 0, 0
 		s.part.Reset()
@@ -459,5 +517,29 @@ func (d *Decoder) write() {
 	}
 	if d.err == nil {
 		d.fail(d.forker.Flush())
+	}
+}
+
+// merge hands on the pieces of the phases before one.
+func (d *Decoder) merge(before phase) {
+	for {
+		var next *shard
+		for _, s := range d.shards {
+			if s.handed < len(s.pieces) && s.pieces[s.handed].phase < before && (next == nil || s.pieces[s.handed].compare(&next.pieces[next.handed]) < 0) {
+				next = s
+			}
+		}
+		if next == nil {
+			return
+		}
+		d.hand(next, next.pieces[next.handed].extent)
+		next.handed++
+	}
+}
+
+// hand hands on something that a shard has made.
+func (d *Decoder) hand(s *shard, x extent) {
+	if d.err == nil {
+		d.fail(s.part.Write(x.from, x.end))
 	}
 }

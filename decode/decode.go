@@ -59,6 +59,16 @@ const DefaultMemory = 128 << 20
 // than these would wait for it.
 const usefulWorkers = 8
 
+// shardsFor returns how many shards there are for some workers: several each, so that
+// all have something to do until a batch is done, and one of them may be reading
+// meanwhile.
+func shardsFor(workers int) int {
+	if workers == 1 {
+		return 1
+	}
+	return max(workers, min(4*workers, 16))
+}
+
 // MinMemory is the least that Options.Memory can be: below it, one message may
 // be more than there is.
 const MinMemory = 32 << 20
@@ -116,10 +126,11 @@ type Decoder struct {
 	turns  int64
 	batch  *batch // that is being filled
 
-	shards []*shard
-	forker Forker               // nil where sink is none: then a batch is one packet
-	count  int                  // conversations that have a number
-	begun  []*flow.Conversation // those that are given theirs
+	workers int // goroutines that may work at a time
+	shards  []*shard
+	forker  Forker               // nil where sink is none: then a batch is one packet
+	count   int                  // conversations that have a number
+	begun   []*flow.Conversation // those that are given theirs
 	// related is set when a conversation may open others: all shards' work is then
 	// done in the order of the packets.
 	related bool
@@ -141,13 +152,14 @@ func New(sink Sink, opts Options) *Decoder {
 	}
 	d.forker, _ = sink.(Forker)
 	if d.forker == nil {
+		d.workers = 1
 		d.shards = []*shard{newShard(d, sink, nil)}
 	} else {
-		workers := opts.Workers
-		if workers <= 0 {
-			workers = min(runtime.GOMAXPROCS(0), usefulWorkers)
+		d.workers = min(opts.Workers, math.MaxUint8)
+		if d.workers <= 0 {
+			d.workers = min(runtime.GOMAXPROCS(0), usefulWorkers)
 		}
-		for range min(workers, math.MaxUint8) {
+		for range shardsFor(d.workers) {
 			part := d.forker.Fork()
 			d.shards = append(d.shards, newShard(d, part, part))
 		}

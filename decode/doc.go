@@ -19,10 +19,10 @@
 //	Sink                               a printer, a plan, a filter
 //
 // Data moves one way. Packets are taken apart one at a time, in one goroutine. For
-// a Sink that is a Forker they are gathered in batches, on which a goroutine for
-// each shard of the conversations works; what comes out has the order of the
-// packets, and does not depend on how many there are. For any other Sink all is
-// done packet by packet.
+// a Sink that is a Forker they are gathered in batches, on which several work, each
+// on a shard of the conversations; what comes out has the order of the packets, and
+// does not depend on how many there are. For any other Sink all is done packet by
+// packet.
 //
 // Nothing here opens a file or a socket or looks at a clock: the time is the
 // packets' own. The only thing that travels upstream is an error, which means

@@ -86,7 +86,7 @@ func (d *Decoder) keepWithin(b *batch) {
 				}
 				up(t.shard, t)
 				order++
-				t.shard.mark(b.packet, phaseBetween, order)
+				t.shard.mark(phaseBetween, order)
 				h = d.held()
 			}
 		}

@@ -40,6 +40,7 @@ type shard struct {
 	// for quiet.
 	endings, over []ending
 	found         []*talk // what those return that look for some
+	left          []*talk // at the end, those that are not finished
 	batch         *batch  // that is being worked on
 	warm          uint64  // of no use but that it must be read
 	near          [ahead]*entry
@@ -55,12 +56,9 @@ type shard struct {
 	// What was made of a batch: the conversations that began, and what is to be
 	// written, of which some is.
 	begun  []*flow.Conversation
-	pieces []piece
-	early  int // of the pieces, those made before the packets
-	sorted []piece
-	keys   []int64
-	marked int // where the latest ends
-	handed int // how many pieces are written
+	pieces []piece // not of packets, which are in batch.made
+	marked int     // where the latest ends
+	handed int     // how many pieces are written
 
 	conversations map[flow.Transport]int64
 	exchanges     [3]int64 // by state
@@ -83,28 +81,30 @@ type shard struct {
 // table.
 type entry = flow.Entry[talk]
 
-// piece is what was made at one time, between from and end.
+// extent is a part of what a Part has gathered.
+type extent struct{ from, end int }
+
+// piece is what was made at one time.
 type piece struct {
-	packet    int64
-	phase     phase
-	first     int64 // of the conversation, or another number, in a phase in which there are many
-	from, end int
+	extent
+	phase phase
+	first int64 // of the conversation, or another number that orders those of a phase
 }
 
-// phase orders what is made at the same packet.
+// phase orders what is made in a batch.
 type phase uint8
 
 const (
 	phaseIdle    phase = iota // when no packet came: of what waited
-	phaseQuiet                // before it: of connections that have ended
+	phaseQuiet                // before its packets: of connections that have ended
 	phaseExpired              // of conversations that were silent for long
-	phasePacket               // of itself
+	phasePacket               // of the packets, in their order
 	phaseBetween              // behind a batch: of what there was too much of
 	phaseEnd                  // behind all
 )
 
 func (p *piece) compare(q *piece) int {
-	return cmp.Or(cmp.Compare(p.packet, q.packet), cmp.Compare(p.phase, q.phase), cmp.Compare(p.first, q.first))
+	return cmp.Or(cmp.Compare(p.phase, q.phase), cmp.Compare(p.first, q.first))
 }
 
 // quiet is how long a connection must be silent after its end to be taken for
@@ -158,10 +158,10 @@ func (s *shard) work(b *batch) {
 		order = order[len(next):]
 		s.fetch(b, lines, next)
 		for _, i := range next {
-			s.do(&b.units[i])
+			s.do(int(i), &b.units[i])
 		}
 	}
-	s.end()
+	s.leave()
 }
 
 // fetch has what units need come into the cache: what is far is asked for at once,
@@ -205,9 +205,6 @@ func begin(b *batch, related bool, shards ...*shard) {
 		inTurn(shards, (*shard).silent, (*shard).settle)
 		inTurn(shards, (*shard).expired, (*shard).expire)
 	}
-	for _, s := range shards {
-		s.early = len(s.pieces)
-	}
 }
 
 // inTurn does something with the talks of all shards that are found, in the order
@@ -233,34 +230,8 @@ func sortByFirst(talks []*talk) {
 	slices.SortFunc(talks, func(a, b *talk) int { return cmp.Compare(a.conv().First, b.conv().First) })
 }
 
-// end puts what was made of a batch in order.
-func (s *shard) end() {
-	s.leave()
-	s.sortPieces()
-}
-
-// sortPieces puts what was made of packets in their order. What was made before
-// has its own.
-func (s *shard) sortPieces() {
-	const (
-		kind  = 2  // bits
-		index = 24 // of which batchUnits has need of 15
-	)
-	made := s.pieces[s.early:]
-	s.keys = s.keys[:0]
-	for i := range made {
-		s.keys = append(s.keys, ((made[i].packet-s.batch.first)<<kind|made[i].first)<<index|int64(i))
-	}
-	slices.Sort(s.keys)
-	s.sorted = append(s.sorted[:0], s.pieces[:s.early]...)
-	for _, k := range s.keys {
-		s.sorted = append(s.sorted, made[k&(1<<index-1)])
-	}
-	s.pieces, s.sorted = s.sorted, s.pieces
-}
-
-// do does what a packet asks for.
-func (s *shard) do(u *unit) {
+// do does what a packet asks for, the i-th of the batch.
+func (s *shard) do(i int, u *unit) {
 	g, l := &s.unpacked, s.lineOf(u)
 	if g.Flow = l.flow; u.back {
 		g.Flow = l.flow.Reverse()
@@ -279,20 +250,25 @@ func (s *shard) do(u *unit) {
 	case unitOverlap:
 		s.anomaly(flow.Anomaly{Kind: flow.FragmentConflict, Detail: "an ip fragment says otherwise than another, which is kept", Packet: g.Packet, Time: g.Time})
 	}
-	s.mark(g.Packet, phasePacket, int64(u.kind)) // of one packet, there may be two
+	s.batch.made[i] = s.made()
 }
 
 // lineOf returns the line that a unit stands in.
 func (s *shard) lineOf(u *unit) *line { return &s.batch.lines[s.index].all[u.line] }
 
-// mark notes what was made until now.
-func (s *shard) mark(packet int64, p phase, first int64) {
-	if s.part == nil {
-		return
+// made returns what was made since the last time that this was asked.
+func (s *shard) made() (x extent) {
+	if s.part != nil {
+		x.from, x.end = s.marked, s.part.Len()
+		s.marked = x.end
 	}
-	if end := s.part.Len(); end > s.marked {
-		s.pieces = append(s.pieces, piece{packet, p, first, s.marked, end})
-		s.marked = end
+	return x
+}
+
+// mark notes what was made in a phase until now.
+func (s *shard) mark(p phase, first int64) {
+	if x := s.made(); x.end > x.from {
+		s.pieces = append(s.pieces, piece{x, p, first})
 	}
 }
 
@@ -537,7 +513,7 @@ func (s *shard) idle(t *talk) {
 	s.tcp.Tick(t.tcp, s.batch.time)
 	s.track(t)
 	s.weigh(t)
-	s.mark(s.batch.first, phaseIdle, t.conv().First)
+	s.mark(phaseIdle, t.conv().First)
 }
 
 // silent returns those that ended and have been silent since.
@@ -574,7 +550,7 @@ func (s *shard) settle(t *talk) {
 	}
 	s.track(t)
 	s.weigh(t)
-	s.mark(s.batch.first, phaseQuiet, c.First)
+	s.mark(phaseQuiet, c.First)
 }
 
 // expired takes out those that were silent for long.
@@ -582,8 +558,29 @@ func (s *shard) expired() []*talk {
 	return s.talks(s.table.Expired(flow.Turn{Number: s.batch.Number, At: s.batch.from}))
 }
 
-// all returns those that are left.
-func (s *shard) all() []*talk { return s.talks(s.table.All()) }
+// all returns those that are left when nothing more comes.
+func (s *shard) all() []*talk {
+	all := s.table.All()
+	s.table = nil // to take them out one by one would be for nothing
+	return s.talks(all)
+}
+
+// leftBefore returns those that are left of the conversations before a number.
+func (s *shard) leftBefore(number int) []*talk {
+	n := 0
+	for n < len(s.left) && s.left[n].conv().ID < number {
+		n++
+	}
+	talks := s.left[:n:n]
+	s.left = s.left[n:]
+	return talks
+}
+
+// last finishes one of those that are left.
+func (s *shard) last(t *talk) {
+	s.finish(t)
+	s.mark(phaseEnd, t.conv().First)
+}
 
 func (s *shard) talks(entries []*entry) []*talk {
 	for _, e := range entries {
@@ -599,7 +596,7 @@ func (s *shard) talks(entries []*entry) []*talk {
 // expire finishes what was silent for long.
 func (s *shard) expire(t *talk) {
 	s.finish(t)
-	s.mark(s.batch.first, phaseExpired, t.conv().First)
+	s.mark(phaseExpired, t.conv().First)
 }
 
 // finish hands on what is left of a conversation that is out of the table.

@@ -269,8 +269,8 @@ func sortByFirst[V any](list []*Entry[V]) {
 // All returns the entries, in the order of their conversations' first packets.
 func (t *Table[V]) All() []*Entry[V] {
 	all := make([]*Entry[V], 0, t.used)
-	for i := range t.slots {
-		if e := t.slots[i].entry; e != nil {
+	for k := range t.queues { // where most stand in order, also in memory
+		for e := t.queues[k].head; e != nil; e = e.next {
 			all = append(all, e)
 		}
 	}
