@@ -170,12 +170,17 @@ func (x *index) next(data []byte, at int) (int, string) {
 			continue
 		}
 		for _, v := range x.first[span[0]:span[1]] {
-			if len(v) <= len(data)-at && string(data[at:at+len(v)]) == v && (len(v) >= 16 || standsAlone(data, at, at+len(v))) {
+			if len(v) <= len(data)-at && string(data[at:at+len(v)]) == v && (!isWeak(v) || standsAlone(data, at, at+len(v))) {
 				return at, v
 			}
 		}
 	}
 	return 0, ""
+}
+
+// isWeak reports whether a secret may well be a part of something else.
+func isWeak(s string) bool {
+	return len(s) < 10 || len(s) < 20 && strings.Trim(s, "0123456789.-: ") == "" || len(s) < 20 && len(letters(s)) == len(s)
 }
 
 // standsAlone reports whether what is between two offsets is no part of a longer word.

@@ -1,0 +1,238 @@
+package redact
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// Search looks for secrets in what came out. It knows nothing of how they were replaced: it takes
+// all bytes for whatever they may be, and looks for every secret that was found in the recording. A
+// Search is a decode.Sink, whose pipeline keeps KeepBytes of each message.
+//
+// What is too short, or is a word, stands in other places for its own reasons: it is not looked for.
+// Nor is what is the pseudonym of another, as addresses of one network are.
+type Search struct {
+	index   *index
+	kinds   map[string]Kind
+	found   []Find
+	count   int64
+	looked  int
+	omitted int
+}
+
+// Find is a secret that was found.
+type Find struct {
+	Kind Kind
+	// Where names what it is in, and Offset says where there, of what was decoded if Encoding
+	// is not empty.
+	Where    string
+	Offset   int64
+	Encoding string // "base64", "url", "json", or what a message has, as "gzip"
+	// Shown is how it begins, for people to know it again.
+	Shown string
+}
+
+// String is a line for people.
+func (f Find) String() string {
+	encoded := ""
+	if f.Encoding != "" {
+		encoded = ", decoded from " + f.Encoding
+	}
+	return fmt.Sprintf("a %s (%s) in %s, at %d%s", f.Kind, f.Shown, f.Where, f.Offset, encoded)
+}
+
+// maxFinds bounds those that are kept; all are counted.
+const maxFinds = 1000
+
+// Search returns one for all that was learned.
+func (z *Sanitizer) Search() *Search {
+	s := &Search{kinds: z.dict.values}
+	pseudonyms := make(map[string]bool, len(z.dict.values))
+	for v, k := range z.dict.values {
+		if p := z.pseudonym(k, v); p != v {
+			pseudonyms[p] = true
+		}
+	}
+	keep := func(k Kind, v string) bool {
+		looks := isTelling(v) && z.pseudonym(k, v) != v && !pseudonyms[v]
+		if looks {
+			s.looked++
+		} else {
+			s.omitted++
+		}
+		return looks
+	}
+	s.index = newIndex(&z.dict, keep)
+	return s
+}
+
+// Looked counts the secrets that are looked for, and those that are not.
+func (s *Search) Looked() (looked, omitted int) { return s.looked, s.omitted }
+
+// Found returns what was found, as far as it is kept, and how much that was in all.
+func (s *Search) Found() ([]Find, int64) { return s.found, s.count }
+
+// Exchange looks through the messages of an exchange: their bytes, what is in them without encodings
+// and masks, and what is read of them, as names of DNS are.
+func (s *Search) Exchange(e *proto.Exchange) error {
+	for _, m := range e.Messages() {
+		where := fmt.Sprintf("conversation %d, %s, %s at %d", e.Conversation.ID, m.Direction, e.Protocol.Name, m.Offset)
+		s.Bytes(where, m.Raw)
+		if m.Body != nil {
+			s.bytes(where, m.Body.AppendJSON(nil), "what was read", 1)
+		}
+		switch b := m.Body.(type) {
+		case *proto.HTTPMessage:
+			coding, coded := b.Get("Content-Encoding")
+			if !coded && !b.Chunked || len(m.Raw) < len(b.Head) {
+				continue
+			}
+			if sent, err := proto.Transferred(m); err == nil && b.Chunked {
+				s.bytes(where, sent, "chunks", 0)
+			}
+			if content, err := proto.ContentUpTo(m, maxContent); err == nil && coded {
+				s.bytes(where, content, coding, 0)
+			}
+		case *proto.WebSocketFrame:
+			if content, err := proto.WebSocketContent(m); err == nil {
+				s.bytes(where, content, "websocket", 0)
+			}
+		case *proto.SMTPContent:
+			if content, err := proto.MailContent(m, maxContent); err == nil {
+				s.bytes(where, content, "mail", 0)
+			}
+		}
+	}
+	return nil
+}
+
+// Stream looks through bytes as they come, whatever they mean.
+func (s *Search) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
+	s.bytes(fmt.Sprintf("conversation %d, %s, from %d", c.ID, d, k.Offset), k.Data, "", maxDecoded)
+	return nil
+}
+
+// Gap does nothing: nothing is there.
+func (s *Search) Gap(*flow.Conversation, flow.Direction, flow.Gap) error { return nil }
+
+// Bytes looks through data, and through what it is when it is decoded.
+func (s *Search) Bytes(where string, data []byte) { s.bytes(where, data, "", 0) }
+
+// maxDecoded bounds how often something is decoded.
+const maxDecoded = 3
+
+func (s *Search) bytes(where string, data []byte, encoding string, depth int) {
+	for at := 0; ; {
+		i, v := s.index.next(data, at)
+		if v == "" {
+			break
+		}
+		s.count++
+		if len(s.found) < maxFinds {
+			s.found = append(s.found, Find{s.kinds[v], where, int64(i), encoding, shown(v)})
+		}
+		at = i + 1
+	}
+	if depth >= maxDecoded {
+		return
+	}
+	within := func(as string) string {
+		if encoding != "" {
+			return encoding + ", " + as
+		}
+		return as
+	}
+	if bytes.IndexByte(data, '%') >= 0 {
+		s.bytes(where, unescaped(data), within("url"), depth+1)
+	}
+	if bytes.IndexByte(data, '\\') >= 0 {
+		s.bytes(where, unslashed(data), within("json"), depth+1)
+	}
+	s.base64(where, data, within("base64"), depth)
+}
+
+// unescaped decodes all %XX.
+func unescaped(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	for i := 0; i < len(data); i++ {
+		c := data[i]
+		if c == '%' && i+2 < len(data) {
+			if hi, lo := unhex(data[i+1]), unhex(data[i+2]); hi <= 15 && lo <= 15 {
+				c = hi<<4 | lo
+				i += 2
+			}
+		} else if c == '+' {
+			c = ' '
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// unslashed decodes all escapes of JSON.
+func unslashed(data []byte) []byte {
+	text := view(data)
+	var out []byte
+	for i := 0; i < len(text); {
+		r, n, ok := jsonUnit(text[i:])
+		switch {
+		case !ok:
+			n = 1
+			out = append(out, text[i])
+		case r < 0:
+			out = append(out, text[i])
+		default:
+			out = append(out, string(r)...)
+		}
+		i += n
+	}
+	return out
+}
+
+// base64 looks through all that may be base64, from each of its characters on that another group of
+// four may begin with. Lines of mail are one.
+func (s *Search) base64(where string, data []byte, encoding string, depth int) {
+	var run []byte
+	for i := 0; i <= len(data); i++ {
+		if i < len(data) {
+			c := data[i]
+			switch {
+			case isAlnum(c), c == '+', c == '/':
+				run = append(run, c)
+				continue
+			case c == '-':
+				run = append(run, '+')
+				continue
+			case c == '_':
+				run = append(run, '/')
+				continue
+			case (c == '\r' || c == '\n') && len(run) >= 60:
+				continue
+			}
+		}
+		if len(run) >= 8 {
+			for from := range 4 {
+				part := run[from:]
+				if len(part)%4 == 1 {
+					part = part[:len(part)-1]
+				}
+				b := make([]byte, base64.RawStdEncoding.DecodedLen(len(part)))
+				n, _ := base64.RawStdEncoding.Decode(b, part)
+				if n >= least {
+					s.bytes(where, b[:n], encoding, max(depth+1, maxDecoded-1))
+				}
+			}
+		}
+		run = run[:0]
+	}
+}
+
+// shown is how a secret begins, with its length.
+func shown(v string) string {
+	return fmt.Sprintf("%s…, %d characters", url.QueryEscape(v[:min(2, len(v))]), len(v))
+}
