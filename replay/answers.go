@@ -112,6 +112,7 @@ func (a *answers) expect(k *call, c *plan.Check, cost int) {
 func (a *answers) answered(k *call, e *proto.Exchange) {
 	if e.Request == nil {
 		if len(a.unasked) == 0 {
+			e.Keep()
 			a.unaskedLives = append(a.unaskedLives, e)
 			return
 		}
@@ -127,6 +128,7 @@ func (a *answers) answered(k *call, e *proto.Exchange) {
 			return
 		}
 	}
+	e.Keep()
 	a.lives = append(a.lives, e)
 }
 
@@ -168,6 +170,9 @@ func (a *answers) judge(k *call, x awaited, live *proto.Exchange) {
 			o.Latency = d
 		}
 		a.compare(k, o, recorded, live.Response)
+	}
+	if live != nil && (len(o.Differences) > 0 || k.player.opts.Show != nil) {
+		live.Keep() // parts of it are told
 	}
 	if list := k.stale(x.check.Index); len(list) > 0 {
 		o.Differences = append(list, o.Differences...)

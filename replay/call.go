@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +64,7 @@ type call struct {
 	rated   time.Duration // what was asked last, by Options.Rate
 	skipped string        // why it isn't played; empty when it is
 	sock    net.Conn
-	raw     net.Conn // below TLS; else sock
+	raw     net.Conn // what it goes through
 	live    flow.Conversation
 	timeout time.Duration
 	close   plan.Close
@@ -74,6 +75,7 @@ type call struct {
 	placed    bool       // it has one of Player.places
 
 	dialogue *proto.Dialogue // of a protocol that is parsed
+	spare    proto.Spare     // of that
 	answers  answers         // of that
 	carried  carried         // of HTTP
 	turns    turns           // of another
@@ -235,7 +237,11 @@ func (k *call) begin() {
 	k.buf = make([]byte, size)
 	k.live = flow.Conversation{ID: c.ID, Tuple: flow.NewFlow(c.Transport, addrPort(k.sock.LocalAddr()), addrPort(k.sock.RemoteAddr()))}
 	if c.Parsed() {
-		k.dialogue = proto.NewDialogue(&k.live, k, proto.Options{Keep: plan.Keep, Protocol: c.Protocol})
+		o := proto.Options{Keep: plan.Keep, Protocol: c.Protocol}
+		if k.datagrams == nil {
+			o.Spare = &k.spare
+		}
+		k.dialogue = proto.NewDialogue(&k.live, k, o)
 	}
 }
 
@@ -444,7 +450,7 @@ func (k *call) write(data []byte, now time.Time, packet int64) error {
 	if k.dialogue != nil {
 		k.dialogue.Chunk(flow.ClientToServer, flow.Chunk{Data: data, Offset: k.sent, Time: now, Packet: packet, Ack: k.received})
 	}
-	if k.sock != k.raw {
+	if _, secure := k.sock.(*tls.Conn); secure {
 		return k.writeTLS(data, now)
 	}
 	patience := k.timeout

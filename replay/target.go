@@ -77,7 +77,7 @@ func (p *Player) connect(ctx context.Context, c *plan.Conn, patience time.Durati
 		return nil, nil, &DialError{target, plainError(err)}
 	}
 	if p.opts.TLS == nil {
-		return raw, raw, nil
+		return swiftly(raw), raw, nil
 	}
 	config := p.opts.TLS
 	if config.ServerName == "" {
@@ -87,7 +87,7 @@ func (p *Player) connect(ctx context.Context, c *plan.Conn, patience time.Durati
 			config.ServerName = host
 		}
 	}
-	secure := tls.Client(raw, config)
+	secure := tls.Client(swiftly(raw), config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, nil, &DialError{target, &TLSError{plainError(err)}}

@@ -1083,7 +1083,7 @@ func (g *Dialogue) emit(e *Exchange) {
 		e.State = Unanswered
 	}
 	g.out.Exchange(e)
-	if g.opts.Spare != nil {
+	if g.opts.Spare != nil && !e.kept {
 		k := g.shelf
 		if e.Protocol != g.protocol { // within another
 			k = nil

@@ -126,7 +126,7 @@ func (h *HTTPMessage) Has(name, element string) bool {
 func (h *HTTPMessage) Summary() string {
 	size := ""
 	if h.BodyBytes > 0 || h.Status >= 200 && h.Status != 204 && h.Status != 304 {
-		size = fmt.Sprintf(", %d bytes", h.BodyBytes)
+		size = ", " + strconv.FormatInt(h.BodyBytes, 10) + " bytes"
 		if h.BodyBytes == 1 {
 			size = ", 1 byte"
 		}

@@ -250,8 +250,13 @@ type Exchange struct {
 	// Data is the conversation that carried the content, if that was another.
 	Data *flow.Conversation
 
-	held int // while it waits
+	held int  // while it waits
+	kept bool // it is not used again
 }
+
+// Keep has the exchange, and all in it, be the Receiver's own where there is a Spare: it is
+// not used again.
+func (e *Exchange) Keep() { e.kept = true }
 
 // Latency is the time from the end of the request to the beginning of the
 // response, and whether both are there.

@@ -5,7 +5,7 @@ package proto
 //
 // With a Spare, an exchange is the Receiver's only until Receiver.Exchange
 // returns, and so are its messages with all strings and slices in them: who keeps
-// one makes a copy.
+// one makes a copy, or says so by Exchange.Keep.
 type Spare struct {
 	exchanges []*Exchange
 	shelves   []*shelf

@@ -157,3 +157,38 @@ func TestSpareTunnel(t *testing.T) {
 		t.Errorf("next are %q, want %q", out.next, want)
 	}
 }
+
+// TestSpareKeep wants an exchange that was kept to stay as it was.
+func TestSpareKeep(t *testing.T) {
+	var kept, other *Exchange
+	spare := new(Spare)
+	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.TCP)}, taker(func(e *Exchange) {
+		switch {
+		case kept == nil:
+			kept = e
+			e.Keep()
+		case e == kept || e.Request == kept.Request || e.Response == kept.Response:
+			t.Error("what was kept is used again")
+		default:
+			other = e
+		}
+	}), Options{Keep: 1 << 10, Protocol: &HTTP, Spare: spare})
+	for i := range 4 {
+		target := fmt.Sprintf("/%d", i)
+		g.Chunk(flow.ClientToServer, flow.Chunk{Data: []byte("GET " + target + " HTTP/1.1\r\n\r\n"), Offset: int64(18 * i), Ack: flow.NoAck})
+		g.Chunk(flow.ServerToClient, flow.Chunk{Data: []byte("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + target[1:]), Offset: int64(39 * i), Ack: flow.NoAck})
+	}
+	if got := kept.Request.Body.(*HTTPMessage).Target + string(kept.Response.Raw[38:]); got != "/00" {
+		t.Errorf("kept %q", got)
+	}
+	if other == nil || len(spare.exchanges) != 1 {
+		t.Errorf("%d exchanges are there to be used again", len(spare.exchanges))
+	}
+}
+
+// taker takes exchanges.
+type taker func(*Exchange)
+
+func (f taker) Exchange(e *Exchange) { f(e) }
+
+func (taker) Anomaly(flow.Anomaly) {}

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,42 @@ var volatile = map[string]bool{
 // framing are those that say how the body is framed: they are compared on the wire.
 var framing = map[string]bool{
 	"content-length": true, "transfer-encoding": true, "content-encoding": true, "connection": true, "keep-alive": true, "trailer": true,
+}
+
+// sameHTTP reports whether two answers of HTTP/1 have the same body to the byte, framed in
+// the same way, behind heads that differ in nothing but the values of volatile fields, as most
+// answers do.
+func sameHTTP(recorded, live *proto.Message) bool {
+	a, ok1 := recorded.Body.(*proto.HTTPMessage)
+	b, ok2 := live.Body.(*proto.HTTPMessage)
+	if !ok1 || !ok2 || a.Head == "" || b.Head == "" || recorded.RawMissing+live.RawMissing > 0 ||
+		len(recorded.Raw) < len(a.Head) || len(live.Raw) < len(b.Head) || a.IsRequest() != b.IsRequest() {
+		return false
+	}
+	return a.Status == b.Status && a.Method == b.Method && a.Target == b.Target && a.BodyBytes == b.BodyBytes &&
+		slices.EqualFunc(a.Fields, b.Fields, func(x, y proto.Field) bool {
+			return x.Name == y.Name && (x.Value == y.Value || isVolatile(x.Name) && !isFraming(x.Name))
+		}) && bytes.Equal(recorded.Raw[len(a.Head):], live.Raw[len(b.Head):])
+}
+
+// isVolatile and isFraming look up a name in whatever spelling.
+func isVolatile(name string) bool { return hasName(volatile, name) }
+func isFraming(name string) bool  { return hasName(framing, name) }
+
+// hasName looks up a name, which needs no memory for one as short as those are.
+func hasName(set map[string]bool, name string) bool {
+	var lower [32]byte
+	if len(name) > len(lower) {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	return set[string(lower[:len(name)])]
 }
 
 // http compares status, header fields and decoded body.

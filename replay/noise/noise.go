@@ -139,9 +139,10 @@ func (j *Judge) Outcome(o *replay.Outcome) error {
 	j.passes = max(j.passes, o.Pass, 1)
 	switch o.Verdict {
 	case compare.Same, compare.Different:
-		j.tally(EndpointOf(o)).compared++
+		endpoint := EndpointOf(o)
+		j.tally(endpoint).compared++
 		if o.Pass <= 1 {
-			j.repeats.add(o)
+			j.repeats.add(o, endpoint)
 		}
 	case compare.Failed:
 		j.bad[pass{o.Conn.ID, o.Pass}]++

@@ -3,6 +3,7 @@ package noise
 import (
 	"cmp"
 	"hash/maphash"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -26,7 +27,7 @@ type repeats struct {
 
 type repeat struct {
 	asked    time.Time
-	server   string
+	server   netip.AddrPort
 	changes  bool // something, perhaps
 	same     uint64
 	endpoint string
@@ -36,13 +37,12 @@ type repeat struct {
 var seed = maphash.MakeSeed()
 
 // add takes note of a recorded exchange.
-func (r *repeats) add(o *replay.Outcome) {
-	endpoint := EndpointOf(o)
+func (r *repeats) add(o *replay.Outcome, endpoint string) {
 	e := o.Check.Exchange
 	if e == nil || e.Request == nil || e.Response == nil || len(r.list) == maxRepeats || r.bytes > maxRepeatBytes {
 		return
 	}
-	x := repeat{asked: e.Request.Time, server: o.Conn.Server.String(), endpoint: endpoint, exchange: e, changes: true}
+	x := repeat{asked: e.Request.Time, server: o.Conn.Server, endpoint: endpoint, exchange: e, changes: true}
 	switch b := e.Request.Body.(type) {
 	case *proto.HTTPMessage:
 		// Safe methods change nothing (RFC 9110, section 9.2.1).
@@ -62,9 +62,9 @@ func (r *repeats) add(o *replay.Outcome) {
 // fromRepeats counts what differs between recorded answers.
 func (j *Judge) fromRepeats() {
 	list := j.repeats.list
-	slices.SortStableFunc(list, func(a, b repeat) int { return cmp.Or(cmp.Compare(a.server, b.server), a.asked.Compare(b.asked)) })
+	slices.SortStableFunc(list, func(a, b repeat) int { return cmp.Or(a.server.Compare(b.server), a.asked.Compare(b.asked)) })
 	before := make(map[uint64]*repeat)
-	server := ""
+	var server netip.AddrPort
 	for i := range list {
 		x := &list[i]
 		if x.changes || x.server != server {
