@@ -51,8 +51,11 @@ func framesHTTP2(d flow.Direction, data []byte, ended bool) Verdict {
 		if v == NeedMore {
 			break
 		}
-		count++
 		whole := len(data) >= http2HeaderLen+f.length
+		if f.typ == http2Headers && f.has(http2EndHeaders) && !whole && !ended {
+			break // its fields may say that it is none
+		}
+		count++
 		switch {
 		case f.typ == http2Headers && f.has(http2EndHeaders) && whole:
 			side, known := sideOfHTTP2(f, data[http2HeaderLen:][:f.length])
