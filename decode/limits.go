@@ -102,6 +102,12 @@ func (d *Decoder) keepWithin(b *batch) {
 	give(func() bool { return h.said > l.said },
 		func(s *shard, talks []*talk) ([]*talk, int64) { return s.hoards.oldest(talks) },
 		func(s *shard, t *talk) {
+			if t.dialogue.Shorten() {
+				s.hoards.remove(&t.dialogue.node)
+				s.hoards.add(&t.dialogue.node, t, b.Number)
+				s.weigh(t)
+				return
+			}
 			t.dialogue.Abandon(b.time, b.packet, "the memory is needed for others")
 			t.putAway()
 		})

@@ -91,6 +91,9 @@ type Outcome struct {
 	Verdict compare.Verdict
 	// Reason says why it failed or was skipped.
 	Reason string
+	// Digest means that it was compared by length and digest, for it is larger than what is
+	// kept.
+	Digest bool
 	// Differences are where the answers differ; Noise, where they do as two right answers
 	// do too.
 	Differences, Noise []compare.Difference
@@ -142,6 +145,8 @@ type Result struct {
 	// Unread counts answers that were recorded and not read again, for the replay was
 	// stopped; they are skipped.
 	Unread int64
+	// Digests counts answers that were compared by length and digest.
+	Digests int64
 	// DialError is the first reason why one could not be made.
 	DialError error
 	// Noise counts differences that are none, and Notes are for people to know.
@@ -181,6 +186,9 @@ func (r *Result) Count(o *Outcome) {
 	r.Checks[o.Verdict]++
 	if o.Verdict != compare.Same && o.Verdict != compare.Different {
 		return
+	}
+	if o.Digest {
+		r.Digests++
 	}
 	record(r.Recorded, o.RecordedLatency)
 	record(r.Live, o.Latency)

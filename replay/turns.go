@@ -2,7 +2,8 @@ package replay
 
 import (
 	"bytes"
-	"fmt"
+	"crypto/sha256"
+	"hash"
 	"slices"
 
 	"netlab/decode/proto"
@@ -19,10 +20,30 @@ type turns struct {
 	stream  []byte    // what it said, from base on
 	base    int64
 	lost    bool // more was said than is kept
+	sum     sum  // of the answer to the first pending turn, when a digest is known of it
+}
+
+// sum is what an answer comes to that is compared by its digest.
+type sum struct {
+	hash  hash.Hash // SHA-256; nil before there is any of it
+	bytes int64
+	first []byte
+}
+
+func (s *sum) add(data []byte) {
+	if s.hash == nil {
+		s.hash = sha256.New()
+	}
+	s.hash.Write(data)
+	s.bytes += int64(len(data))
+	s.first = append(s.first, data[:min(len(data), proto.Shortened-len(s.first))]...)
 }
 
 // heard keeps what the server said.
 func (t *turns) heard(data []byte) {
+	if len(t.stream)+len(data) > maxRaw {
+		t.fold()
+	}
 	if len(t.stream)+len(data) > maxRaw {
 		t.lost = true
 	} else {
@@ -40,6 +61,25 @@ func (t *turns) between(from, to int64) []byte {
 		return nil
 	}
 	return t.stream[from:to]
+}
+
+// fold sums up what is there of an answer of which a digest is known, and lets go of it.
+func (t *turns) fold() {
+	if t.lost || len(t.pending) == 0 || t.pending[0].check.Turn.Digest == nil {
+		return
+	}
+	if data := t.between(t.from+t.sum.bytes, t.from+t.pending[0].check.Turn.Length); len(data) > 0 {
+		t.sum.add(data)
+		t.drop(t.from + t.sum.bytes)
+	}
+}
+
+// drop lets go of what the server said before a place.
+func (t *turns) drop(to int64) {
+	if n := to - t.base; n > 0 {
+		t.stream = append(t.stream[:0], t.stream[n:]...)
+		t.base += n
+	}
 }
 
 // expect takes note of a recorded turn.
@@ -65,7 +105,7 @@ func (t *turns) settle(k *call) {
 		}
 		o := k.outcome(x.check)
 		t.judge(k, o, next, same)
-		t.pending = t.pending[1:]
+		t.pending, t.sum = t.pending[1:], sum{}
 		if same {
 			t.from += x.check.Turn.Length
 		} else if next != nil {
@@ -82,6 +122,13 @@ func (t *turns) settle(k *call) {
 // is there agrees, and whether all is there.
 func (t *turns) agrees(turn *plan.Turn, from int64) (same, all bool) {
 	live := t.between(from, from+turn.Length)
+	if turn.Digest != nil && from == t.from {
+		all = t.sum.bytes == turn.Length
+		return !all || bytes.Equal(t.sum.hash.Sum(nil), turn.Digest), all
+	} else if turn.Digest != nil {
+		n := min(len(live), len(turn.Answer))
+		return bytes.Equal(live[:n], turn.Answer[:n]), false
+	}
 	same = bytes.HasPrefix(turn.Answer, live)
 	return same, same && int64(len(live)) == turn.Length
 }
@@ -91,7 +138,8 @@ func (t *turns) agrees(turn *plan.Turn, from int64) (same, all bool) {
 func (t *turns) same(k *call, next *mark) (same, known bool) {
 	c := t.pending[0].check
 	turn := c.Turn
-	if t.lost || int64(len(turn.Answer)) != turn.Length || c.Skip != "" && turn.Length > 0 {
+	t.fold()
+	if t.lost || turn.Digest == nil && int64(len(turn.Answer)) != turn.Length || c.Skip != "" && turn.Length > 0 {
 		return false, true
 	}
 	agrees, all := t.agrees(turn, t.from)
@@ -111,6 +159,9 @@ func (t *turns) same(k *call, next *mark) (same, known bool) {
 	// More was said than is this turn's, before the client spoke again.
 	following := t.pending[1].check.Turn
 	agrees, all = t.agrees(following, end)
+	if following.Digest != nil {
+		return agrees, true
+	}
 	if !agrees || all || k.over {
 		return all && following.Length > 0, true
 	}
@@ -140,15 +191,23 @@ func (t *turns) judge(k *call, o *Outcome, next *mark, same bool) {
 	if next != nil {
 		to = *next
 	}
-	live := t.between(max(from.bytes, t.from), to.bytes)
+	live := t.between(max(from.bytes, t.from+t.sum.bytes), to.bytes)
+	o.Digest = turn.Digest != nil
 	o.Live = turnSummary(live)
 	switch {
 	case same:
 		o.Live = o.Recorded
-	case len(live) == 0 && turn.Length > 0:
+	case len(live) == 0 && t.sum.bytes == 0 && turn.Length > 0:
 		o.Verdict, o.Reason = compare.Failed, k.why()
+	case turn.Digest != nil && !t.lost:
+		t.sum.add(live)
+		o.Live = (&proto.Turn{Bytes: t.sum.bytes, Preview: t.sum.first[:min(len(t.sum.first), maxPreview)]}).Summary()
+		o.Differences = compare.Sums("answer", recordedSum(turn), compare.Sum{Bytes: t.sum.bytes, SHA256: t.sum.hash.Sum(nil), First: t.sum.first})
+		o.Verdict = verdict(o.Differences)
+		live = t.sum.first
 	case t.lost && next == nil:
-		o.Verdict, o.Reason = compare.Skipped, fmt.Sprintf("the answer is larger than the %d MiB that are kept", maxRaw>>20)
+		o.Differences = compare.Sums("answer", recordedSum(turn), compare.Sum{Bytes: k.received - t.from, First: live})
+		o.Verdict = verdict(o.Differences)
 	default:
 		o.Differences = compare.Bytes("answer", turn.Answer, live)
 		o.Verdict = verdict(o.Differences)
@@ -159,6 +218,14 @@ func (t *turns) judge(k *call, o *Outcome, next *mark, same bool) {
 	}
 }
 
+// recordedSum is what a recorded answer comes to.
+func recordedSum(turn *plan.Turn) compare.Sum {
+	if turn.Digest == nil {
+		return compare.SumOf(turn.Answer)
+	}
+	return compare.Sum{Bytes: turn.Length, SHA256: turn.Digest, First: turn.Answer}
+}
+
 // forget lets go of what belongs to turns that were judged.
 func (t *turns) forget(k *call, next *mark) {
 	keep := t.from
@@ -166,10 +233,7 @@ func (t *turns) forget(k *call, next *mark) {
 		keep = min(keep, next.bytes)
 		k.marks = k.marks[slices.IndexFunc(k.marks, func(m mark) bool { return m.turn == next.turn }):]
 	}
-	if n := keep - t.base; n > 0 {
-		t.stream = append(t.stream[:0], t.stream[n:]...)
-		t.base += n
-	}
+	t.drop(keep)
 }
 
 // mark returns when a turn began, or nil when it did not.

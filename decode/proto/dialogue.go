@@ -85,15 +85,16 @@ type Dialogue struct {
 
 // side is what a Dialogue knows of one direction.
 type side struct {
-	last   Mark   // of the last byte that the parser took, and when all before it was there
-	length int64  // bytes of the message in progress
-	offset int64  // of what the parser is shown next
-	buf    []byte // left by the parser
-	marks  []Mark // where buf's bytes came from, oldest first; none without buf
-	raw    []byte // the beginning of the message in progress, when it is kept
-	start  Mark   // of the first byte of the message in progress
-	busy   bool   // run is at it
-	wide   bool   // buf has room for a large record, whatever it holds
+	last   Mark    // of the last byte that the parser took, and when all before it was there
+	length int64   // bytes of the message in progress
+	offset int64   // of what the parser is shown next
+	buf    []byte  // left by the parser
+	marks  []Mark  // where buf's bytes came from, oldest first; none without buf
+	raw    []byte  // the beginning of the message in progress, when it is kept
+	digest *digest // of all of it, when that is more
+	start  Mark    // of the first byte of the message in progress
+	busy   bool    // run is at it
+	wide   bool    // buf has room for a large record, whatever it holds
 }
 
 // span is a part of a stream.
@@ -302,7 +303,7 @@ func (g *Dialogue) passes(d flow.Direction, c *flow.Chunk) bool {
 	s := &g.sides[d]
 	g.ended[d], g.told[d] = false, false
 	if g.opts.Keep > 0 {
-		g.keep(s, c.Data)
+		g.keep(d, c.Data, nil)
 	} else {
 		s.length += int64(len(c.Data))
 	}
@@ -351,7 +352,7 @@ func (g *Dialogue) Datagram(d flow.Direction, c flow.Chunk, cut int) {
 	data := c.Data
 	for {
 		n, m := g.next(d, data, true)
-		g.keep(s, data[:n])
+		g.keep(d, data[:n], m)
 		s.offset += int64(n)
 		data = data[n:]
 		if m != nil {
@@ -640,7 +641,7 @@ func (g *Dialogue) run(d flow.Direction, data []byte, at *Mark, end bool) []byte
 		}
 		n, m := g.next(d, data, end)
 		if n > 0 {
-			g.keep(s, data[:n])
+			g.keep(d, data[:n], m)
 			s.offset += int64(n)
 			data = data[n:]
 			if at != nil {
@@ -737,15 +738,21 @@ func (s *side) pass() {
 	}
 }
 
-// keep counts the bytes that a message takes, and copies them when asked to.
-func (g *Dialogue) keep(s *side, data []byte) {
+// keep counts the bytes that a message takes, m where it ends with them, and copies them when
+// asked to.
+func (g *Dialogue) keep(d flow.Direction, data []byte, m *Message) {
+	s := &g.sides[d]
 	s.length += int64(len(data))
 	if g.opts.Keep == 0 || g.protocol.Interleaves {
 		return
 	}
-	if n := min(g.opts.Keep-int64(len(s.raw)), int64(len(data))); n > 0 {
+	if n := min(g.opts.Keep-int64(len(s.raw)), int64(len(data))); n > 0 && s.digest == nil {
 		g.stale = true
 		s.raw = append(s.raw, data[:n]...)
+		data = data[n:]
+	}
+	if len(data) > 0 {
+		g.beyond(d, data, m)
 	}
 }
 
@@ -768,7 +775,7 @@ func (g *Dialogue) lose(d flow.Direction, gap flow.Gap) {
 	s := &g.sides[d]
 	took, m := g.parser.Gap(d, s.buf, gap.Length)
 	if len(s.buf) > 0 {
-		g.keep(s, s.buf)
+		g.keep(d, s.buf, m)
 		s.offset += int64(len(s.buf))
 		s.pass()
 		s.left(nil)
@@ -785,7 +792,7 @@ func (g *Dialogue) lose(d flow.Direction, gap flow.Gap) {
 	case m != nil:
 		g.message(m)
 	case took == 0: // what was left belongs to no message
-		s.raw, s.length = emptied(s.raw), 0
+		s.raw, s.length, s.digest = emptied(s.raw), 0, nil
 	}
 }
 
@@ -870,7 +877,7 @@ func (g *Dialogue) message(m *Message) {
 		g.anomaly(flow.MalformedMessage, m.Direction, at.Offset, at, m.Why)
 	}
 	if m.Kind == Skipped {
-		s.raw, s.length = emptied(s.raw), 0
+		s.raw, s.length, s.digest = emptied(s.raw), 0, nil
 		return
 	}
 	g.stale = true
@@ -878,6 +885,7 @@ func (g *Dialogue) message(m *Message) {
 		m.Place(s.start, s.last, s.length)
 		// One that is used again brings memory for the next.
 		m.Raw, m.RawMissing, s.raw = s.raw, s.length-int64(len(s.raw)), m.Raw[:0]
+		m.Digest, s.digest = s.digest.sum(), nil
 	}
 	s.length = 0
 	next, with := m.Next, m.With

@@ -54,6 +54,7 @@ type http2Half struct {
 	problem     string
 	heads, kept int // what it holds
 	grpc        *grpcReader
+	digest      *digest // of the content, when more of it came than is kept
 }
 
 // blame notes what is malformed; the first counts.
@@ -432,6 +433,15 @@ func (p *http2Parser) content(h *http2Half, data []byte) {
 		h.msg.Raw = append(h.msg.Raw, data[:n]...)
 		h.kept += int(n)
 		p.kept += int(n)
+		data = data[n:]
+	}
+	if len(data) > 0 && p.waiting.Keep() > 0 {
+		if h.digest == nil {
+			h.digest = newDigest()
+			h.digest.write(h.msg.Raw)
+			p.hold(h, digestCost)
+		}
+		h.digest.write(data)
 	}
 }
 
@@ -464,7 +474,7 @@ func (p *http2Parser) finish(st *http2Stream, role flow.Direction, why string) {
 	if body.GRPC != nil {
 		body.GRPC.finish(body)
 	}
-	m.RawMissing = body.BodyBytes - int64(len(m.Raw))
+	m.RawMissing, m.Digest = body.BodyBytes-int64(len(m.Raw)), h.digest.sum()
 	m.Place(h.first, h.last, h.length)
 	p.heads -= h.heads
 	p.kept -= h.kept

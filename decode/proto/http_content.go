@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ const MaxContent = 64 << 20
 
 // maxEncodings bounds how many encodings may be stacked.
 const maxEncodings = 8
+
+var errUnknownEncoding = errors.New("unknown")
 
 // ErrContentTooLarge means that a body is larger than its bound.
 var ErrContentTooLarge = errors.New("the body is too large")
@@ -59,10 +62,9 @@ func ContentUpTo(m *Message, limit int) ([]byte, error) {
 	if err != nil || len(body) == 0 {
 		return body, err
 	}
-	var encodings []string
-	m.Body.(*HTTPMessage).Values("Content-Encoding", func(v string) { encodings = append(encodings, v) })
-	if len(encodings) > maxEncodings {
-		return body, fmt.Errorf("%d content encodings", len(encodings))
+	encodings, err := m.Body.(*HTTPMessage).encodings()
+	if err != nil {
+		return body, err
 	}
 	for _, e := range slices.Backward(encodings) { // the last was put on last
 		if body, err = decodeContent(e, body, limit); err != nil {
@@ -72,41 +74,58 @@ func ContentUpTo(m *Message, limit int) ([]byte, error) {
 	return body, nil
 }
 
-// decodeContent takes one encoding off (RFC 9110, section 8.4.1), and returns
-// limit bytes at most.
-func decodeContent(encoding string, data []byte, limit int) ([]byte, error) {
-	var r io.Reader
-	var err error
-	src := bytes.NewReader(data)
-	switch encoding {
-	case "identity":
-		return data, nil
-	case "gzip", "x-gzip":
-		r, err = gzip.NewReader(src)
-	case "deflate":
-		// Meant is zlib (RFC 1950); some servers send bare deflate data.
-		if r, err = zlib.NewReader(src); err != nil {
-			src.Reset(data)
-			r, err = flate.NewReader(src), nil
-		}
-	case "br":
-		r = brotli.NewReader(src)
-	case "zstd":
-		var z *zstd.Decoder
-		z, err = zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxContent), zstd.WithDecoderMaxWindow(8<<20))
-		if z != nil {
-			defer z.Close()
-		}
-		r = z
-	default:
-		return data, errors.New("unknown")
+// encodings are what was put on a body, in order.
+func (h *HTTPMessage) encodings() ([]string, error) {
+	var list []string
+	h.Values("Content-Encoding", func(v string) { list = append(list, v) })
+	if len(list) > maxEncodings {
+		return nil, fmt.Errorf("%d content encodings", len(list))
 	}
-	if err != nil {
+	return list, nil
+}
+
+// decodeContent takes one encoding off, and returns limit bytes at most.
+func decodeContent(encoding string, data []byte, limit int) ([]byte, error) {
+	if encoding == "identity" {
+		return data, nil
+	}
+	r, err := contentReader(encoding, bufio.NewReader(bytes.NewReader(data)))
+	switch {
+	case err == errUnknownEncoding:
+		return data, err
+	case err != nil:
 		return nil, err
 	}
+	defer r.Close()
 	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if len(out) > limit {
 		return out[:limit], ErrContentTooLarge
 	}
 	return out, err
+}
+
+// contentReader takes one encoding off (RFC 9110, section 8.4.1).
+func contentReader(encoding string, src *bufio.Reader) (io.ReadCloser, error) {
+	switch encoding {
+	case "identity":
+		return io.NopCloser(src), nil
+	case "gzip", "x-gzip":
+		return gzip.NewReader(src)
+	case "deflate":
+		// Meant is zlib (RFC 1950); some servers send bare deflate data. The head of zlib
+		// tells them apart.
+		if head, _ := src.Peek(2); len(head) == 2 && head[0]&0x0f == 8 && (uint(head[0])<<8|uint(head[1]))%31 == 0 {
+			return zlib.NewReader(src)
+		}
+		return flate.NewReader(src), nil
+	case "br":
+		return io.NopCloser(brotli.NewReader(src)), nil
+	case "zstd":
+		z, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxContent), zstd.WithDecoderMaxWindow(8<<20))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	}
+	return nil, errUnknownEncoding
 }

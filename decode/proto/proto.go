@@ -187,6 +187,9 @@ type Message struct {
 	// RawMissing how many more there were.
 	Raw        []byte
 	RawMissing int64
+	// Digest is the SHA-256 of a message of which more is missing than a gap: of all its
+	// bytes; of HTTP, of its body as it was transferred, without the framing of chunks.
+	Digest []byte
 
 	text []byte // memory of strings in Body, when the parser has some of its own
 	// answers is the request that a response answers, when the parser knows better

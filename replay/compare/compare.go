@@ -3,7 +3,8 @@
 // It stands behind the player, which has a recorded and a live answer for each check,
 // and behind the comparing of two recordings. What has a structure (JSON, forms,
 // markup, protobuf, the answers of databases) is compared by it, the rest byte by byte;
-// what is too large for a structure is compared byte by byte too. What servers change
+// what is too large for a structure is compared byte by byte too, and what is too large to
+// be kept by its length and digest. What servers change
 // from one answer to the next without meaning it (request ids, the framing of a body) is
 // left out unless Rules.Strict asks for it. Comparing keeps nothing. It looks at
 // everything, and tells at most MaxDifferences a message: what is told of one place
@@ -184,7 +185,7 @@ func (c *comparer) messages(recorded, live *proto.Message) {
 		}
 	}
 	if !c.fields(recorded, live) {
-		c.bytes("answer", recorded.Raw, live.Raw)
+		c.raw("answer", recorded, live)
 	}
 }
 
@@ -324,10 +325,7 @@ func common[S []byte | string](a, b S) int {
 // there are in all.
 func around(b []byte, i int) string {
 	const few = 24
-	size := fmt.Sprintf("%d bytes", len(b))
-	if len(b) == 1 {
-		size = "1 byte"
-	}
+	size := sizeOf(int64(len(b)))
 	if i == len(b) {
 		return "the end after " + size
 	}
@@ -340,6 +338,13 @@ func around(b []byte, i int) string {
 		text += "…"
 	}
 	return text + " of " + size
+}
+
+func sizeOf(n int64) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
 }
 
 // long is how many bytes of a value are shown.

@@ -152,8 +152,36 @@ func TestHTTP(t *testing.T) {
 			},
 		},
 		{
-			name: "cookie_value", recorded: ok("Set-Cookie: sid=1; Path=/", ""), live: ok("Set-Cookie: sid=2; Path=/; Secure", ""),
-			strict: []string{`header set-cookie was "sid=1; Path=/", is "sid=2; Path=/; Secure"`},
+			name: "cookie_value", recorded: ok("Set-Cookie: sid=1; Path=/", ""), live: ok("Set-Cookie: sid=2; Path=/", ""),
+			strict: []string{`header set-cookie was "sid=1; Path=/", is "sid=2; Path=/"`},
+		},
+		{
+			name:     "cookie_open_to_scripts",
+			recorded: ok("Set-Cookie: sid=1; Path=/; HttpOnly; Secure; SameSite=Strict", ""), live: ok("Set-Cookie: sid=2; path=/app; samesite=none", ""),
+			want: []string{
+				"header set-cookie sid HttpOnly is missing, was set", "header set-cookie sid Secure is missing, was set",
+				`header set-cookie sid SameSite was "Strict", is "None"`, `header set-cookie sid Path was "/", is "/app"`,
+			},
+			strict: []string{`header set-cookie was "sid=1; Path=/; HttpOnly; Secure; SameSite=Strict", is "sid=2; path=/app; samesite=none"`},
+		},
+		{
+			name: "cookie_domain", recorded: ok("Set-Cookie: a=1; Domain=.Example.com\nSet-Cookie: a=2", ""), live: ok("Set-Cookie: a=1; Domain=example.com\nSet-Cookie: a=2; Domain=example.com", ""),
+			want:   []string{`header set-cookie a Domain is new: example.com`},
+			strict: []string{`header set-cookie was "a=1; Domain=.Example.com, a=2", is "a=1; Domain=example.com, a=2; Domain=example.com"`},
+		},
+		{
+			name: "cookie_lasts_shorter", recorded: ok("Set-Cookie: a=1; Max-Age=3600", ""), live: ok("Set-Cookie: a=1; Max-Age=60", ""),
+			want:   []string{`header set-cookie a lifetime was 1h0m0s, is 1m0s`},
+			strict: []string{`header set-cookie was "a=1; Max-Age=3600", is "a=1; Max-Age=60"`},
+		},
+		{
+			name: "cookie_ends_with_the_browser", recorded: ok("Set-Cookie: a=1; Max-Age=3600", ""), live: ok("Set-Cookie: a=1", ""),
+			want:   []string{`header set-cookie a lifetime is missing, was 1h0m0s`},
+			strict: []string{`header set-cookie was "a=1; Max-Age=3600", is "a=1"`},
+		},
+		{
+			name: "cookie_deleted_otherwise", recorded: ok("Set-Cookie: a=1; Max-Age=0", ""), live: ok("Set-Cookie: a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", ""),
+			strict: []string{`header set-cookie was "a=1; Max-Age=0", is "a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT"`},
 		},
 		{
 			name: "cookie_missing", recorded: ok("Set-Cookie: sid=1\nSet-Cookie: lang=en", ""), live: ok("Set-Cookie: sid=2", ""),

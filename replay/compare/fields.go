@@ -45,7 +45,9 @@ func (c *comparer) outcome(a, b proto.Outcome) {
 	c.add(Status, "outcome", write(code, word), write(codeNow, wordNow))
 }
 
-// dns compares the code and the answers, as sets; times to live count down.
+// dns compares the code, the flags and the records, as sets; times to live count down. What
+// else a server happens to know, beside an answer, is left out where the other does not say
+// it. What negotiates the transport (EDNS, RFC 6891) or signs a message says nothing itself.
 func (c *comparer) dns(a, b *proto.DNSMessage) {
 	if a.Rcode() != b.Rcode() {
 		c.add(Status, "rcode", plainSide(a.Rcode()), plainSide(b.Rcode()))
@@ -53,14 +55,67 @@ func (c *comparer) dns(a, b *proto.DNSMessage) {
 	if a.Truncated() != b.Truncated() {
 		c.add(Status, "truncated", plainSide(strconv.FormatBool(a.Truncated())), plainSide(strconv.FormatBool(b.Truncated())))
 	}
+	for _, f := range dnsFlags {
+		if was, is := a.Flags()&f.bit != 0, b.Flags()&f.bit != 0; was != is {
+			c.add(Header, "flag "+f.name, plainSide(strconv.FormatBool(was)), plainSide(strconv.FormatBool(is)))
+		}
+	}
 	_, old := a.Sections()
 	_, fresh := b.Sections()
-	for i, section := range [...]string{"answer", "authority", "additional"} {
-		if i > 0 && !c.rules.Strict {
-			break // what may be of use, and differs with what a server happens to know
+	c.records("answer", old[0], fresh[0])
+	if !c.rules.Strict {
+		if len(old[0])+len(fresh[0]) > 0 { // else it is a referral, or what says that there is none
+			old[1], fresh[1] = inBoth(old[1], fresh[1])
 		}
-		c.records(section, old[i], fresh[i])
+		old[1], fresh[1] = withoutSerials(old[1]), withoutSerials(fresh[1])
+		old[2], fresh[2] = inBoth(old[2], fresh[2])
 	}
+	c.records("authority", old[1], fresh[1])
+	c.records("additional", old[2], fresh[2])
+}
+
+// dnsFlags are those that say something of an answer: that it is the server's own, that the
+// server would ask others, and that it has verified it (RFC 1035, section 4.1.1; RFC 4035,
+// section 3.2.3).
+var dnsFlags = [...]struct {
+	name string
+	bit  uint16
+}{{"aa", 0x0400}, {"ra", 0x0080}, {"ad", 0x0020}}
+
+// inBoth leaves the records of names and types that stand on both sides, and are about what
+// was asked.
+func inBoth(a, b []proto.DNSRecord) ([]proto.DNSRecord, []proto.DNSRecord) {
+	only := func(list, other []proto.DNSRecord) []proto.DNSRecord {
+		there := make(map[string]bool, len(other))
+		key := func(rr *proto.DNSRecord) string { return strings.ToLower(rr.Name) + " " + rr.TypeName() }
+		for i := range other {
+			there[key(&other[i])] = true
+		}
+		var out []proto.DNSRecord
+		for i := range list {
+			switch list[i].TypeName() {
+			case "OPT", "TSIG", "SIG":
+				continue
+			}
+			if there[key(&list[i])] {
+				out = append(out, list[i])
+			}
+		}
+		return out
+	}
+	return only(a, b), only(b, a)
+}
+
+// withoutSerials takes the serial numbers out of SOA records, which change with the zone, and
+// not with what is not in it.
+func withoutSerials(list []proto.DNSRecord) []proto.DNSRecord {
+	out := slices.Clone(list)
+	for i := range out {
+		if f := strings.Fields(out[i].Data); out[i].TypeName() == "SOA" && len(f) == 7 {
+			out[i].Data = strings.Join(slices.Delete(f, 2, 3), " ")
+		}
+	}
+	return out
 }
 
 // records compares those of a section.

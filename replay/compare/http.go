@@ -80,6 +80,8 @@ func (c *comparer) http(recorded, live *proto.Message, a, b *proto.HTTPMessage) 
 	old, err1 := proto.Content(recorded)
 	fresh, err2 := proto.Content(live)
 	switch {
+	case tooLarge(recorded, err1) || tooLarge(live, err2):
+		c.bodySums(recorded, live)
 	case err1 == nil && err2 != nil:
 		c.add(Type, "body", plainSide("readable"), plainSide(err2.Error()))
 	case err1 != nil || err2 != nil:
@@ -143,6 +145,9 @@ func (c *comparer) headers(a, b []proto.Field) {
 			old, now := textSides(was, is)
 			c.add(Header, path, old, now)
 		}
+	}
+	if !strict && known["set-cookie"] {
+		c.cookies(a, b)
 	}
 }
 

@@ -74,6 +74,7 @@ func (r *Rule) at(c *comparer, path, place string) bool {
 		return false
 	case r.Header != "":
 		name, ok := strings.CutPrefix(path, "header ")
+		name, _, _ = strings.Cut(name, " ") // behind which may be what of a cookie it is
 		if !ok || r.Header != "*" && r.Header != name {
 			return false
 		}

@@ -13,7 +13,7 @@ func (c *comparer) webSocket(recorded, live *proto.Message, a, b *proto.WebSocke
 	fresh, err2 := proto.WebSocketContent(live)
 	switch {
 	case c.rules.Strict || a.Message == nil || b.Message == nil || err1 != nil || err2 != nil:
-		c.bytes("frame", recorded.Raw, live.Raw)
+		c.raw("frame", recorded, live)
 	case a.Message.Opcode != b.Message.Opcode:
 		c.add(Type, "message", plainSide(a.Message.Type()), plainSide(b.Message.Type()))
 	case a.Code != b.Code:

@@ -35,6 +35,7 @@ func (r *Recording) Exchange(e *proto.Exchange) error {
 		return nil
 	}
 	for _, m := range e.Messages() {
+		m.Shorten()
 		r.kept += int64(len(m.Raw))
 	}
 	if r.kept > plan.DefaultLimit {
@@ -102,6 +103,7 @@ func keyOf(e *proto.Exchange) key {
 		body, _ := proto.Content(e.Request) // what there is of it
 		_, _ = h.WriteString(b.Method + " " + b.Target + "\n")
 		_, _ = h.Write(body)
+		_, _ = h.Write(e.Request.Digest)
 	case *proto.DNSMessage:
 		_, _ = h.Write(b.Wire[2:])
 	default:
@@ -193,7 +195,8 @@ func (d *differ) outcome(a, b *proto.Exchange) *replay.Outcome {
 			return o
 		}
 		for _, m := range e.Messages() {
-			if m.RawMissing > 0 {
+			o.Digest = o.Digest || m.RawMissing > 0
+			if m.RawMissing > 0 && m.Digest == nil {
 				o.Verdict, o.Reason = compare.Skipped, fmt.Sprintf("a message is larger than the %d MiB that are kept", plan.Keep>>20)
 				return o
 			}

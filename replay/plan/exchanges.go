@@ -61,6 +61,7 @@ func (r *Recorder) exchange(t *tape, e *proto.Exchange) error {
 	}
 	cost := 2 << 10 // about what a head takes
 	for _, m := range e.Messages() {
+		m.Shorten()
 		cost += len(m.Raw)
 	}
 	return r.push(t, &Part{Kind: Answered, Check: check, Cost: cost})
@@ -103,7 +104,7 @@ func whyNot(e *proto.Exchange) string {
 		return notAsked
 	case e.State == proto.Broken:
 		return "not whole in the recording: " + e.Why()
-	case e.Response != nil && e.Response.RawMissing > 0:
+	case e.Response != nil && e.Response.RawMissing > 0 && e.Response.Digest == nil:
 		return tooLarge
 	}
 	return ""

@@ -147,13 +147,23 @@ type Turn struct {
 	Sent   int64 // bytes of the client
 	Packet int64 // of its first byte; zero when the server spoke first
 	// Answer is what the server said, in Length bytes; over UDP, Datagrams holds its
-	// pieces. What is too large is not kept.
+	// pieces. Where that is larger than Keep, Answer is the beginning, and Digest the SHA-256
+	// of all.
 	Answer       []byte
+	Digest       []byte
 	Length       int64
 	Datagrams    [][]byte
 	AnswerPacket int64
 	Latency      time.Duration // from the client's last byte to the server's first
 	Preview      []byte        // of what the client said
+}
+
+// TooLarge says that an answer can't be given again, for it is not kept; empty when it is.
+func (t *Turn) TooLarge() string {
+	if t.Digest == nil {
+		return ""
+	}
+	return tooLarge
 }
 
 // CloseKind says how a side ended a connection.

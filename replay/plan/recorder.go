@@ -8,8 +8,8 @@ import (
 	"netlab/decode/proto"
 )
 
-// Keep is how many bytes of a message a Recorder needs (decode.Options.Keep):
-// what is larger is sent, but not compared.
+// Keep is how many bytes of a message a Recorder needs (decode.Options.Keep): what is larger
+// is compared by its length and digest.
 const Keep = 16 << 20
 
 const (
@@ -20,7 +20,8 @@ const (
 	// maxDelay bounds for how long, when it is played while it is said.
 	maxDelay = time.Second
 
-	// maxUnread bounds what is kept of an answer whose end is not known yet.
+	// maxUnread bounds what is kept of an answer whose end is not known yet: what is more is
+	// summed up.
 	maxUnread = Keep
 )
 
@@ -125,7 +126,7 @@ func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) 
 	}
 	t.read, t.server = max(t.read, x.end()), k.Time
 	if byTurns(c.Protocol) {
-		t.turns.heard(x, k.Data)
+		t.turns.heard(x, k.Data, c.Transport())
 	}
 	return nil
 }

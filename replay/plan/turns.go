@@ -1,11 +1,14 @@
 package plan
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"slices"
 	"time"
 
 	"netlab/decode/flow"
+	"netlab/decode/proto"
 )
 
 // turns are what is known of a protocol that is not parsed. A turn is over when the
@@ -18,22 +21,30 @@ type turns struct {
 	after  Wait      // what its steps wait for
 	server []chunk   // from ack on
 	unread int       // bytes of them
-	large  bool      // more was said than is kept
 	gaps   []flow.Gap
+
+	// Of the answer to the turn that goes on, as far as it was looked at:
+	last   time.Time     // when the latest of it came
+	pause  time.Duration // the longest
+	large  bool          // more was said than is kept
+	digest hash.Hash     // SHA-256, when it is; nil otherwise
+	folded int64         // where in the server's stream that ends
 }
 
 // maxPreview is how much of what a client said is kept to show what it is.
 const maxPreview = 48
 
-// heard keeps what the server said.
-func (t *turns) heard(k chunk, data []byte) {
-	if t.unread+len(data) > maxUnread {
-		t.large = true
-	} else {
-		k.data = append([]byte{}, data...)
-		t.unread += len(data)
+// heard keeps what the server said; of datagrams, as much as fits in.
+func (t *turns) heard(k chunk, data []byte, transport flow.Transport) {
+	if transport == flow.UDP && t.unread+len(data) > maxUnread {
+		t.server = append(t.server, k)
+		return
 	}
-	t.server = append(t.server, k)
+	k.data = append([]byte{}, data...)
+	t.unread += len(data)
+	if t.server = append(t.server, k); t.unread > maxUnread {
+		t.fold()
+	}
 }
 
 // turn gives a step of the client its place.
@@ -103,32 +114,10 @@ func (r *Recorder) endTurn(t *tape, end, next int64) error {
 // returns the silence that ends it.
 func (t *turns) answered(transport flow.Transport, end int64) time.Duration {
 	turn := t.check.Turn
-	var pause time.Duration
-	var last time.Time
 	n := 0
 	for ; n < len(t.server) && t.server[n].offset < end; n++ {
 		k := &t.server[n]
-		from, to := max(0, t.ack-k.offset), min(k.length, end-k.offset)
-		if to < from {
-			continue // it was said before
-		}
-		turn.Length += to - from
-		t.large = t.large || k.data == nil
-		if !t.large {
-			turn.Answer = append(turn.Answer, k.data[from:to]...)
-			if transport == flow.UDP {
-				turn.Datagrams = append(turn.Datagrams, k.data[from:to])
-			}
-		}
-		if last.IsZero() {
-			turn.AnswerPacket = k.packet
-			if !t.spoke.IsZero() {
-				turn.Latency = max(0, k.time.Sub(t.spoke))
-			}
-		} else {
-			pause = max(pause, k.time.Sub(last))
-		}
-		last = k.time
+		t.add(k, transport, end)
 		if k.end() > end {
 			break // the rest is the next turn's
 		}
@@ -138,13 +127,65 @@ func (t *turns) answered(transport flow.Transport, end int64) time.Duration {
 	t.missing(end)
 	switch {
 	case t.check.Skip != "":
-	case t.large:
+	case t.large, t.folded > end:
 		t.check.Skip, turn.Answer, turn.Datagrams = tooLarge, nil, nil
 	case turn.Length == 0:
 		t.check.Skip = noAnswer
+	case t.digest != nil:
+		turn.Digest = t.digest.Sum(nil)
 	}
-	t.large = false
-	return max(MinQuiet, 3*pause)
+	quiet := max(MinQuiet, 3*t.pause)
+	t.large, t.digest, t.pause, t.last = false, nil, 0, time.Time{}
+	return quiet
+}
+
+// add adds what was said to the turn's answer, up to an offset.
+func (t *turns) add(k *chunk, transport flow.Transport, end int64) {
+	turn := t.check.Turn
+	from, to := max(0, t.ack-k.offset), min(k.length, end-k.offset)
+	if to < from {
+		return // it was said before
+	}
+	turn.Length += to - from
+	switch t.large = t.large || k.data == nil; {
+	case t.large:
+	case t.digest != nil:
+		t.digest.Write(k.data[from:to])
+		turn.Answer = append(turn.Answer, k.data[from:min(to, from+int64(proto.Shortened-len(turn.Answer)))]...)
+	default:
+		turn.Answer = append(turn.Answer, k.data[from:to]...)
+		if transport == flow.UDP {
+			turn.Datagrams = append(turn.Datagrams, k.data[from:to])
+		}
+	}
+	if t.last.IsZero() {
+		turn.AnswerPacket = k.packet
+		if !t.spoke.IsZero() {
+			turn.Latency = max(0, k.time.Sub(t.spoke))
+		}
+	} else {
+		t.pause = max(t.pause, k.time.Sub(t.last))
+	}
+	t.last = k.time
+}
+
+// fold sums up the older half of an answer of which there is more than is kept. It is taken
+// for the turn's: who speaks next has read it by then.
+func (t *turns) fold() {
+	if t.check == nil {
+		t.begin(0, 0) // the server speaks first
+	}
+	if t.digest == nil {
+		t.digest = sha256.New()
+	}
+	n := 0
+	for ; t.unread > maxUnread/2; n++ {
+		k := &t.server[n]
+		t.add(k, flow.TCP, far)
+		t.unread -= len(k.data)
+		t.folded = k.end()
+	}
+	t.server = slices.Delete(t.server, 0, n)
 }
 
 // missing notes what of the turn's answer was not captured.

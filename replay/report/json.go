@@ -37,6 +37,7 @@ type outcomeRecord struct {
 	Packet       int64              `json:"packet,omitempty"`
 	AnswerPacket int64              `json:"answer_packet,omitempty"`
 	Endpoint     string             `json:"endpoint,omitempty"`
+	Digest       bool               `json:"by_digest,omitempty"` // too large to keep
 	Differences  []differenceRecord `json:"differences,omitempty"`
 	Noise        []differenceRecord `json:"noise,omitempty"`
 }
@@ -126,6 +127,7 @@ func (j *JSON) Outcome(o *replay.Outcome) error {
 		r.Packet, r.AnswerPacket = o.Check.Turn.Packet, o.Check.Turn.AnswerPacket
 	}
 	r.Endpoint = noise.EndpointOf(o)
+	r.Digest = o.Digest
 	r.Differences, r.Noise = differencesOf(o.Differences), differencesOf(o.Noise)
 	return j.enc.Encode(r)
 }

@@ -159,6 +159,9 @@ func (t *Text) Result(r *replay.Result) error {
 		fmt.Fprintf(&b, "connections: %s\n", sum(r.Conns))
 	}
 	b.WriteString(reasons(t.skipped, "skipped", nil))
+	if r.Digests > 0 {
+		fmt.Fprintf(&b, "%s too large to keep, and compared by length and SHA-256\n", printer.Count(r.Digests, "answer"))
+	}
 	writeNoise(&b, t.noise, r.Noise)
 	for _, note := range r.Notes {
 		fmt.Fprintf(&b, "%s\n", printer.Clean(note))

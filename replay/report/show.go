@@ -44,11 +44,17 @@ func (s *Shown) Take(o *replay.Outcome, live *proto.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text = fmt.Sprintf("#%d.%d %s\n", s.Conn, s.Index, printer.Clean(asked.Request))
-	if old == now {
-		s.text += "both answers, which are the same:\n" + old
-		return
+	if o.Digest {
+		s.text += "compared by length and SHA-256; this is how they begin\n"
 	}
-	s.text += udiff.Unified("recorded", "live", old, now)
+	switch {
+	case old != now:
+		s.text += udiff.Unified("recorded", "live", old, now)
+	case o.Digest:
+		s.text += old
+	default:
+		s.text += "both answers, which are the same:\n" + old
+	}
 }
 
 // String is what was seen.

@@ -33,7 +33,7 @@ func (s *Server) transferOf(e *proto.Exchange) *transfer {
 		sent = append(sent, d.Steps[i].Bytes...)
 	}
 	for i := range d.Checks {
-		if t := d.Checks[i].Turn; t != nil {
+		if t := d.Checks[i].Turn; t != nil && t.TooLarge() == "" {
 			said = append(said, t.Answer...)
 		}
 	}

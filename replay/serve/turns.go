@@ -43,14 +43,16 @@ func learnTurns(s *Server, r *recorded) {
 		for ; step < len(r.conn.Steps) && r.conn.Steps[step].Turn <= i; step++ {
 			said = joined(said, r.conn.Steps[step].Bytes)
 		}
-		why := r.conn.Checks[i].Skip
+		why, bytes := r.conn.Checks[i].Skip, t.Answer
 		if len(t.Answer) == 0 {
 			why = ""
+		} else if large := t.TooLarge(); large != "" {
+			why, bytes = large, nil
 		}
 		if why != "" {
 			s.leave(r.conn, why, 1)
 		}
-		a := &answer{bytes: t.Answer, latency: t.Latency, request: described(said)}
+		a := &answer{bytes: bytes, latency: t.Latency, request: described(said)}
 		x.add(s, said, a)
 	}
 	s.scripts = append(s.scripts, x)
