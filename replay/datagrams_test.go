@@ -160,7 +160,7 @@ func message(t *testing.T, id uint16, name, address string) []byte {
 	m.SetQuestion(name, dns.TypeA)
 	m.Id = id
 	if address != "" {
-		m.Response = true
+		m.Response, m.RecursionAvailable = true, true
 		rr, err := dns.NewRR(name + " 60 IN A " + address)
 		if err != nil {
 			t.Fatal(err)
