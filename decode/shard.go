@@ -72,6 +72,7 @@ type shard struct {
 	packeter  Packeter
 	streamer  Streamer
 	gapper    Gapper
+	ignorer   Ignorer
 	inner     InnerStreamer
 	anomalist Anomalist
 	bytes     bool // somebody wants the streams as they are
@@ -139,6 +140,7 @@ func newShard(d *Decoder, sink Sink, part Part) *shard {
 	s.packeter, _ = sink.(Packeter)
 	s.streamer, _ = sink.(Streamer)
 	s.gapper, _ = sink.(Gapper)
+	s.ignorer, _ = sink.(Ignorer)
 	s.inner, _ = sink.(InnerStreamer)
 	s.anomalist, _ = sink.(Anomalist)
 	s.bytes = s.streamer != nil || s.inner != nil || d.opts.Digest

@@ -44,6 +44,12 @@ type Gapper interface {
 	Gap(*flow.Conversation, flow.Direction, flow.Gap) error
 }
 
+// Ignorer is told of the bytes in packets of TCP that a Streamer does not get, before
+// the Finisher: bytes that nobody has looked at.
+type Ignorer interface {
+	Ignored(*flow.Conversation, flow.Direction, flow.Ignored) error
+}
+
 // InnerStreamer is a Streamer that also gets what was inside of bytes that were
 // encrypted, where they were opened.
 type InnerStreamer interface {
@@ -144,6 +150,10 @@ func (t tee) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error 
 
 func (t tee) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error {
 	return each(t, func(s Gapper) error { return s.Gap(c, d, g) })
+}
+
+func (t tee) Ignored(c *flow.Conversation, d flow.Direction, i flow.Ignored) error {
+	return each(t, func(s Ignorer) error { return s.Ignored(c, d, i) })
 }
 
 func (t tee) Sealed(c *flow.Conversation, d flow.Direction, from int64, sealed bool) error {

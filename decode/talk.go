@@ -205,6 +205,13 @@ func (t *talk) gap(d flow.Direction, g flow.Gap) {
 	}
 }
 
+// Ignored takes note of bytes that are not in the stream.
+func (t *talk) Ignored(d flow.Direction, i flow.Ignored) {
+	if s := t.shard; s.ignorer != nil {
+		s.fail(s.ignorer.Ignored(t.conv(), d, i))
+	}
+}
+
 // End takes note that a direction is done.
 func (t *talk) End(d flow.Direction) {
 	if t.dialogue != nil {

@@ -98,7 +98,10 @@ type Side struct {
 	Bytes   int64 // TCP: distinct stream bytes present; UDP: payload
 	// Syn, Fin and Rst say whether this direction sent such a packet.
 	Syn, Fin, Rst bool
-	extra         *Extra
+	// Start is the sequence number of the first byte of a TCP stream, known when the
+	// conversation is over.
+	Start uint32
+	extra *Extra
 }
 
 // Extra is what most sides have nothing of, which there may be many of.
@@ -296,6 +299,19 @@ type Gap struct {
 	Packet int64
 	Time   time.Time
 }
+
+// Ignored is a part of a packet's payload that did not become part of a stream, and of
+// which it is not known that it says the same: a byte came again with another value, or
+// when it was forgotten what had been there, or where none can be. It is Length bytes,
+// the first of which is the From-th last of what was captured of the payload.
+type Ignored struct {
+	Packet       int64
+	From, Length int
+}
+
+// WholePayload is more than a payload has: as From and Length of Ignored it stands for
+// all of it.
+const WholePayload = math.MaxInt
 
 // Anomaly is traffic that is odd but survivable.
 type Anomaly struct {

@@ -112,6 +112,9 @@ func (d *Decoder) fragment(f fragmentPart) Kind {
 	fs.done = p
 	d.Assembled = true
 	d.cut = p.cut && p.missing < p.end
+	if d.Trace != nil {
+		d.Trace.datagram(p.buf)
+	}
 	b := p.buf[:min(p.end, p.missing)]
 	if f.v4 {
 		return d.transport(p.next, b, p.end)

@@ -4,6 +4,7 @@ package packet
 const (
 	protoHopByHop = 0
 	protoICMP     = 1
+	protoIGMP     = 2
 	protoIPv4     = 4
 	protoTCP      = 6
 	protoUDP      = 17
@@ -25,7 +26,7 @@ const (
 // protocols are those that are neither TCP nor UDP, known by name.
 var protocols = map[byte]string{
 	protoICMP:   "icmp",
-	2:           "igmp",
+	protoIGMP:   "igmp",
 	50:          "esp",
 	protoICMPv6: "icmpv6",
 	88:          "eigrp",
@@ -82,6 +83,7 @@ func (d *Decoder) ipv4(b []byte, length int) Kind {
 	case total < hl:
 		return d.undecoded(badIPv4, 0)
 	}
+	d.walked(LayerIPv4, b[:min(len(b), total)], hl, total)
 	d.flow.SetAddrs(b[12:16], b[16:20])
 	payload := b[hl:min(len(b), total)]
 	if f := be.Uint16(b[6:]); f&(moreFragments|fragmentOffset) != 0 {
@@ -102,11 +104,13 @@ func (d *Decoder) ipv6(b []byte, sent int) Kind {
 	length := int(be.Uint16(b[4:]))
 	next := b[6]
 	d.flow.SetAddrs(b[8:24], b[24:40])
+	all := b
 	b = b[40:]
 	if length == 0 && next != protoNone {
 		// A jumbogram (RFC 2675) or segmentation offload.
 		length = sent - 40
 	}
+	d.walked(LayerIPv6, all[:min(len(all), 40+length)], 40, 40+length)
 	return d.extensions(next, b[:min(len(b), length)], length)
 }
 
@@ -130,6 +134,7 @@ func (d *Decoder) extensions(next byte, b []byte, length int) Kind {
 			if len(b) < 8 {
 				return d.short(shortIPv6, length, 8)
 			}
+			d.extension(next, b, 8, length)
 			if f := be.Uint16(b[2:]); f&0xfff9 != 0 { // an offset, or more fragments
 				return d.fragment(fragmentPart{
 					id: be.Uint32(b[4:]), next: b[0],
@@ -147,9 +152,19 @@ func (d *Decoder) extensions(next byte, b []byte, length int) Kind {
 		if n > len(b) {
 			return d.short(shortIPv6, length, n)
 		}
+		if next != protoFragment {
+			d.extension(next, b, n, length)
+		}
 		next, b, length = b[0], b[n:], length-n
 	}
 	return d.undecoded(badIPv6, 0)
+}
+
+// extension notes an extension header of n bytes.
+func (d *Decoder) extension(proto byte, b []byte, n, length int) {
+	if d.Trace != nil {
+		d.Trace.add(LayerExtension, uint16(proto), b, n, length)
+	}
 }
 
 // transport goes on with the payload b of an IP packet, which was length bytes
@@ -177,15 +192,20 @@ func (d *Decoder) transport(proto byte, b []byte, length int) Kind {
 		if n > len(b) {
 			return d.short(shortIPv4, length, n)
 		}
+		d.extension(protoAH, b, n, length)
 		return d.nest(func() Kind { return d.transport(b[0], b[n:], length-n) })
 	case protoMPLS:
 		return d.mpls(b, length)
 	case protoEtherIP: // RFC 3378: its version, then the frame
 		return d.skip(2, b, length, (*Decoder).ethernet)
 	case protoICMP:
+		d.walked(LayerICMP, b, 4, length)
 		d.icmp(b)
 	case protoICMPv6:
+		d.walked(LayerICMPv6, b, 4, length)
 		d.icmpv6(b)
+	case protoIGMP:
+		d.walked(LayerIGMP, b, 4, length)
 	}
 	if protocols[proto] != "" {
 		return d.other(knownProtocol, uint32(proto))

@@ -9,6 +9,8 @@ import (
 // EtherTypes that are walked through.
 const (
 	etherIPv4      = 0x0800
+	etherARP       = 0x0806
+	etherRARP      = 0x8035
 	etherIPv6      = 0x86dd
 	etherVLAN      = 0x8100 // 802.1Q
 	etherQinQ      = 0x88a8 // 802.1ad
@@ -33,17 +35,17 @@ const (
 
 // etherTypes are those without IP inside that are known by name.
 var etherTypes = map[uint16]string{
-	0x0806: "arp",
-	0x2000: "cdp",
-	0x8035: "rarp",
-	0x8808: "ethernet flow control",
-	0x8809: "lacp",
-	0x8863: "pppoe discovery",
-	0x888e: "eapol",
-	0x88cc: "lldp",
-	0x88e5: "macsec",
-	0x88f7: "ptp",
-	0x9000: "ethernet loopback",
+	etherARP:  "arp",
+	0x2000:    "cdp",
+	etherRARP: "rarp",
+	0x8808:    "ethernet flow control",
+	0x8809:    "lacp",
+	0x8863:    "pppoe discovery",
+	0x888e:    "eapol",
+	0x88cc:    "lldp",
+	0x88e5:    "macsec",
+	0x88f7:    "ptp",
+	0x9000:    "ethernet loopback",
 }
 
 // maxTags bounds the VLAN tags, and the MPLS labels, of one frame; two are usual.
@@ -60,12 +62,14 @@ func (d *Decoder) link(l capture.LinkType, b []byte, length int) Kind {
 		if len(b) < 16 {
 			return d.short(shortLink, length, 16)
 		}
+		d.walked(LayerLinuxSLL, b, 16, length)
 		return d.cooked(be.Uint16(b[14:]), b[16:], length-16)
 	case capture.LinkLinuxSLL2:
 		// 20 bytes, the EtherType first.
 		if len(b) < 20 {
 			return d.short(shortLink, length, 20)
 		}
+		d.walked(LayerLinuxSLL2, b, 20, length)
 		return d.cooked(be.Uint16(b), b[20:], length-20)
 	case capture.LinkNull, capture.LinkLoop:
 		return d.loopback(b, length)
@@ -78,11 +82,13 @@ func (d *Decoder) link(l capture.LinkType, b []byte, length int) Kind {
 		if len(b) < 2 {
 			return d.short(shortLink, length, 2)
 		}
+		d.walked(LayerFrame, b, 2, length)
 		return d.ppp(b[2:], length-2)
 	case capture.LinkPPPDir, capture.LinkCiscoDir:
 		if len(b) < 1 {
 			return d.short(shortLink, length, 1)
 		}
+		d.walked(LayerFrame, b, 1, length)
 		return d.hdlc(b[1:], length-1)
 	case capture.LinkPPPEther:
 		return d.pppoe(b, length)
@@ -120,6 +126,9 @@ func (d *Decoder) within(b []byte, length, least int, header func() (int, uint32
 	case n > len(b):
 		return d.short(shortLink, length, n)
 	}
+	if d.Trace != nil {
+		d.Trace.add(LayerAbout, uint16(least), b, n, length)
+	}
 	return d.nest(func() Kind { return d.link(capture.LinkType(l), b[n:], length-n) })
 }
 
@@ -139,6 +148,7 @@ func (d *Decoder) ethernet(b []byte, length int) Kind {
 	if len(b) < 14 {
 		return d.short(shortLink, length, 14)
 	}
+	d.walked(LayerEthernet, b, 14, length)
 	return d.etherType(be.Uint16(b[12:]), b[14:], length-14)
 }
 
@@ -163,6 +173,7 @@ func (d *Decoder) etherType(t uint16, b []byte, length int) Kind {
 		if len(b) < 4 {
 			return d.short(shortLink, length, 4)
 		}
+		d.walked(LayerFrame, b, 4, length)
 		t, b, length = be.Uint16(b[2:]), b[4:], length-4
 	}
 	switch {
@@ -173,11 +184,15 @@ func (d *Decoder) etherType(t uint16, b []byte, length int) Kind {
 	case t == etherPPPoE:
 		return d.pppoe(b, length)
 	case t < etherMin:
+		d.countedBefore(b)
 		if n := int(t); n > 0 { // else padding can't be told from the frame
 			length = min(length, n)
 			b = b[:min(len(b), length)]
 		}
 		return d.llc(b, length)
+	case t == etherARP, t == etherRARP:
+		d.walked(LayerARP, b, 0, length)
+		return d.other(knownEtherType, uint32(t))
 	case etherTypes[t] != "":
 		return d.other(knownEtherType, uint32(t))
 	}
@@ -202,6 +217,12 @@ func (d *Decoder) llc(b []byte, length int) Kind {
 			return d.short(shortLink, length, plainHeader)
 		}
 		return d.other(ieeeFrame, 0)
+	}
+	switch {
+	case b[0]&^1 == snap && b[1]&^1 == snap && b[2] == unnumbered && len(b) >= snapHeader:
+		d.walked(LayerFrame, b, snapHeader, length)
+	default:
+		d.walked(LayerFrame, b, plainHeader, length)
 	}
 	switch {
 	case b[0] == ip && b[1] == ip && b[2] == unnumbered:
@@ -232,6 +253,7 @@ func (d *Decoder) mpls(b []byte, length int) Kind {
 			return d.short(shortLink, length, 4)
 		}
 		bottom = b[2]&1 != 0
+		d.walked(LayerFrame, b, 4, length)
 		b, length = b[4:], length-4
 	}
 	switch {
@@ -244,6 +266,7 @@ func (d *Decoder) mpls(b []byte, length int) Kind {
 	case len(b) < controlWord:
 		return d.short(shortLink, length, controlWord)
 	case be.Uint16(b) == 0:
+		d.walked(LayerFrame, b, controlWord, length)
 		b, length = b[controlWord:], length-controlWord
 	}
 	return d.nest(func() Kind { return d.ethernet(b, length) })
@@ -270,6 +293,7 @@ func (d *Decoder) loopback(b []byte, length int) Kind {
 	if len(b) < 4 {
 		return d.short(shortLink, length, 4)
 	}
+	d.walked(LayerFrame, b, 4, length)
 	family := be.Uint32(b)
 	if family > 0xffff {
 		family = binary.LittleEndian.Uint32(b)
@@ -298,7 +322,7 @@ func (d *Decoder) nflog(b []byte, length int) Kind {
 	if len(b) < header {
 		return d.short(shortLink, length, header)
 	}
-	family := b[0]
+	family, all, sent := b[0], b, length
 	b, length = b[header:], length-header
 	for length >= 4 {
 		if len(b) < 4 {
@@ -317,6 +341,10 @@ func (d *Decoder) nflog(b []byte, length int) Kind {
 		if typ == payload {
 			if family != 2 && family != 10 { // AF_INET, AF_INET6
 				return d.undecoded(unknownFamily, uint32(family))
+			}
+			if d.Trace != nil {
+				d.Trace.add(LayerAbout, header, all, len(all)-len(b)+4, sent)
+				d.Trace.add(LayerLengthField, littleEndian(order), b, 2, 2)
 			}
 			return d.ip(b[4:min(len(b), n)], n-4)
 		}

@@ -168,6 +168,8 @@ type Decoder struct {
 	// Assembled means that the Segment's bytes are not the packet's, but of
 	// fragments, and valid until the next Decode.
 	Assembled bool
+	// Trace, where it is not nil, is filled by Decode with the place of each header.
+	Trace *Trace
 
 	packet *capture.Packet
 	cut    bool // bytes of what is looked at are missing at its end
@@ -195,6 +197,9 @@ func (d *Decoder) Pack(p *capture.Packet, into *Packed) Kind {
 // Decode takes one packet apart.
 func (d *Decoder) Decode(p *capture.Packet) Kind {
 	d.packet, d.cut, d.nested, d.Error, d.Assembled = p, p.Cut(), 0, nil, false
+	if d.Trace != nil {
+		d.Trace.begin(p.Data)
+	}
 	return d.link(p.Link, p.Data, max(p.Length, len(p.Data)))
 }
 

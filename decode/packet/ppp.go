@@ -34,6 +34,7 @@ func (d *Decoder) cisco(b []byte, length int) Kind {
 	if len(b) < 4 {
 		return d.short(shortLink, length, 4)
 	}
+	d.walked(LayerFrame, b, 4, length)
 	t := be.Uint16(b[2:])
 	switch {
 	case t == keepAlive:
@@ -47,6 +48,7 @@ func (d *Decoder) cisco(b []byte, length int) Kind {
 // ppp goes on with what a PPP frame carries.
 func (d *Decoder) ppp(b []byte, length int) Kind {
 	if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 {
+		d.walked(LayerFrame, b, 2, length)
 		b, length = b[2:], length-2
 	}
 	if len(b) < 2 {
@@ -56,6 +58,7 @@ func (d *Decoder) ppp(b []byte, length int) Kind {
 	if protocol&1 == 0 { // not compressed to one byte
 		protocol, n = be.Uint16(b), 2
 	}
+	d.walked(LayerFrame, b, n, length)
 	b, length = b[n:], length-n
 	switch protocol {
 	case pppIPv4, pppIPv6:
@@ -94,6 +97,8 @@ func (d *Decoder) pppoe(b []byte, length int) Kind {
 	if b[1] != 0 {
 		return d.other(knownEtherType, 0x8863)
 	}
+	d.walked(LayerFrame, b, header, length)
+	d.counted(b[4:])
 	n := int(be.Uint16(b[4:]))
 	b, length = b[header:], min(length-header, n)
 	return d.ppp(b[:min(len(b), length)], length)

@@ -16,6 +16,7 @@ func (d *Decoder) tcp(b []byte, length int) Kind {
 	if hl < 20 || hl > length {
 		return d.undecoded(badTCP, 0)
 	}
+	d.walked(LayerTCP, b, hl, length)
 	s := &d.Segment
 	s.Flow = d.flow
 	s.Flow.SetPorts(flow.TCP, be.Uint16(b), be.Uint16(b[2:]))
@@ -76,6 +77,7 @@ func (d *Decoder) udp(b []byte, length int) Kind {
 		length = min(length, n)
 		b = b[:min(len(b), length)]
 	}
+	d.walked(LayerUDP, b, udpHeaderLen, length)
 	src, dst := be.Uint16(b), be.Uint16(b[2:])
 	if k, ok := d.udpTunnel(src, dst, b[8:], length-8); ok {
 		return k
@@ -104,6 +106,11 @@ func (s *Segment) sum() uint16 {
 	header := uint32(s.Flow.Transport()) + uint32(len(s.wire))
 	return bits.ReverseBytes16(sum(uint64(bits.ReverseBytes32(header))+s.Flow.AddrSum(), s.wire))
 }
+
+// Checksum returns the Internet checksum (RFC 1071) of b, in which the field for it is
+// zero. What belongs to it and stands elsewhere, as a pseudo-header, is added up in
+// before: 32-bit words, in little endian.
+func Checksum(before uint64, b []byte) uint16 { return ^bits.ReverseBytes16(sum(before, b)) }
 
 // sum adds b to s, in little endian.
 func sum(s uint64, b []byte) uint16 {

@@ -25,7 +25,7 @@ func (d *Decoder) gre(b []byte, length int) Kind {
 	if len(b) < 4 {
 		return d.short(shortTunnel, length, 4)
 	}
-	flags, t := be.Uint16(b), be.Uint16(b[2:])
+	flags, t, all, sent := be.Uint16(b), be.Uint16(b[2:]), b, length
 	n := 4
 	switch version := flags & 7; version {
 	case 0:
@@ -41,6 +41,7 @@ func (d *Decoder) gre(b []byte, length int) Kind {
 	case 1:
 		n += 4 // the key is always there
 		if flags&sequence == 0 {
+			d.walked(LayerGRE, b, n, length)
 			return d.other(greControl, 0) // only an acknowledgement
 		}
 		n += 4
@@ -68,6 +69,10 @@ func (d *Decoder) gre(b []byte, length int) Kind {
 		if last {
 			break
 		}
+	}
+	d.walked(LayerGRE, all, len(all)-len(b), sent)
+	if flags&7 == 1 {
+		d.counted(all[4:]) // PPTP's key begins with the length of the payload
 	}
 	switch t {
 	case 0:
@@ -113,13 +118,14 @@ func (d *Decoder) skip(n int, b []byte, length int, next inner) Kind {
 	if len(b) < n {
 		return d.short(shortTunnel, length, n)
 	}
+	d.walked(LayerFrame, b, n, length)
 	return d.nest(func() Kind { return next(d, b[n:], length-n) })
 }
 
 // udpTunnel goes on with the packet inside a datagram, and reports whether it is
 // one: a port alone proves nothing, so what it holds must look like it.
 func (d *Decoder) udpTunnel(src, dst uint16, b []byte, length int) (Kind, bool) {
-	n := 0
+	n, port := 0, dst
 	next := (*Decoder).ip
 	switch {
 	case dst == portVXLAN, dst == portVXLANLinux, dst == portVXLANGPE:
@@ -127,25 +133,37 @@ func (d *Decoder) udpTunnel(src, dst uint16, b []byte, length int) (Kind, bool) 
 	case dst == portGeneve:
 		n, next = geneve(b)
 	case dst == portGTPU, src == portGTPU:
-		n = beforeIP(gtp(b), b, length)
+		n, port = beforeIP(gtp(b), b, length), portGTPU
 	case dst == portL2TP, src == portL2TP:
-		n, next = l2tp(b), (*Decoder).ppp
+		n, next, port = l2tp(b), (*Decoder).ppp, portL2TP
 		if n > len(b) || !isPPP(b[n:]) {
 			n = 0
 		}
 	case dst == portAYIYA, src == portAYIYA:
-		n = beforeIP(ayiya(b), b, length)
+		n, port = beforeIP(ayiya(b), b, length), portAYIYA
 	default:
 		n = teredo(b, length, src == portTeredo || dst == portTeredo)
 		if n < 0 {
 			return 0, false
 		}
+		d.tunnel(portTeredo, b, n, length)
 		return d.nest(func() Kind { return d.ip(b[n:], length-n) }), true
 	}
 	if n <= 0 || n > len(b) {
 		return 0, false
 	}
+	d.tunnel(port, b, n, length)
+	if port == portGTPU || port == portL2TP && b[0]&0x40 != 0 {
+		d.counted(b[2:])
+	}
 	return d.nest(func() Kind { return next(d, b[n:], length-n) }), true
+}
+
+// tunnel notes the header of a tunnel, which is known by its port.
+func (d *Decoder) tunnel(port uint16, b []byte, n, length int) {
+	if d.Trace != nil {
+		d.Trace.add(LayerTunnel, port, b, n, length)
+	}
 }
 
 // beforeIP returns the length n of a header again, 0 when no IP packet is behind

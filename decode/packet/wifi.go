@@ -41,6 +41,9 @@ func (d *Decoder) radio(l capture.LinkType, b []byte, length int) Kind {
 	case n > len(b):
 		return d.short(shortLink, length, n)
 	}
+	if d.Trace != nil {
+		d.Trace.add(LayerAbout, uint16(min(n, 0xffff)), b, n, length) // all of it may stay
+	}
 	return d.wifi(b[n:], length-n, padded)
 }
 
@@ -84,10 +87,13 @@ func (d *Decoder) wifi(b []byte, length int, padded bool) Kind {
 	control, flags := b[0], b[1]
 	switch control >> 2 & 3 {
 	case 0:
+		d.walked(LayerWiFi, b, 24, length)
 		return d.other(wifiManagement, 0)
 	case 1:
+		d.walked(LayerWiFi, b, 16, length)
 		return d.other(wifiControl, 0)
 	case 3:
+		d.walked(LayerWiFi, b, 4, length)
 		return d.other(wifiExtension, 0)
 	}
 	n := 24
@@ -104,6 +110,7 @@ func (d *Decoder) wifi(b []byte, length int, padded bool) Kind {
 	if padded {
 		n = (n + 3) &^ 3
 	}
+	d.walked(LayerWiFi, b, n, length)
 	switch {
 	case control&noData != 0:
 		return d.other(wifiNull, 0)
@@ -130,6 +137,8 @@ func (d *Decoder) aggregate(b []byte, length int) Kind {
 	if rest := length - header - n; rest > 3+4 { // padding and check sequence
 		return d.undecoded(wifiAggregate, 0)
 	}
+	d.walked(LayerEthernet, b, header, length)
+	d.counted(b[header-2:])
 	b, length = b[header:], min(length-header, n)
 	return d.llc(b[:min(len(b), length)], length)
 }

@@ -79,6 +79,9 @@ type Receiver interface {
 	End(flow.Direction)
 	// Anomaly tells of odd traffic.
 	Anomaly(flow.Anomaly)
+	// Ignored says that a part of a packet's payload is not in the stream, nor known
+	// to say what is there already.
+	Ignored(flow.Direction, flow.Ignored)
 }
 
 // Assembler puts the segments of many connections in order.
@@ -169,6 +172,7 @@ func (a *Assembler) Settle(c *Conn) {
 	for i := range c.halfs {
 		h := &c.halfs[i]
 		c.rest[i] = rest{syn: h.syn, base: h.base, bound: h.base + uint32(h.next)}
+		c.conv.Sides[i].Start = h.base
 		a.recycle(h)
 	}
 	if len(a.halfs) < maxHalfs {
@@ -184,7 +188,11 @@ func (c *Conn) straggler(d flow.Direction, s *packet.Segment) {
 	side.Packets++
 	side.Syn = side.Syn || s.Flags.Has(packet.SYN)
 	side.Rst = side.Rst || s.Flags.Has(packet.RST)
-	if s.Length == 0 || s.Flags.Has(packet.RST) {
+	if s.Length == 0 {
+		return
+	}
+	c.ignored(d, s.Packet, len(s.Payload), len(s.Payload))
+	if s.Flags.Has(packet.RST) {
 		return
 	}
 	switch beyond := int32(s.Seq + uint32(s.Length) - r.bound); {
@@ -334,6 +342,7 @@ func (a *Assembler) general(c *Conn, d flow.Direction, s *packet.Segment) {
 	switch {
 	case s.Flags.Has(packet.RST):
 		side.Rst = true
+		c.ignored(d, s.Packet, len(s.Payload), len(s.Payload))
 	case s.Length > 0:
 		a.data(c, d, off, s)
 	case h.phase == holding && off < h.low && !(off == h.low-1 && h.waiting()):
@@ -380,6 +389,7 @@ func (a *Assembler) data(c *Conn, d flow.Direction, off int64, s *packet.Segment
 	h, side := &c.halfs[d], &c.conv.Sides[d]
 	end := off + int64(s.Length)
 	if s.Length == 1 && (h.phase == running && end == h.next || h.phase == holding && end <= h.ackedTo()) {
+		c.ignored(d, s.Packet, len(s.Payload), len(s.Payload))
 		return // a keep-alive probe (RFC 9293, section 3.8.4)
 	}
 	if h.fin != noFin && off >= h.fin {
@@ -432,9 +442,13 @@ func (a *Assembler) data(c *Conn, d flow.Direction, off int64, s *packet.Segment
 func (c *Conn) again(a *Assembler, d flow.Direction, off int64, s *packet.Segment) int64 {
 	h := &c.halfs[d]
 	old := s.Payload[:min(int64(len(s.Payload)), h.next-off)]
-	if known, at := h.remembered(off, len(old)); known != nil {
-		c.compare(d, known, old[at-off:][:len(known)], at, s)
+	known, at := h.remembered(off, len(old))
+	before := int(at - off)
+	c.ignored(d, s.Packet, len(s.Payload), before)
+	if known != nil {
+		c.compare(d, known, old[before:][:len(known)], at, s, len(s.Payload)-before)
 	}
+	c.ignored(d, s.Packet, len(s.Payload)-before-len(known), len(old)-before-len(known))
 	late := c.conv.Sides[d].Missing(off, off+int64(len(old)))
 	if late > 0 {
 		c.anomaly(flow.LateData, d, off, s.Packet, s.Time, fmt.Sprintf("%d bytes came after their gap had been given up", late))
@@ -516,8 +530,9 @@ func (c *Conn) drain(a *Assembler, d flow.Direction) {
 	for h.waiting() && h.pending[0].off <= h.next {
 		p := h.take(a)
 		data := p.data
-		if p.off < h.next {
+		if p.off < h.next { // it came before the SYN, and stands before what that begins
 			data = data[min(int64(len(data)), h.next-p.off):]
+			c.ignored(d, p.packet, flow.WholePayload, flow.WholePayload)
 		}
 		c.deliver(a, d, flow.Chunk{Data: data, Offset: h.next, Time: p.time, Packet: p.packet, Ack: c.ackOf(d, p.ack, p.hasAck)})
 		c.skip(a, d, p.end()+p.cut, true, p.packet, p.time)
@@ -530,12 +545,28 @@ func (c *Conn) drain(a *Assembler, d flow.Direction) {
 	}
 }
 
-// compare tells when bytes came again with another value.
-func (c *Conn) compare(d flow.Direction, old, fresh []byte, off int64, s *packet.Segment) {
+// ignored tells of n bytes, the first of which is the from-th last of a payload.
+func (c *Conn) ignored(d flow.Direction, packet int64, from, n int) {
+	if n > 0 {
+		c.out.Ignored(d, flow.Ignored{Packet: packet, From: from, Length: n})
+	}
+}
+
+// compare tells when bytes came again with another value; the first of the fresh ones
+// is the from-th last of the payload of s.
+func (c *Conn) compare(d flow.Direction, old, fresh []byte, off int64, s *packet.Segment, from int) {
 	if bytes.Equal(old, fresh) {
 		return
 	}
 	at, detail, n := difference(old, fresh, off)
+	first := int(at - off)
+	last := first
+	for i := range old[first:] {
+		if old[first+i] != fresh[first+i] {
+			last = first + i
+		}
+	}
+	c.ignored(d, s.Packet, from-first, last+1-first)
 	c.conv.Sides[d].More().Conflicts += n
 	c.anomaly(flow.OverlapConflict, d, at, s.Packet, s.Time, detail)
 }

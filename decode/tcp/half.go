@@ -121,7 +121,7 @@ func (h *half) store(a *Assembler, c *Conn, d flow.Direction, off int64, s *pack
 		}
 		p := &h.pending[i]
 		n := min(int64(len(data)), p.end()-off)
-		c.compare(d, p.data[off-p.off:][:n], data[:n], off, s)
+		c.compare(d, p.data[off-p.off:][:n], data[:n], off, s, len(data))
 		off, data = off+n, data[n:]
 		i++
 	}

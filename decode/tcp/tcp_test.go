@@ -20,6 +20,7 @@ type recorder struct {
 	lines   []string
 	streams [2][]byte
 	gaps    [2][]flow.Gap
+	ignored []flow.Ignored
 	turn    bool
 }
 
@@ -44,6 +45,8 @@ func (r *recorder) End(d flow.Direction) { r.lines = append(r.lines, arrow(d)+" 
 func (r *recorder) Anomaly(a flow.Anomaly) {
 	r.lines = append(r.lines, fmt.Sprintf("%s %d %s", arrow(a.Direction), a.Offset, a.Kind))
 }
+
+func (r *recorder) Ignored(_ flow.Direction, i flow.Ignored) { r.ignored = append(r.ignored, i) }
 
 func arrow(d flow.Direction) string { return [...]string{">", "<"}[d] }
 
@@ -391,13 +394,13 @@ func TestCounts(t *testing.T) {
 	s.send(s2c, packet.ACK|packet.FIN, 0, "", 0) // 5 bytes missing before it
 	s.send(c2s, packet.ACK|packet.RST, 20, "", 0)
 	s.a.Settle(&s.c)
-	want := flow.Side{Packets: 10, Bytes: 20, Syn: true, Rst: true}
+	want := flow.Side{Packets: 10, Bytes: 20, Syn: true, Rst: true, Start: 101}
 	last := flow.Delay{At: flow.At(s.now), Kind: flow.Resent}
 	*want.More() = flow.Extra{Retransmitted: 2, OutOfOrder: 2, Conflicts: 2, Delays: []flow.Delay{{At: first, Kind: flow.Resent}, last, last}}
 	if diff := cmp.Diff(want, s.conv.Sides[c2s], cmp.AllowUnexported(flow.Side{})); diff != "" {
 		t.Error("client (-want +got)\n" + diff)
 	}
-	want = flow.Side{Packets: 2, Syn: true, Fin: true}
+	want = flow.Side{Packets: 2, Syn: true, Fin: true, Start: 201}
 	if diff := cmp.Diff(want, s.conv.Sides[s2c], cmp.AllowUnexported(flow.Side{})); diff != "" {
 		t.Error("server (-want +got)\n" + diff)
 	}
@@ -479,6 +482,7 @@ func FuzzHalf(f *testing.F) {
 		const size = 300
 		var model [size]int // value+1 of what arrived first, 0 for nothing
 		s := newStage([2]uint32{isn, 5}, Limits{HoldPackets: 1 << 20, HoldBytes: 1 << 20, HoldTime: time.Hour})
+		var sent []sentData
 		lowest, end := size, 0
 		if syn {
 			s.send(c2s, packet.SYN, 0, "", 0)
@@ -496,6 +500,7 @@ func FuzzHalf(f *testing.F) {
 				data = data[:n/2]
 			}
 			s.cut(int64(off), string(data), n)
+			sent = append(sent, sentData{s.n, off, data})
 			if len(data) == 1 && syn && s.conv.Sides[c2s].Bytes > 0 && s.c.halfs[c2s].next == int64(off+1) && model[off] != 0 {
 				continue // a keep-alive probe
 			}
@@ -537,7 +542,94 @@ func FuzzHalf(f *testing.F) {
 		if s.conv.Sides[c2s].Bytes != int64(len(want)) {
 			t.Errorf("%d bytes are counted, %d came out", s.conv.Sides[c2s].Bytes, len(want))
 		}
+		// What is not ignored says what the stream says.
+		for _, p := range sent {
+			for i, v := range p.data {
+				if model[p.off+i] != int(v)+1 && !s.ignores(p.packet, len(p.data)-i) {
+					t.Errorf("packet %d has %#x at %d, which the stream has not, and it is not ignored", p.packet, v, p.off+i)
+				}
+			}
+		}
 	})
+}
+
+type sentData struct {
+	packet int64
+	off    int
+	data   []byte
+}
+
+// ignores reports whether the byte at a distance from the end of a payload was ignored.
+func (r *recorder) ignores(packet int64, fromEnd int) bool {
+	return slices.ContainsFunc(r.ignored, func(i flow.Ignored) bool {
+		return i.Packet == packet && fromEnd <= i.From && fromEnd > i.From-i.Length
+	})
+}
+
+func TestIgnored(t *testing.T) {
+	const ack = packet.ACK
+	all := func(packet int64, n int) flow.Ignored { return flow.Ignored{Packet: packet, From: n, Length: n} }
+	tests := map[string]struct {
+		do   func(*stage)
+		want []flow.Ignored
+	}{
+		"sent_again": {func(s *stage) {
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(c2s, ack, 2, "llo world", 0)
+			s.send(c2s, ack, 20, "later", 0)
+			s.send(c2s, ack, 20, "later", 0)
+		}, nil},
+		"disagrees_with_what_was_handed_on": {func(s *stage) {
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(c2s, ack, 1, "ExLo!", 0)
+		}, []flow.Ignored{{Packet: 5, From: 5, Length: 3}}},
+		"disagrees_with_what_waits": {func(s *stage) {
+			s.send(c2s, ack, 5, "world", 0)
+			s.send(c2s, ack, 3, "loWORLD!", 0)
+		}, []flow.Ignored{{Packet: 5, From: 6, Length: 5}}},
+		"forgotten": {func(s *stage) {
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(s2c, ack, 0, "", 5)
+			s.send(c2s, ack, 3, "lo world", 0)
+		}, []flow.Ignored{{Packet: 6, From: 8, Length: 2}}},
+		"late": {func(s *stage) {
+			s.send(c2s, ack, 5, "world", 0)
+			s.a.Release(&s.c)
+			s.send(c2s, ack, 3, "lo", 0)
+		}, []flow.Ignored{all(5, 2)}},
+		"keep_alive": {func(s *stage) {
+			s.send(c2s, ack, 0, "hello", 0)
+			s.send(c2s, ack, 4, "x", 0)
+		}, []flow.Ignored{all(5, 1)}},
+		"reset":     {func(s *stage) { s.send(c2s, packet.RST, 0, "why", 0) }, []flow.Ignored{all(4, 3)}},
+		"straggler": {func(s *stage) { s.a.Settle(&s.c); s.send(c2s, ack, 0, "late", 0) }, []flow.Ignored{all(4, 4)}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStage([2]uint32{0xfffffffe, 5000}, Limits{})
+			s.open()
+			s.send(s2c, ack, 0, "", 0) // from here on what was not acknowledged is remembered
+			s.n = 3
+			test.do(s)
+			s.a.Settle(&s.c)
+			if diff := cmp.Diff(test.want, s.ignored); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestIgnoredBeforeTheSyn has data stand before the byte that a SYN seen later begins.
+func TestIgnoredBeforeTheSyn(t *testing.T) {
+	s := newStage([2]uint32{1000, 5000}, Limits{})
+	s.send(c2s, packet.ACK, -2, "??hello", 0)
+	s.send(c2s, packet.ACK, 7, "!", 0)
+	s.send(c2s, packet.SYN, 0, "", 0)
+	s.a.Settle(&s.c)
+	want := []flow.Ignored{{Packet: 1, From: flow.WholePayload, Length: flow.WholePayload}}
+	if diff := cmp.Diff(want, s.ignored); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
 }
 
 func TestInOrderAllocatesNothing(t *testing.T) {
@@ -565,6 +657,7 @@ func (q *silent) Chunk(_ flow.Direction, k flow.Chunk) { q.bytes += int64(len(k.
 func (*silent) Gap(flow.Direction, flow.Gap)           {}
 func (*silent) End(flow.Direction)                     {}
 func (*silent) Anomaly(flow.Anomaly)                   {}
+func (*silent) Ignored(flow.Direction, flow.Ignored)   {}
 
 // BenchmarkSegment adds segments with data, and acknowledgements.
 func BenchmarkSegment(b *testing.B) {

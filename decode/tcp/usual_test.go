@@ -36,6 +36,8 @@ func (w *witness) Anomaly(a flow.Anomaly) {
 	w.add(a.Direction, "anomaly %+v", a)
 }
 
+func (w *witness) Ignored(d flow.Direction, i flow.Ignored) { w.add(d, "ignored %+v", i) }
+
 // run is the connection of an Assembler.
 type run struct {
 	witness

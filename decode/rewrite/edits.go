@@ -1,0 +1,314 @@
+package rewrite
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sort"
+
+	"netlab/decode/flow"
+	"netlab/decode/proto"
+)
+
+// Edit puts New in the place of Length bytes, at least one, from Offset on of a
+// direction's stream. Offsets are those of flow.Chunk.
+type Edit struct {
+	Offset, Length int64
+	New            []byte
+	// Blank puts filler there, of the same length, instead of New.
+	Blank bool
+}
+
+// Edits are what one reading of a capture finds. They are a decode.Sink, and stand
+// behind the one that finds: all that belongs to a conversation has to be said before they
+// are told that it is finished. Create them with NewEdits.
+type Edits struct {
+	left    int64             // memory that may still be taken
+	live    map[int64]*talk   // those that are not finished, by their first packet
+	talks   []*talk           // those that are
+	texts   [][]byte          // what edits put in, each once
+	textOf  map[string]uint32 // the place of each among texts
+	ignored []ignored
+	// lost is set when there was no room for what was ignored: which bytes of a stream are
+	// its own is not known then.
+	lost int64
+}
+
+// DefaultMemory bounds what Edits take, when it is not said.
+const DefaultMemory = 128 << 20
+
+// What is counted for the memory that things take, with their place in a table.
+const (
+	talkCost    = 192
+	editCost    = 32
+	textCost    = 96
+	ignoredCost = 24
+)
+
+// talk is a conversation.
+type talk struct {
+	first   int64
+	packets int64
+	sides   [2]side
+	// rising means that the client's endpoint is before the server's, in the order of
+	// netip: it tells the directions apart without keeping both.
+	rising bool
+}
+
+// side is one direction of a talk.
+type side struct {
+	edits  []edit
+	looked int64  // where what was looked at ends
+	end    int64  // of the stream
+	start  uint32 // the sequence number of its first byte
+	closed bool   // there was no room for what comes behind looked
+	wild   bool   // where a sequence number stands in it is not sure
+}
+
+// edit is an Edit in less memory.
+type edit struct {
+	off    int64
+	shift  int64 // of all before off
+	length uint32
+	text   uint32 // among Edits.texts, or blank
+}
+
+// blank is the text of an edit that has none.
+const blank = math.MaxUint32
+
+// maxEdit is how long an edit can be; a longer Edit becomes several, up to maxPieces.
+const (
+	maxEdit   = 1 << 30
+	maxPieces = 1 << 10
+)
+
+type ignored struct {
+	packet       int64
+	from, length int32
+}
+
+// NewEdits returns Edits that take up to about memory bytes; 0 is DefaultMemory. Where
+// that is too little, what is found later is blanked as a whole.
+func NewEdits(memory int64) *Edits {
+	if memory <= 0 {
+		memory = DefaultMemory
+	}
+	return &Edits{left: memory, live: make(map[int64]*talk), textOf: make(map[string]uint32)}
+}
+
+// Edit adds an edit of a conversation. Those of a direction come in the order of the
+// stream and do not overlap. What is in New is copied.
+func (x *Edits) Edit(c *flow.Conversation, d flow.Direction, e Edit) {
+	s := &x.talk(c).sides[d]
+	if e.Blank && e.Length > maxEdit {
+		e.Length = x.pieces(s, &e)
+	}
+	switch n := len(s.edits); {
+	case s.closed:
+		return
+	case e.Length < 1 || e.Length > maxEdit || len(e.New) > maxEdit:
+		panic("BUG: rewrite: an edit of no bytes, or of too many")
+	case n > 0 && e.Offset < s.edits[n-1].end():
+		panic("BUG: rewrite: an edit begins before the end of the one before it")
+	}
+	t := uint32(blank)
+	if !e.Blank {
+		var ok bool
+		if t, ok = x.text(e.New); !ok {
+			s.close(e.Offset)
+			return
+		}
+	}
+	x.add(s, edit{off: e.Offset, length: uint32(e.Length), text: t})
+}
+
+// pieces adds all but the last part of an Edit that is too long, and returns how long that
+// is. What goes on for ever is the end of what may pass.
+func (x *Edits) pieces(s *side, e *Edit) int64 {
+	if e.Length > maxPieces*maxEdit {
+		s.close(e.Offset)
+	}
+	for ; e.Length > maxEdit && !s.closed; e.Offset, e.Length = e.Offset+maxEdit, e.Length-maxEdit {
+		x.add(s, edit{off: e.Offset, length: maxEdit, text: blank})
+	}
+	return e.Length
+}
+
+// add adds an edit in its place.
+func (x *Edits) add(s *side, e edit) {
+	if s.closed {
+		return
+	}
+	if !x.take(editCost) {
+		s.close(e.off)
+		return
+	}
+	if n := len(s.edits); n > 0 {
+		e.shift = x.behind(&s.edits[n-1])
+	}
+	s.edits = append(s.edits, e)
+}
+
+// text returns the place of b among the texts.
+func (x *Edits) text(b []byte) (uint32, bool) {
+	if t, ok := x.textOf[string(b)]; ok {
+		return t, true
+	}
+	if len(x.texts) == blank || !x.take(int64(textCost+2*len(b))) {
+		return 0, false
+	}
+	t := uint32(len(x.texts))
+	own := string(b)
+	x.textOf[own] = t
+	x.texts = append(x.texts, []byte(own))
+	return t, true
+}
+
+// take reports whether there is room for n bytes more.
+func (x *Edits) take(n int64) bool {
+	if x.left < n {
+		return false
+	}
+	x.left -= n
+	return true
+}
+
+// close has nothing from an offset on pass.
+func (s *side) close(at int64) { s.closed, s.looked = true, min(s.looked, at) }
+
+// Looked says that all before an offset has been looked at: what is in no Edit may stay.
+// What is behind the last such offset is blanked.
+func (x *Edits) Looked(c *flow.Conversation, d flow.Direction, to int64) {
+	if s := &x.talk(c).sides[d]; !s.closed {
+		s.looked = max(s.looked, to)
+	}
+}
+
+// talk returns what is kept of a conversation.
+func (x *Edits) talk(c *flow.Conversation) *talk {
+	t := x.live[c.First]
+	if t == nil {
+		t = &talk{first: c.First}
+		x.live[c.First] = t
+		if !x.take(talkCost) {
+			t.sides[0].closed, t.sides[1].closed = true, true
+		}
+	}
+	return t
+}
+
+// Exchange does nothing: what is in it is for the one who finds.
+func (x *Edits) Exchange(*proto.Exchange) error { return nil }
+
+// Ignored keeps what is not in a stream.
+func (x *Edits) Ignored(_ *flow.Conversation, _ flow.Direction, i flow.Ignored) error {
+	if !x.take(ignoredCost) {
+		x.lost = max(x.lost, 1)
+		return nil
+	}
+	x.ignored = append(x.ignored, ignored{i.Packet, int32(min(i.From, math.MaxInt32)), int32(min(i.Length, math.MaxInt32))})
+	return nil
+}
+
+// maxGaps is how much of a direction may be missing for a sequence number to be found
+// in a stream that is longer than half of them; see state.offset.
+const maxGaps = 1 << 29
+
+// Finish keeps what is known of a conversation at its end.
+func (x *Edits) Finish(c *flow.Conversation) error {
+	t := x.talk(c)
+	delete(x.live, c.First)
+	t.rising = c.Client().Compare(c.Server()) < 0
+	for i := range t.sides {
+		s, from := &t.sides[i], &c.Sides[i]
+		t.packets += from.Packets
+		s.start, s.end = from.Start, from.End()
+		s.wild = c.Transport() == flow.TCP && s.end >= 1<<31 && from.Extra().GapBytes >= maxGaps
+	}
+	for i := range t.sides {
+		if s := &t.sides[i]; s.wild {
+			s.edits = nil // there is no place for them
+		}
+	}
+	x.talks = append(x.talks, t)
+	return nil
+}
+
+// Join adds what others found in other conversations.
+func (x *Edits) Join(y *Edits) {
+	places := make([]uint32, len(y.texts))
+	for i, b := range y.texts {
+		places[i], _ = x.place(b)
+	}
+	for _, t := range y.talks {
+		for i := range t.sides {
+			for k := range t.sides[i].edits {
+				if e := &t.sides[i].edits[k]; e.text != blank {
+					e.text = places[e.text]
+				}
+			}
+		}
+	}
+	x.talks = append(x.talks, y.talks...)
+	x.ignored = append(x.ignored, y.ignored...)
+	x.lost += y.lost
+}
+
+// place is text without a bound: what is joined was counted before.
+func (x *Edits) place(b []byte) (uint32, bool) {
+	left := x.left
+	x.left = math.MaxInt64
+	t, ok := x.text(b)
+	x.left = left
+	return t, ok
+}
+
+// sort puts all in the order of the packets.
+func (x *Edits) sort() {
+	slices.SortFunc(x.talks, func(a, b *talk) int { return cmp.Compare(a.first, b.first) })
+	slices.SortStableFunc(x.ignored, func(a, b ignored) int { return cmp.Compare(a.packet, b.packet) })
+}
+
+// end returns where an edit ends in the stream as it was.
+func (e *edit) end() int64 { return e.off + int64(e.length) }
+
+// size returns how long what an edit puts in is.
+func (x *Edits) size(e *edit) int64 {
+	if e.text == blank {
+		return int64(e.length)
+	}
+	return int64(len(x.texts[e.text]))
+}
+
+// behind returns by how much what is behind an edit is shifted.
+func (x *Edits) behind(e *edit) int64 { return e.shift + x.size(e) - int64(e.length) }
+
+// at returns the number of edits that begin before an offset. near is what it was for
+// another, close by.
+func (s *side) at(off int64, near int) int {
+	for range 4 { // streams are read in order
+		switch {
+		case near > 0 && s.edits[near-1].off >= off:
+			near--
+		case near < len(s.edits) && s.edits[near].off < off:
+			near++
+		default:
+			return near
+		}
+	}
+	return sort.Search(len(s.edits), func(i int) bool { return s.edits[i].off >= off })
+}
+
+// moved returns where an offset of the stream is in the new stream, of which i edits
+// begin before it. Within an edit it is as far along what was put in as it was along what
+// was taken out.
+func (x *Edits) moved(s *side, off int64, i int) int64 {
+	if i == 0 {
+		return off
+	}
+	e := &s.edits[i-1]
+	if off >= e.end() {
+		return off + x.behind(e)
+	}
+	return e.off + e.shift + (off-e.off)*x.size(e)/int64(e.length)
+}

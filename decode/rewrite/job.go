@@ -1,0 +1,162 @@
+package rewrite
+
+import (
+	"math"
+
+	"netlab/capture"
+	"netlab/decode/packet"
+)
+
+// job is a packet that is written anew. Its headers are changed in Rewriter.buf, which
+// begins as a copy of it.
+type job struct {
+	in   *capture.Packet
+	kind packet.Kind
+	data []byte // as it was captured
+	// layers are its headers; last is the innermost, behind which the body stands.
+	layers []packet.Layer
+	last   packet.Layer
+	end    int // of the body, in Rewriter.buf
+	buf    *[]byte
+	// outside adds up the addresses, where the IP header is none of the layers.
+	outside uint64
+}
+
+// begin begins to write p anew.
+func (j *job) begin(r *Rewriter, p *capture.Packet, kind packet.Kind) {
+	*j = job{in: p, kind: kind, data: p.Data, layers: r.trace.Layers, buf: &r.buf}
+	if r.decoder.Assembled {
+		j.layers = j.layers[:r.trace.Outer]
+	}
+	j.last = packet.Layer{Kind: packet.LayerFrame, End: len(p.Data), Length: len(p.Data)}
+	for i := len(j.layers) - 1; i >= 0; i-- {
+		if j.layers[i].Kind != packet.LayerLengthField {
+			j.last = j.layers[i]
+			break
+		}
+	}
+	j.end = j.last.End
+	r.buf = append(r.buf[:0], p.Data...)
+	r.sum.Headers += int64(j.last.Head)
+}
+
+// body returns what is behind the last header, in Rewriter.buf.
+func (j *job) body() []byte { return (*j.buf)[j.last.Head:j.last.End] }
+
+// eachLength does something with each field of 16 bits that counts what is behind it.
+func (j *job) eachLength(b []byte, f func(field []byte, little bool)) {
+	for i := range j.layers {
+		l := &j.layers[i]
+		h := b[l.Start:]
+		switch l.Kind {
+		case packet.LayerLengthField:
+			f(h[:2], l.Type != 0)
+		case packet.LayerIPv4:
+			f(h[2:4], false)
+		case packet.LayerIPv6, packet.LayerUDP:
+			f(h[4:6], false)
+		}
+	}
+}
+
+// room returns by how much the body can grow.
+func (j *job) room() int {
+	room := math.MaxInt32
+	j.eachLength(j.data, func(field []byte, little bool) {
+		n := int(be.Uint16(field))
+		if little {
+			n = int(le.Uint16(field))
+		}
+		if n != 0 { // as a jumbogram's, or one's that is to be cut up by the network card
+			room = min(room, math.MaxUint16-n)
+		}
+	})
+	return room
+}
+
+// grow adds n to all that counts the body.
+func (j *job) grow(n int) {
+	j.eachLength(*j.buf, func(field []byte, little bool) {
+		switch {
+		case be.Uint16(field) == 0:
+		case little:
+			le.PutUint16(field, le.Uint16(field)+uint16(n))
+		default:
+			be.PutUint16(field, be.Uint16(field)+uint16(n))
+		}
+	})
+}
+
+// finish hands on a packet whose body is text, which was length bytes long when it was
+// sent.
+func (r *Rewriter) finish(j *job, text []byte, length int) {
+	grown := 0
+	if k := j.last.Kind; k == packet.LayerTCP || k == packet.LayerUDP {
+		grown = length - r.decoder.Segment.Length
+	}
+	r.put(j, text)
+	if grown != 0 {
+		j.grow(grown)
+	}
+	r.headers(j)
+	r.checksums(j)
+	r.write(j.in, r.buf, max(j.in.Length, len(j.data))+grown)
+}
+
+// put puts text in the place of the body, and blanks what is behind it.
+func (r *Rewriter) put(j *job, text []byte) {
+	head, tail := j.last.Head, len(r.buf)-j.end
+	if n := j.end - head; n != len(text) || n > 0 && &text[0] != &r.buf[head] {
+		r.buf = append(append(r.buf[:head], text...), make([]byte, tail)...)
+		j.end = head + len(text)
+	}
+	r.sum.Headers += int64(tail)
+	r.zero(r.buf[j.end:], becauseTrailer)
+}
+
+// whole writes a packet anew that is no fragment.
+func (r *Rewriter) whole(j *job) {
+	switch j.kind {
+	case packet.TCP:
+		r.segment(j)
+		return
+	case packet.UDP:
+		r.datagram(j)
+		return
+	}
+	b := j.body()
+	r.sum.Headers += int64(len(b))
+	switch j.last.Kind {
+	case packet.LayerARP:
+		r.arp(b)
+	case packet.LayerICMP:
+		r.icmp(r.buf[j.last.Start], b)
+	case packet.LayerICMPv6:
+		r.icmpv6(r.buf[j.last.Start], b)
+	case packet.LayerIGMP:
+		r.igmp(r.buf[j.last.Start], b)
+	default:
+		r.zero(b, j.why())
+	}
+	r.finish(j, b, len(b))
+}
+
+// why says why the body of a packet is blanked that carries no transport.
+func (j *job) why() reason {
+	switch j.kind {
+	case packet.Undecoded:
+		return becauseUndecoded
+	case packet.CutShort:
+		return becauseCut
+	case packet.Fragment:
+		return becauseFragment
+	}
+	return becauseProtocol
+}
+
+// zero blanks what was counted among the headers.
+func (r *Rewriter) zero(b []byte, why reason) {
+	clear(b)
+	r.sum.Headers -= int64(len(b))
+	r.sum.blank(why, len(b))
+}
