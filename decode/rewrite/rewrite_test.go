@@ -253,8 +253,8 @@ func TestSamplesStay(t *testing.T) {
 					}
 				}
 			}
-			if sum.Blanked > 0 {
-				t.Log(sum.Blanks)
+			if sum.Blanks[reasonNames[becauseFragment]] > 0 {
+				return
 			}
 			want, _ := hear(t, in)
 			got, _ := hear(t, out)
