@@ -42,6 +42,8 @@ var rooms = map[string][]string{
 	"replay/latency": {"replay", "replay/compare", "replay/noise"},
 	"replay/rules":   {"replay/compare"},
 	"replay/diff":    {"decode/flow", "decode/proto", "replay", "replay/compare", "replay/plan"},
+	"replay/proof":   {"decode", "decode/flow", "decode/proto", "replay/plan", "replay/values"}, // of two recordings, as replay sees them
+	"replay/bundle":  {"decode/printer"},                                                        // for what is counted and made harmless
 	"replay/report":  {"decode/printer", "decode/proto", "replay", "replay/compare", "replay/latency", "replay/noise", "replay/plan", "replay/values"},
 	"cmd/netlab":     {"*"},
 

@@ -385,7 +385,7 @@ func (d *decoding) write(name string) error {
 	if same, err := sameFile(name, d.files[0]); same || err != nil {
 		return usagef("netlab decode: --write %s would write over what is read", name)
 	}
-	picked := where.NewCollector(d.filter)
+	picked := where.NewCollector(where.Choice{Filter: d.filter})
 	d.sinks = append(d.sinks, picked)
 	d.end = append(d.end, func() error { return d.copy(name, picked) })
 	return nil

@@ -78,6 +78,9 @@ func Live(out Taker, host string) *Recorder {
 	return r
 }
 
+// NewRecorder returns a Recorder that hands the parts to out as they were recorded.
+func NewRecorder(out Taker) *Recorder { return newRecorder(out) }
+
 func newRecorder(out Taker) *Recorder { return &Recorder{out: out, tapes: make(map[int]*tape)} }
 
 // Start begins a tape.

@@ -1,0 +1,55 @@
+// Package bundle makes what is attached to a bug report: a zip file with a capture, what was
+// said in it for any viewer to read, and how to replay it.
+//
+// What goes into it is given by others, who see to it that it may. The package has no files and
+// no clock, and a bundle of the same contents is the same to the byte: its entries have no
+// times, and nothing of the machine that it was made on is in it.
+package bundle
+
+import (
+	"archive/zip"
+	"fmt"
+	"io"
+)
+
+// Names of the entries. That of the capture is pcaps.BundleCapture.
+const (
+	Readme    = "README.md"
+	Exchanges = "exchanges.txt"
+	HAR       = "exchanges.har"
+	Report    = "replay.jsonl"
+)
+
+// Writer writes a bundle. Its errors stick.
+type Writer struct {
+	z   *zip.Writer
+	err error
+}
+
+// NewWriter returns a Writer to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{z: zip.NewWriter(w)} }
+
+// Add adds an entry.
+func (b *Writer) Add(name string, content io.Reader) error {
+	if b.err != nil {
+		return b.err
+	}
+	h := &zip.FileHeader{Name: name, Method: zip.Deflate}
+	h.SetMode(0o600)
+	w, err := b.z.CreateHeader(h)
+	if err == nil {
+		_, err = io.Copy(w, content)
+	}
+	if err != nil {
+		b.err = fmt.Errorf("bundle: add %s: %w", name, err)
+	}
+	return b.err
+}
+
+// Close ends the bundle.
+func (b *Writer) Close() error {
+	if err := b.z.Close(); b.err == nil && err != nil {
+		b.err = fmt.Errorf("bundle: %w", err)
+	}
+	return b.err
+}
