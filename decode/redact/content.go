@@ -82,7 +82,7 @@ func (f *finder) plainText(list []change, place string, data []byte, from, to in
 func (f *finder) json(list []change, place string, data []byte, from, to int) ([]change, bool) {
 	begun := len(list)
 	w := jsonWalk{data: data[from:to]}
-	w.leaf = func(l *jsonLeaf) {
+	w.leaf = func(l jsonLeaf) {
 		s := plainly
 		if l.quoted {
 			s = inJSON

@@ -8,12 +8,16 @@ import (
 	"netlab/decode/proto"
 )
 
-// Changer is the decode.Sink of the second reading. It tells its Editor what to change.
-// Exchanges come when they are answered, an Editor is told in the order of the bytes: what
+// Reading is the decode.Sink of a reading; it has the abilities of an InnerStreamer. Exchanges
+// come when they are answered, an Editor is told in the order of the bytes: what
 // comes early waits, up to a bound. Behind it, what was passed over is blanked.
-type Changer struct {
+type Reading struct {
 	f     *finder
 	lines map[*flow.Conversation]*[2]line
+}
+
+func newReading(z *Sanitizer, to Editor) *Reading {
+	return &Reading{newFinder(z, to), make(map[*flow.Conversation]*[2]line)}
 }
 
 // line is what is told of a direction.
@@ -21,6 +25,9 @@ type line struct {
 	told  int64 // all before it
 	early []part
 	bytes int
+	tls   *records // nil where there are none
+	first []byte   // what may be of TLS, from the offset at on
+	at    int64
 }
 
 // part is a message that waits for others before it.
@@ -36,54 +43,66 @@ const (
 	maxEarlyBytes = 1 << 20
 )
 
-// Exchange changes the messages of an exchange.
-func (x *Changer) Exchange(e *proto.Exchange) error {
+// of returns what is told of a conversation.
+func (x *Reading) of(c *flow.Conversation) *[2]line {
+	lines := x.lines[c]
+	if lines == nil {
+		lines = new([2]line)
+		x.lines[c] = lines
+	}
+	return lines
+}
+
+// Exchange looks at the messages of an exchange.
+func (x *Reading) Exchange(e *proto.Exchange) error {
 	if e.Inside() {
 		return nil
 	}
 	for _, m := range e.Messages() {
-		x.f.z.messages++
 		n := x.f.message(e, m)
+		if !x.f.editing() {
+			continue
+		}
+		x.f.z.messages++
 		if n == 0 {
 			continue // it is told with what is not understood
 		}
 		if len(x.f.changes) > 0 {
 			x.f.z.changed++
 		}
-		x.add(e.Conversation, m, n)
+		x.add(e.Conversation, m.Direction, m.Offset, n)
 	}
 	return nil
 }
 
-// add takes what is understood of a message.
-func (x *Changer) add(c *flow.Conversation, m *proto.Message, n int64) {
-	lines := x.lines[c]
-	if lines == nil {
-		lines = new([2]line)
-		x.lines[c] = lines
-	}
-	l := &lines[m.Direction]
-	if m.Offset == l.told {
-		for _, k := range x.f.changes {
-			x.f.to.Edit(c, m.Direction, k.edit(m.Offset))
+// add takes what is understood, from an offset on, with the finder's changes.
+func (x *Reading) add(c *flow.Conversation, d flow.Direction, at, n int64) {
+	l := &x.of(c)[d]
+	if at == l.told {
+		for i := range x.f.changes {
+			x.f.to.Edit(c, d, x.f.changes[i].edit(at))
 		}
-		l.told = m.Offset + n
-		x.flush(c, m.Direction, l, false)
+		l.told = at + n
+		x.flush(c, d, l, false)
 		return
 	}
-	if m.Offset < l.told {
+	if at < l.told {
 		x.f.z.blank("it came too late to be told", n)
 		return
 	}
-	p := part{from: m.Offset, to: m.Offset + n}
-	for _, k := range x.f.changes {
-		p.edits = append(p.edits, k.edit(m.Offset))
-		l.bytes += len(k.with) + 64
+	p := part{from: at, to: at + n}
+	for i := range x.f.changes {
+		k := &x.f.changes[i]
+		p.edits = append(p.edits, k.edit(at))
+		l.bytes += len(k.with) + editCost
 	}
 	i, _ := slices.BinarySearchFunc(l.early, p, func(a, b part) int { return cmp.Compare(a.from, b.from) })
 	l.early = slices.Insert(l.early, i, p)
-	x.flush(c, m.Direction, l, len(l.early) > maxEarly || l.bytes > maxEarlyBytes)
+	x.flush(c, d, l, len(l.early) > maxEarly || l.bytes > maxEarlyBytes)
 }
+
+// editCost is about what an Edit takes that waits.
+const editCost = 64
 
 // edit is a change in a message that begins at an offset.
 func (k *change) edit(at int64) Edit {
@@ -95,7 +114,7 @@ func (k *change) edit(at int64) Edit {
 }
 
 // flush tells what is next in its order, or all, with what is between blanked.
-func (x *Changer) flush(c *flow.Conversation, d flow.Direction, l *line, all bool) {
+func (x *Reading) flush(c *flow.Conversation, d flow.Direction, l *line, all bool) {
 	i := 0
 	for ; i < len(l.early); i++ {
 		p := &l.early[i]
@@ -111,7 +130,7 @@ func (x *Changer) flush(c *flow.Conversation, d flow.Direction, l *line, all boo
 		}
 		for _, e := range p.edits {
 			x.f.to.Edit(c, d, e)
-			l.bytes -= len(e.New) + 64
+			l.bytes -= len(e.New) + editCost
 		}
 		l.told = p.to
 	}
@@ -123,7 +142,7 @@ func (x *Changer) flush(c *flow.Conversation, d flow.Direction, l *line, all boo
 }
 
 // pass blanks what nobody understood, up to an offset.
-func (x *Changer) pass(c *flow.Conversation, d flow.Direction, l *line, to int64) {
+func (x *Reading) pass(c *flow.Conversation, d flow.Direction, l *line, to int64) {
 	x.f.z.blank("not understood ("+name(c)+")", to-l.told)
 	x.f.to.Edit(c, d, Edit{Offset: l.told, Length: to - l.told, Blank: true})
 	l.told = to
@@ -138,13 +157,13 @@ func name(c *flow.Conversation) string {
 }
 
 // Finish tells the rest of a conversation.
-func (x *Changer) Finish(c *flow.Conversation) error {
-	lines := x.lines[c]
+func (x *Reading) Finish(c *flow.Conversation) error {
+	lines := x.of(c)
 	delete(x.lines, c)
-	if lines == nil {
-		lines = new([2]line)
-	}
 	for d := range lines {
+		if !x.f.editing() {
+			break
+		}
 		l := &lines[d]
 		x.flush(c, flow.Direction(d), l, true)
 		if end := c.Sides[d].End(); end > l.told {

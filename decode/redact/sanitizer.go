@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"netlab/decode/flow"
-	"netlab/decode/proto"
 )
 
 // Options of a Sanitizer.
@@ -93,20 +92,25 @@ func NewSanitizer(o Options) (*Sanitizer, error) {
 func (z *Sanitizer) Pseudonyms() *Pseudonyms { return z.names }
 
 // Learn returns the Sink of the first reading.
-func (z *Sanitizer) Learn() *Learner { return &Learner{newFinder(z, nil)} }
+func (z *Sanitizer) Learn() *Reading { return newReading(z, nil) }
 
 // Edit returns the Sink of the second reading, which tells an Editor.
-func (z *Sanitizer) Edit(to Editor) *Changer {
-	z.index = newIndex(&z.dict, func(k Kind, v string) bool { return z.pseudonym(k, v) != v })
-	return &Changer{newFinder(z, to), make(map[*flow.Conversation]*[2]line)}
+func (z *Sanitizer) Edit(to Editor) *Reading {
+	z.learned()
+	return newReading(z, to)
+}
+
+// learned makes what is looked for everywhere of what was learned.
+func (z *Sanitizer) learned() {
+	if z.index == nil {
+		z.index = newIndex(&z.dict, func(k Kind, v string) bool { return z.pseudonym(k, v) != v })
+	}
 }
 
 // Replace returns a text with all secrets replaced that are found in it, for what is told about a
 // recording. It needs what was learned.
 func (z *Sanitizer) Replace(text string) string {
-	if z.index == nil {
-		z.index = newIndex(&z.dict, func(k Kind, v string) bool { return z.pseudonym(k, v) != v })
-	}
+	z.learned()
 	out, _ := newFinder(z, nowhere{}).rewrite("text", text, 0)
 	return out
 }
@@ -116,19 +120,6 @@ type nowhere struct{}
 
 func (nowhere) Edit(*flow.Conversation, flow.Direction, Edit)    {}
 func (nowhere) Looked(*flow.Conversation, flow.Direction, int64) {}
-
-// Learner is the decode.Sink of the first reading.
-type Learner struct{ f *finder }
-
-// Exchange learns what is in an exchange.
-func (l *Learner) Exchange(e *proto.Exchange) error {
-	if !e.Inside() {
-		for _, m := range e.Messages() {
-			l.f.message(e, m)
-		}
-	}
-	return nil
-}
 
 // pseudonym is what takes the place of a value.
 func (z *Sanitizer) pseudonym(k Kind, value string) string {

@@ -28,12 +28,36 @@ type talk struct {
 	said      []said
 }
 
+// exchanger is what a sink is at least.
+type exchanger interface{ Exchange(*proto.Exchange) error }
+
 // told is what a Dialogue hands on.
 type told struct {
 	t    testing.TB
-	sink interface{ Exchange(*proto.Exchange) error }
+	c    *flow.Conversation
+	sink exchanger
 	list []*proto.Exchange
 }
+
+// streamer is what a sink is that wants bytes.
+type streamer interface {
+	Stream(*flow.Conversation, flow.Direction, flow.Chunk) error
+}
+
+// sealer is what a sink is that wants to know what is encrypted.
+type sealer interface {
+	Sealed(*flow.Conversation, flow.Direction, int64, bool) error
+}
+
+func (r *told) Sealed(d flow.Direction, from int64, sealed bool) {
+	if s, ok := r.sink.(sealer); ok {
+		if err := s.Sealed(r.c, d, from, sealed); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+func (r *told) Inner(flow.Direction, int64, flow.Chunk) {}
+func (r *told) InnerGap(flow.Direction, flow.Gap)       {}
 
 func (r *told) Exchange(e *proto.Exchange) {
 	r.list = append(r.list, e)
@@ -47,13 +71,18 @@ func (r *told) Exchange(e *proto.Exchange) {
 func (r *told) Anomaly(flow.Anomaly) {}
 
 // run tells a sink of a conversation.
-func (k *talk) run(t testing.TB, sink interface{ Exchange(*proto.Exchange) error }) (*flow.Conversation, []*proto.Exchange) {
+func (k *talk) run(t testing.TB, sink exchanger) (*flow.Conversation, []*proto.Exchange) {
 	c := &flow.Conversation{Tuple: flow.Unknown(k.transport)}
-	r := &told{t: t, sink: sink}
+	r := &told{t: t, c: c, sink: sink}
 	g := proto.NewDialogue(c, r, proto.Options{Keep: KeepBytes, Protocol: k.protocol})
 	for i, s := range k.said {
 		x := flow.Chunk{Data: []byte(s.text), Offset: c.Sides[s.d].Bytes, Packet: int64(i + 1), Ack: c.Sides[s.d.Reverse()].Bytes}
 		c.Sides[s.d].Bytes += int64(len(s.text))
+		if w, ok := sink.(streamer); ok {
+			if err := w.Stream(c, s.d, x); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if k.transport == flow.UDP {
 			g.Datagram(s.d, x, 0)
 		} else {

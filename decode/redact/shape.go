@@ -148,7 +148,7 @@ func (p *Pseudonyms) jwt(s string) string {
 func (p *Pseudonyms) claims(b []byte, header bool) []byte {
 	out := bytes.Clone(b)
 	w := jsonWalk{data: b}
-	w.leaf = func(l *jsonLeaf) {
+	w.leaf = func(l jsonLeaf) {
 		switch {
 		case l.isKey, header && l.key != "kid" && l.key != "jku" && l.key != "x5t", !l.quoted && isTime(l.key):
 			return

@@ -207,7 +207,7 @@ type jsonLeaf struct {
 // judge.
 type jsonWalk struct {
 	data []byte
-	leaf func(*jsonLeaf)
+	leaf func(jsonLeaf)
 	keys []string // that what is around the place has
 	key  string
 	junk bool // there is something that JSON has not
@@ -227,7 +227,7 @@ func (w *jsonWalk) walk() {
 			for i < len(w.data) && strings.IndexByte("+-.eE0123456789", w.data[i]) >= 0 {
 				i++
 			}
-			w.leaf(&jsonLeaf{from: from, to: i, key: w.key})
+			w.leaf(jsonLeaf{from: from, to: i, key: w.key})
 		case c == '{' || c == '[':
 			if len(w.keys) < maxJSONDepth {
 				w.keys = append(w.keys, w.key)
@@ -243,7 +243,7 @@ func (w *jsonWalk) walk() {
 			for n < len(w.data) && w.data[n] >= 'a' && w.data[n] <= 'z' {
 				n++
 			}
-			word := string(w.data[i:n])
+			word := view(w.data[i:n])
 			w.junk = w.junk || word != "true" && word != "false" && word != "null"
 			i = n
 		default:
@@ -272,10 +272,10 @@ func (w *jsonWalk) text(from int) int {
 		l.isKey = true
 		w.key = ""
 		if end-from <= maxName {
-			w.key = string(w.data[from:end])
+			w.key = view(w.data[from:end])
 		}
 	}
-	w.leaf(&l)
+	w.leaf(l)
 	return min(end+1, len(w.data))
 }
 
