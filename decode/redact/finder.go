@@ -271,6 +271,22 @@ func (f *finder) looker(m *proto.Message) (func(*proto.Exchange, *proto.Message)
 			return nil, false
 		}
 		return f.redis, true
+	case *proto.WebSocketFrame:
+		if !whole || len(m.Raw) < 2 {
+			return nil, false
+		}
+		return func(_ *proto.Exchange, m *proto.Message) int { return f.webSocket(m, b) }, true
+	case *proto.MQTTPacket:
+		if !whole || len(m.Raw) < 2 {
+			return nil, false
+		}
+		return func(*proto.Exchange, *proto.Message) int { return f.mqtt(b) }, true
+	case *proto.PostgresRequest, *proto.PostgresResponse:
+		if !whole {
+			return nil, false
+		}
+		_, client := m.Body.(*proto.PostgresRequest)
+		return func(*proto.Exchange, *proto.Message) int { return f.postgres(client) }, true
 	}
 	return nil, false
 }
