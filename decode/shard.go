@@ -380,13 +380,12 @@ func (s *shard) leave() {
 
 // track keeps the list of those that wait for a gap to fill.
 func (s *shard) track(t *talk) {
+	listed := t.rare != nil && t.rare.waits.talk != nil
 	switch waits := t.tcp.Waiting(); {
-	case waits && t.waits == nil:
-		t.waits = new(node)
-		s.waiting.add(t.waits, t, s.batch.Number)
-	case !waits && t.waits != nil:
-		s.waiting.remove(t.waits)
-		t.waits = nil
+	case waits && !listed:
+		s.waiting.add(&t.more().waits, t, s.batch.Number)
+	case !waits && listed:
+		s.waiting.remove(&t.rare.waits)
 	}
 }
 
@@ -623,7 +622,7 @@ func (s *shard) finish(t *talk) {
 		s.fail(s.finisher.Finish(c))
 	}
 	s.gaps.Leave(c)
-	if s.reused != nil && t.rare == nil && c.For == nil { // else another may refer to it
+	if s.reused != nil && c.For == nil && (t.rare == nil || !t.rare.parent) { // else another may refer to it
 		s.gone = append(s.gone, t.entry)
 	}
 }

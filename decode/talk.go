@@ -17,12 +17,11 @@ type talk struct {
 	entry    *entry    // that it is in
 	tcp      *tcp.Conn // nil over UDP
 	dialogue *dialogue // nil until something is said, and when it is over
-	waits    *node     // in shard.waiting; nil when nothing does
 	rare     *rare     // nil until there is something
 
 	// Of the dialogue that was put away.
 	spoken *proto.Protocol
-	count  int
+	count  uint32
 
 	over bool // nothing more is looked at
 }
@@ -37,10 +36,13 @@ type dialogue struct {
 // rare is what few conversations have.
 type rare struct {
 	digests *[2]hash.Hash
+	// waits is its place in shard.waiting, when it is there.
+	waits node
 	// awaited is where a conversation is to come that carries content for this one,
 	// child the latest that came.
 	awaited []netip.AddrPort
 	child   *flow.Conversation
+	parent  bool // of one that refers to it
 }
 
 func (t *talk) conv() *flow.Conversation { return &t.entry.Conversation }
@@ -78,7 +80,7 @@ func (t *talk) said() *dialogue {
 	} else {
 		t.dialogue = new(dialogue)
 	}
-	t.dialogue.Renew(c, t, opts, t.count)
+	t.dialogue.Renew(c, t, opts, int(t.count))
 	return t.dialogue
 }
 
@@ -89,7 +91,7 @@ const maxSpare = 256
 // goes on where this one stopped.
 func (t *talk) putAway() {
 	s, g := t.shard, t.dialogue
-	t.spoken, t.count, t.dialogue = g.Protocol(), g.Count(), nil
+	t.spoken, t.count, t.dialogue = g.Protocol(), uint32(g.Count()), nil
 	if g.held > 0 {
 		s.held -= int64(g.held)
 		s.hoards.remove(&g.node)
@@ -276,7 +278,8 @@ func (t *talk) adopt() {
 		return
 	}
 	parent.expect(nil)
-	parent.more().child = c
+	x := parent.more()
+	x.child, x.parent = c, true
 	c.For = &flow.Errand{Parent: parent.conv()}
 	c.Protocol = c.For.Parent.Protocol + "-data"
 }

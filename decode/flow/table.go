@@ -88,12 +88,12 @@ type Entry[V any] struct {
 	Conversation Conversation
 	Value        V
 
-	hash   uint64
 	last   time.Duration // when its latest packet came, by the Clock
 	queued time.Duration // when it entered the queue
 	// stamp is the turn at which it did: in a queue, they rise.
 	stamp      int64
 	prev, next *Entry[V]
+	hash       uint32 // its lower half, more of which no table has need
 	queue      queueKind
 }
 
@@ -168,7 +168,7 @@ func (t *Table[V]) Add(e *Entry[V], hash uint64, now Turn) {
 	if 4*(t.used+1) > 3*len(t.slots) {
 		t.grow()
 	}
-	e.hash = hash
+	e.hash = uint32(hash)
 	e.queue = queueTCP
 	if e.Conversation.Tuple.transport == UDP {
 		e.queue = queueUDP
@@ -225,7 +225,7 @@ func (t *Table[V]) Remove(e *Entry[V]) {
 		t.closed--
 	}
 	mask := uint64(len(t.slots) - 1)
-	i := e.hash & mask
+	i := uint64(e.hash) & mask
 	for t.slots[i].entry != e {
 		i = (i + 1) & mask
 	}

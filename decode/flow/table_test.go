@@ -738,7 +738,7 @@ func (p parts) shrink(limit int) []int64 {
 		}
 		sortByFirst(group)
 		for _, e := range group[:min(len(group), all-limit)] {
-			p.of(e.hash).Remove(e)
+			p.of(hashOf(e.Conversation.Tuple)).Remove(e)
 			gone = append(gone, e.Conversation.First)
 		}
 	}

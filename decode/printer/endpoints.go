@@ -34,8 +34,8 @@ const maxEndpoints = 1000
 // anyEndpoint stands for all of a protocol with too many.
 const anyEndpoint = "*"
 
-// endpoint counts an exchange for its endpoint.
-func (s *Stats) endpoint(e *proto.Exchange, latency time.Duration, answered, failed bool) {
+// asked counts an exchange for its endpoint.
+func (p *protocolStats) asked(e *proto.Exchange, latency time.Duration, answered, failed bool) {
 	if e.Request == nil {
 		return
 	}
@@ -43,8 +43,11 @@ func (s *Stats) endpoint(e *proto.Exchange, latency time.Duration, answered, fai
 	if !ok {
 		return
 	}
-	name := e.Protocol.Name
-	x := s.endpointOf(name, func() string { return b.Endpoint() })
+	name := anyEndpoint
+	if !p.crowded {
+		name = b.Endpoint()
+	}
+	x := p.endpoint(name)
 	x.exchanges++
 	if failed {
 		x.failed++
@@ -61,25 +64,21 @@ func (s *Stats) endpoint(e *proto.Exchange, latency time.Duration, answered, fai
 	}
 }
 
-// endpointOf returns the sums of one of a protocol's endpoints.
-func (s *Stats) endpointOf(protocol string, endpoint func() string) *endpointStats {
-	k := endpointKey{protocol, anyEndpoint}
-	if !s.crowded[protocol] {
-		k.endpoint = endpoint()
+// endpoint returns the sums of an endpoint.
+func (p *protocolStats) endpoint(name string) *endpointStats {
+	if p.crowded {
+		name = anyEndpoint
 	}
-	x := s.endpoints[k]
-	if x != nil {
+	x := p.endpoints[name]
+	switch {
+	case x != nil:
 		return x
-	}
-	if !s.crowded[protocol] {
-		if s.counted[protocol] == maxEndpoints {
-			s.crowd(protocol)
-			return s.endpointOf(protocol, nil)
-		}
-		s.counted[protocol]++
+	case len(p.endpoints) == maxEndpoints:
+		p.crowd()
+		return p.endpoints[anyEndpoint]
 	}
 	x = newEndpointStats()
-	s.endpoints[k] = x
+	p.endpoints[name] = x
 	return x
 }
 
@@ -87,33 +86,23 @@ func newEndpointStats() *endpointStats {
 	return &endpointStats{latency: hdrhistogram.New(1, maxLatency, 1)}
 }
 
-// crowd makes one of all endpoints of a protocol.
-func (s *Stats) crowd(protocol string) {
+// crowd makes one of all endpoints.
+func (p *protocolStats) crowd() {
 	all := newEndpointStats()
-	for k, x := range s.endpoints {
-		if k.protocol == protocol {
-			all.add(x)
-			delete(s.endpoints, k)
-		}
+	for _, x := range p.endpoints {
+		all.add(x)
 	}
-	s.crowded[protocol] = true
-	s.endpoints[endpointKey{protocol, anyEndpoint}] = all
+	p.crowded, p.endpoints = true, map[string]*endpointStats{anyEndpoint: all}
 }
 
-// merge adds what a part has counted. Whether a protocol is crowded does not depend
-// on how its endpoints were shared out.
-func (s *Stats) merge(part *Stats) {
-	for protocol := range part.crowded {
-		if !s.crowded[protocol] {
-			s.crowd(protocol)
-		}
+// addEndpoints adds what another has counted. Whether there are too many does not
+// depend on how they were shared out.
+func (p *protocolStats) addEndpoints(o *protocolStats) {
+	if o.crowded && !p.crowded {
+		p.crowd()
 	}
-	for k, x := range part.endpoints {
-		s.endpointOf(k.protocol, func() string { return k.endpoint }).add(x)
-	}
-	s.tcp.add(&part.tcp)
-	for _, l := range part.largest {
-		s.keep(l)
+	for name, x := range o.endpoints {
+		p.endpoint(name).add(x)
 	}
 }
 
@@ -129,15 +118,21 @@ func (x *endpointStats) add(o *endpointStats) {
 // quantile is that of protocolStats.
 func (x *endpointStats) quantile(q float64) time.Duration { return quantile(x.latency, x.longest, q) }
 
+// at returns the sums of an endpoint.
+func (s *Stats) at(k endpointKey) *endpointStats {
+	return s.protocols[k.protocol].endpoints[k.endpoint]
+}
+
 // sortedEndpoints returns them by how much time was waited for them in all.
 func (s *Stats) sortedEndpoints() []endpointKey {
-	all := make(map[endpointKey]float64, len(s.endpoints))
-	for k, x := range s.endpoints {
-		all[k] = x.latency.Mean() * float64(x.latency.TotalCount())
+	all := make(map[endpointKey]float64)
+	for protocol, p := range s.protocols {
+		for name, x := range p.endpoints {
+			all[endpointKey{protocol, name}] = x.latency.Mean() * float64(x.latency.TotalCount())
+		}
 	}
-	waited := func(k endpointKey) float64 { return all[k] }
-	return slices.SortedFunc(maps.Keys(s.endpoints), func(a, b endpointKey) int {
-		return cmp.Or(cmp.Compare(waited(b), waited(a)), cmp.Compare(s.endpoints[b].exchanges, s.endpoints[a].exchanges),
+	return slices.SortedFunc(maps.Keys(all), func(a, b endpointKey) int {
+		return cmp.Or(cmp.Compare(all[b], all[a]), cmp.Compare(s.at(b).exchanges, s.at(a).exchanges),
 			cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.endpoint, b.endpoint))
 	})
 }
@@ -156,7 +151,7 @@ func (s *Stats) writeEndpoints(w *bufio.Writer) {
 		right: []bool{false, false, true, true, true, true, true, true, true, true},
 	}
 	for _, k := range keys[:min(len(keys), shownEndpoints)] {
-		x := s.endpoints[k]
+		x := s.at(k)
 		latency := func(q float64) string {
 			if x.latency.TotalCount() == 0 {
 				return ""

@@ -115,12 +115,12 @@ func (j *JSON) endpoint(name string, e netip.AddrPort) {
 
 // name appends the name of a field, and the comma before it.
 func (j *JSON) name(name string) {
-	if last := j.buf[len(j.buf)-1]; last != '{' { // also behind a hole
-		j.buf = append(j.buf, ',')
+	b := slices.Grow(j.buf, len(name)+len(`,"":`)) // there are many: one look at the room is enough
+	if b[len(b)-1] != '{' {                        // also behind a hole
+		b = append(b, ',')
 	}
-	j.buf = append(j.buf, '"')
-	j.buf = append(j.buf, name...)
-	j.buf = append(j.buf, '"', ':')
+	b = append(append(b, '"'), name...)
+	j.buf = append(b, '"', ':')
 }
 
 // named is name for one that may be anything.

@@ -31,14 +31,9 @@ type Stats struct {
 	// latest are the sums that were asked for last, those of latestName.
 	latest     *protocolStats
 	latestName string
-	endpoints  map[endpointKey]*endpointStats
-	// crowded are the protocols with more endpoints than there is room for: they are
-	// counted as one.
-	crowded map[string]bool
-	counted map[string]int // endpoints of a protocol
-	largest []largest      // conversations, the largest first
-	tcp     tcpStats
-	parts   []*Stats
+	largest    []largest // conversations, the largest first
+	tcp        tcpStats
+	parts      []*Stats
 }
 
 // protocolStats are the sums of a protocol.
@@ -50,6 +45,13 @@ type protocolStats struct {
 	latency       *hdrhistogram.Histogram // in microseconds
 	longest       time.Duration
 	outcomes      map[outcome]int64
+	// repeated is how often the latest outcome came in a row, not in outcomes yet.
+	latest    outcome
+	repeated  int64
+	endpoints map[string]*endpointStats
+	// crowded means that there are more endpoints than there is room for: they are
+	// counted as one.
+	crowded bool
 }
 
 // outcome is how an exchange went: a number or a word.
@@ -88,10 +90,7 @@ const maxLatency = int64(time.Hour / time.Microsecond)
 
 // NewStats returns a printer to w.
 func NewStats(w io.Writer, style Style) *Stats {
-	return &Stats{
-		w: w, style: style, protocols: make(map[string]*protocolStats), endpoints: make(map[endpointKey]*endpointStats),
-		crowded: make(map[string]bool), counted: make(map[string]int), tcp: newTCPStats(),
-	}
+	return &Stats{w: w, style: style, protocols: make(map[string]*protocolStats), tcp: newTCPStats()}
 }
 
 // of returns the sums of a protocol: mostly, those asked for last.
@@ -101,7 +100,7 @@ func (s *Stats) of(name string) *protocolStats {
 	}
 	p := s.protocols[name]
 	if p == nil {
-		p = &protocolStats{latency: hdrhistogram.New(1, maxLatency, 2), outcomes: make(map[outcome]int64)}
+		p = &protocolStats{latency: hdrhistogram.New(1, maxLatency, 2), outcomes: make(map[outcome]int64), endpoints: make(map[string]*endpointStats)}
 		s.protocols[name] = p
 	}
 	s.latest, s.latestName = p, name
@@ -119,10 +118,27 @@ func (s *Stats) Exchange(e *proto.Exchange) error {
 	}
 	o, failed, known := outcomeOf(e)
 	if known {
-		p.outcomes[o]++
+		p.came(o)
 	}
-	s.endpoint(e, d, answered, failed)
+	p.asked(e, d, answered, failed)
 	return nil
+}
+
+// came counts an outcome: mostly, it is that which came before.
+func (p *protocolStats) came(o outcome) {
+	if o != p.latest {
+		p.settle()
+		p.latest = o
+	}
+	p.repeated++
+}
+
+// settle makes outcomes complete.
+func (p *protocolStats) settle() {
+	if p.repeated > 0 {
+		p.outcomes[p.latest] += p.repeated
+		p.repeated = 0
+	}
 }
 
 // record adds a time to a histogram of microseconds.
@@ -179,9 +195,11 @@ func (p *protocolStats) add(o *protocolStats) {
 	}
 	p.latency.Merge(o.latency)
 	p.longest = max(p.longest, o.longest)
+	o.settle()
 	for code, n := range o.outcomes {
 		p.outcomes[code] += n
 	}
+	p.addEndpoints(o)
 }
 
 // quantile returns the latency that q percent do not exceed, to two digits; of all
@@ -194,9 +212,15 @@ func (s *Stats) Summary(sum *decode.Summary) error {
 		for name, p := range part.protocols {
 			s.of(name).add(p)
 		}
-		s.merge(part)
+		s.tcp.add(&part.tcp)
+		for _, l := range part.largest {
+			s.keep(l)
+		}
 	}
 	s.settle()
+	for _, p := range s.protocols {
+		p.settle()
+	}
 	names := slices.SortedFunc(maps.Keys(s.protocols), func(a, b string) int {
 		x, y := s.protocols[a], s.protocols[b]
 		return cmp.Or(cmp.Compare(y.conversations, x.conversations), cmp.Compare(a, b))
@@ -208,7 +232,7 @@ func (s *Stats) Summary(sum *decode.Summary) error {
 			}
 		}
 		for _, k := range s.sortedEndpoints() {
-			if err := s.JSON.asked(k, s.endpoints[k]); err != nil {
+			if err := s.JSON.asked(k, s.at(k)); err != nil {
 				return err
 			}
 		}

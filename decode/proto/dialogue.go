@@ -158,8 +158,11 @@ func NewDialogue(conv *flow.Conversation, out Receiver, opts Options) *Dialogue 
 // Renew makes g the Dialogue of a conversation anew, which is to count its
 // exchanges from count on.
 func (g *Dialogue) Renew(conv *flow.Conversation, out Receiver, opts Options, count int) {
+	if g.again(conv, out, opts, count) {
+		return
+	}
 	if g.conv != nil {
-		g.Clear()
+		g.forget()
 	}
 	g.conv, g.out, g.opts, g.count, g.stale = conv, out, opts, count, true
 	if opts.Protocol != nil {
@@ -167,9 +170,42 @@ func (g *Dialogue) Renew(conv *flow.Conversation, out Receiver, opts Options, co
 	}
 }
 
-// Clear lets go of the conversation, and of all memory but a little with which
-// Renew makes g another's.
+// again does what Renew does when g was Idle and goes on with the same protocol, as is
+// usual where many datagrams are: little of it has to be set then. Of all else it
+// reports false, and has done nothing with it.
+func (g *Dialogue) again(conv *flow.Conversation, out Receiver, opts Options, count int) bool {
+	if g.conv == nil || opts.Protocol != g.protocol || opts.With != g.with || conv.Protocol == "" || conv.Transport() != flow.UDP || !g.Idle() {
+		return false
+	}
+	p, ok := g.parser.(resetter)
+	if !ok {
+		return false
+	}
+	g.conv, g.out, g.opts, g.count, g.stale = conv, out, opts, count, true
+	g.finals, g.interims = 0, 0
+	for i := range g.sides {
+		g.sides[i].offset, g.sides[i].length = 0, 0
+	}
+	p.Reset(g)
+	return true
+}
+
+// Clear lets go of all memory but a little with which Renew makes g the Dialogue of
+// another conversation.
 func (g *Dialogue) Clear() {
+	if !g.Idle() {
+		g.forget()
+		return
+	}
+	g.waiting, g.early = emptied(g.waiting), emptied(g.early)
+	for i := range g.sides {
+		s := &g.sides[i]
+		s.buf, s.marks, s.raw = emptied(s.buf), emptied(s.marks), emptied(s.raw)
+	}
+}
+
+// forget makes g a new one, but for some memory.
+func (g *Dialogue) forget() {
 	if p, ok := g.parser.(resetter); ok {
 		p.Reset(g)
 		g.idle = idleParser{g.protocol, p}

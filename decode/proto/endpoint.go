@@ -1,6 +1,9 @@
 package proto
 
-import "strings"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // Outcome is the status, which is a failure from 400 on; of gRPC, its own.
 func (h *HTTPMessage) Outcome() (code int, word string, failed bool) {
@@ -81,8 +84,8 @@ func (m *DNSMessage) Outcome() (code int, word string, failed bool) {
 
 // Endpoint is the type that is asked for.
 func (m *DNSMessage) Endpoint() string {
-	if q, next := readQuestion(m.Wire, dnsHeaderLen); next > 0 {
-		return dnsType(q.Type)
+	if off := skipName(m.Wire, dnsHeaderLen); off > 0 && off+4 <= len(m.Wire) {
+		return dnsType(binary.BigEndian.Uint16(m.Wire[off:]))
 	}
 	return "nothing"
 }
