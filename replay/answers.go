@@ -30,9 +30,10 @@ type awaited struct {
 type shift struct{ recorded, live int64 }
 
 // lateness says how late what begins at an offset was sent; negative when no pace was kept.
+// Slip is how much of that was our own doing.
 type lateness struct {
-	offset int64
-	late   time.Duration
+	offset     int64
+	late, slip time.Duration
 }
 
 // maxShifts bounds how far back requests are found whose place has changed.
@@ -157,7 +158,7 @@ func (a *answers) judge(k *call, x awaited, live *proto.Exchange) {
 	o := k.outcome(x.check)
 	if live != nil && live.Request != nil {
 		o.Sent = live.Request.Time
-		o.Late = a.lateness(live.Request.Offset)
+		o.Late, o.Slip = a.lateness(live.Request.Offset)
 	}
 	recorded := x.check.Exchange
 	switch {
@@ -204,22 +205,22 @@ func (a *answers) compare(k *call, o *Outcome, recorded *proto.Exchange, live *p
 }
 
 // lateness is how late what stands at an offset was sent; negative when no pace was kept.
-func (a *answers) lateness(offset int64) time.Duration {
+func (a *answers) lateness(offset int64) (late, slip time.Duration) {
 	for i := len(a.late) - 1; i >= 0; i-- {
 		if a.late[i].offset <= offset {
-			return a.late[i].late
+			return a.late[i].late, a.late[i].slip
 		}
 	}
-	return -1
+	return -1, 0
 }
 
 // sent notes how late what begins at an offset was sent.
-func (a *answers) sent(offset int64, late time.Duration) {
+func (a *answers) sent(offset int64, late, slip time.Duration) {
 	if len(a.late) >= 2*maxShifts {
 		a.late = append(a.late[:0], a.late[maxShifts:]...)
 	}
 	if n := len(a.late); n == 0 || late >= 0 {
-		a.late = append(a.late, lateness{offset, late})
+		a.late = append(a.late, lateness{offset, late, slip})
 	}
 }
 

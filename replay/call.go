@@ -112,6 +112,7 @@ type mark struct {
 	turn  int
 	bytes int64
 	late  time.Duration // behind its time; negative when no pace was kept
+	slip  time.Duration // how much of that was our own doing
 	sent  time.Time     // when the client's first byte of the turn went out
 	spoke time.Time     // and its last
 	first time.Time     // when the first byte of the answer came
@@ -387,12 +388,12 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 		return err
 	}
 	now := time.Now()
-	late := time.Duration(-1)
+	late, slip := time.Duration(-1), time.Duration(0)
 	if !due.IsZero() {
-		if k.slips = append(k.slips, now.Sub(later(due, ready))); len(k.slips) == manySlips {
+		late, slip = max(0, now.Sub(due)), max(0, now.Sub(later(due, ready)))
+		if k.slips = append(k.slips, slip); len(k.slips) == manySlips {
 			k.player.slipped(k)
 		}
-		late = max(0, now.Sub(due))
 	}
 	k.answers.moved(&s, k.sent)
 	data, cost := s.Bytes, p.Cost
@@ -415,11 +416,11 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 		}
 	}
 	if n := len(k.marks); !k.conn.Parsed() && (n == 0 || k.marks[n-1].turn != s.Turn) {
-		k.marks = append(k.marks, mark{turn: s.Turn, bytes: k.received, sent: now, late: late})
+		k.marks = append(k.marks, mark{turn: s.Turn, bytes: k.received, sent: now, late: late, slip: slip})
 		k.turns.settle(k)
 	}
 	if k.conn.Parsed() {
-		k.answers.sent(k.sent, late)
+		k.answers.sent(k.sent, late, slip)
 	}
 	if err := k.write(data, now, s.Packet); err != nil {
 		return err

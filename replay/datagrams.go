@@ -41,8 +41,8 @@ type pairing interface {
 
 // sentAt is when a datagram was sent; zero when it was not.
 type sentAt struct {
-	at   time.Time
-	late time.Duration
+	at         time.Time
+	late, slip time.Duration // as in Outcome
 }
 
 // awaitedDatagram is one that is to come.
@@ -93,10 +93,10 @@ func (k *call) stepDatagram(ctx context.Context, p *plan.Part) error {
 	if err := k.readUntil(ctx, due); err != nil {
 		return err
 	}
-	then := sentAt{time.Now(), -1}
+	then := sentAt{at: time.Now(), late: -1}
 	if !due.IsZero() {
-		k.slips = append(k.slips, then.at.Sub(later(due, ready)))
-		then.late = max(0, then.at.Sub(due))
+		then.late, then.slip = max(0, then.at.Sub(due)), max(0, then.at.Sub(later(due, ready)))
+		k.slips = append(k.slips, then.slip)
 	}
 	f.take(k)
 	g.sent[s.Packet] = then

@@ -131,7 +131,7 @@ func (q *queries) volunteered(k *call, e *proto.Exchange) {
 
 func (q *queries) judge(k *call, y *query, live *proto.Exchange) {
 	o := k.outcome(y.check)
-	o.Sent, o.Late = y.at, y.late
+	o.Sent, o.Late, o.Slip = y.at, y.late, y.slip
 	if y.at.IsZero() {
 		o.Late = -1
 	}

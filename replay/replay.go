@@ -106,8 +106,9 @@ type Outcome struct {
 	// Sent is when the request's first byte went out, zero when it did not.
 	Sent time.Time
 	// Late is how long after its time in the schedule that was; negative when no pace was
-	// kept.
-	Late time.Duration
+	// kept. Slip is how much of that was our own doing: neither the plan nor an answer that
+	// was awaited stood in the way.
+	Late, Slip time.Duration
 	// Pass counts from 1 when there are several.
 	Pass int
 }
@@ -161,8 +162,8 @@ type Result struct {
 	Cut time.Duration
 	// Recorded and Live are latencies of the answers compared, in microseconds.
 	Recorded, Live *hdrhistogram.Histogram
-	// Planned are the latencies now from when the request was due: a server that is slow
-	// to answer one makes the next on its connection late.
+	// Planned are the latencies now from when the request was due, without Slip: a server
+	// that is slow to answer one makes the next on its connection late.
 	Planned *hdrhistogram.Histogram
 	// Waited is how long connections waited for a place, those that had to.
 	Waited *hdrhistogram.Histogram
@@ -192,9 +193,15 @@ func (r *Result) Count(o *Outcome) {
 	}
 	record(r.Recorded, o.RecordedLatency)
 	record(r.Live, o.Latency)
-	if o.Latency >= 0 && o.Late >= 0 {
-		record(r.Planned, o.Latency+o.Late)
+	if d, ok := o.Planned(); ok {
+		record(r.Planned, d)
 	}
+}
+
+// Planned is the latency now from when the request was due, without our own slip; it is not
+// known without a pace.
+func (o *Outcome) Planned() (time.Duration, bool) {
+	return o.Latency + o.Late - o.Slip, o.Latency >= 0 && o.Late >= 0
 }
 
 // Compared counts the answers that were held against one.

@@ -183,7 +183,7 @@ func (t *turns) judge(k *call, o *Outcome, next *mark, same bool) {
 	from, to := mark{}, mark{bytes: t.end()}
 	if m != nil {
 		from = *m
-		o.Sent, o.Late = m.sent, m.late
+		o.Sent, o.Late, o.Slip = m.sent, m.late, m.slip
 		if !m.first.IsZero() && !m.spoke.IsZero() {
 			o.Latency = max(0, m.first.Sub(m.spoke))
 		}

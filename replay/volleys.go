@@ -196,7 +196,7 @@ func (v *volleys) leave(k *call, a *arrival) {
 // judge holds what came against what had come.
 func (v *volleys) judge(k *call, y *volley) {
 	o := k.outcome(y.check)
-	o.Sent, o.Late = y.at, y.late
+	o.Sent, o.Late, o.Slip = y.at, y.late, y.slip
 	if y.at.IsZero() {
 		o.Late = -1
 	}

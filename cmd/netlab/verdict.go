@@ -28,7 +28,7 @@ import (
 var compareFlags = []cli.Flag{
 	&cli.StringFlag{Name: "rules", Usage: "what counts is said in `FILE`, as --save-rules writes it"},
 	&cli.StringFlag{Name: "save-rules", Usage: "write rules for the noise that was found, and those of --rules, to `FILE`"},
-	&cli.BoolFlag{Name: "wire", Usage: "compare framing, the order and spelling of header fields, and who closes, too"},
+	&cli.BoolFlag{Name: "wire", Usage: "compare framing, the order and spelling of header fields, in how many pieces answers come, and who closes, too"},
 	&cli.StringSliceFlag{Name: "report", Usage: "write a report: json=`FILE`, junit=FILE or html=FILE; several with commas"},
 	&cli.BoolFlag{Name: "github", Usage: "print what differs as annotations of GitHub's workflows, too"},
 	&cli.BoolFlag{Name: "strict", Usage: "compare everything, also dates, request ids and framing, and take nothing for noise"},

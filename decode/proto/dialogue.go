@@ -92,6 +92,7 @@ type side struct {
 	marks  []Mark  // where buf's bytes came from, oldest first; none without buf
 	raw    []byte  // the beginning of the message in progress, when it is kept
 	digest *digest // of all of it, when that is more
+	pauses int     // in the message in progress
 	start  Mark    // of the first byte of the message in progress
 	busy   bool    // run is at it
 	wide   bool    // buf has room for a large record, whatever it holds
@@ -338,12 +339,14 @@ func (g *Dialogue) passes(d flow.Direction, c *flow.Chunk) bool {
 	}
 	s := &g.sides[d]
 	g.ended[d], g.told[d] = false, false
+	at := Mark{c.Offset, c.Time, c.Packet, c.Ack}
 	if g.opts.Keep > 0 {
+		s.paused(at.Time)
 		g.keep(d, c.Data, nil)
 	} else {
 		s.length += int64(len(c.Data))
 	}
-	s.reach(Mark{c.Offset, c.Time, c.Packet, c.Ack})
+	s.reach(at)
 	s.offset = c.Offset + int64(len(c.Data))
 	return true
 }
@@ -677,6 +680,11 @@ func (g *Dialogue) run(d flow.Direction, data []byte, at *Mark, end bool) []byte
 		}
 		n, m := g.next(d, data, end)
 		if n > 0 {
+			if at != nil {
+				s.paused(at.Time)
+			} else {
+				s.paused(s.marks[0].Time)
+			}
 			g.keep(d, data[:n], m)
 			s.offset += int64(n)
 			data = data[n:]
@@ -742,6 +750,17 @@ func (g *Dialogue) holdMarked(d flow.Direction, data []byte, at *Mark) {
 	if g.told[d] { // the next protocol is told so too
 		g.told[d] = false
 		g.hold(held{d: d, end: true})
+	}
+}
+
+// Pause is how long nothing of a message comes where its sender had let go of what there was:
+// longer than it takes to send a segment again, mostly.
+const Pause = 50 * time.Millisecond
+
+// paused notes when more of a message in progress comes.
+func (s *side) paused(at time.Time) {
+	if s.length > 0 && at.Sub(s.last.Time) > Pause {
+		s.pauses++
 	}
 }
 
@@ -828,7 +847,7 @@ func (g *Dialogue) lose(d flow.Direction, gap flow.Gap) {
 	case m != nil:
 		g.message(m)
 	case took == 0: // what was left belongs to no message
-		s.raw, s.length, s.digest = emptied(s.raw), 0, nil
+		s.raw, s.length, s.digest, s.pauses = emptied(s.raw), 0, nil, 0
 	}
 }
 
@@ -913,7 +932,7 @@ func (g *Dialogue) message(m *Message) {
 		g.anomaly(flow.MalformedMessage, m.Direction, at.Offset, at, m.Why)
 	}
 	if m.Kind == Skipped {
-		s.raw, s.length, s.digest = emptied(s.raw), 0, nil
+		s.raw, s.length, s.digest, s.pauses = emptied(s.raw), 0, nil, 0
 		return
 	}
 	g.stale = true
@@ -922,6 +941,7 @@ func (g *Dialogue) message(m *Message) {
 		// One that is used again brings memory for the next.
 		m.Raw, m.RawMissing, s.raw = s.raw, s.length-int64(len(s.raw)), m.Raw[:0]
 		m.Digest, s.digest = s.digest.sum(), nil
+		m.Pauses, s.pauses = s.pauses, 0
 	}
 	s.length = 0
 	next, with := m.Next, m.With

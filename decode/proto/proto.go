@@ -187,6 +187,9 @@ type Message struct {
 	// RawMissing how many more there were.
 	Raw        []byte
 	RawMissing int64
+	// Pauses counts those longer than Pause in a message that is kept, behind its head: its
+	// sender let go of what it had by then.
+	Pauses int
 	// Digest is the SHA-256 of a message of which more is missing than a gap: of all its
 	// bytes; of HTTP, of its body as it was transferred, without the framing of chunks.
 	Digest []byte

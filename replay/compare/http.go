@@ -76,6 +76,7 @@ func (c *comparer) http(recorded, live *proto.Message, a, b *proto.HTTPMessage) 
 	c.headers(a.Trailer, b.Trailer)
 	if c.rules.Wire {
 		c.framed(a, b)
+		c.flushed(recorded, live)
 	}
 	old, err1 := proto.Content(recorded)
 	fresh, err2 := proto.Content(live)
@@ -196,6 +197,28 @@ func (c *comparer) framed(a, b *proto.HTTPMessage) {
 		old, now := textSides(x, y)
 		c.add(Header, "wire order", old, now)
 	}
+}
+
+// flushed compares in how many pieces two answers came, with a pause before each: segments
+// say nothing, and a server that gathers what it had sent bit by bit is another.
+func (c *comparer) flushed(recorded, live *proto.Message) {
+	if flushedOtherwise(recorded, live) {
+		c.add(Header, "wire flush", plainSide(inPieces(recorded)), plainSide(inPieces(live)))
+	}
+}
+
+// flushedOtherwise reports whether one has twice as many pieces as the other, or more: fewer
+// may be chance, for a pause can be a little shorter or longer.
+func flushedOtherwise(recorded, live *proto.Message) bool {
+	a, b := 1+recorded.Pauses, 1+live.Pauses
+	return a >= 2*b || b >= 2*a
+}
+
+func inPieces(m *proto.Message) string {
+	if m.Pauses == 0 {
+		return "in one piece"
+	}
+	return fmt.Sprintf("in %d pieces, more than %v apart", 1+m.Pauses, proto.Pause)
 }
 
 func spelledAs(fields []proto.Field) []string {

@@ -82,8 +82,8 @@ func (g *Gatherer) take(o *replay.Outcome) {
 	r.Answers++
 	keep(&r.Recorded, o.RecordedLatency, r.Answers)
 	keep(&r.Live, o.Latency, r.Answers)
-	if o.Latency >= 0 && o.Late >= 0 {
-		keep(&r.Planned, o.Latency+o.Late, r.Answers)
+	if d, ok := o.Planned(); ok {
+		keep(&r.Planned, d, r.Answers)
 	}
 }
 

@@ -32,6 +32,7 @@ type outcomeRecord struct {
 	Live         string             `json:"live"`
 	Sent         *time.Time         `json:"sent,omitempty"`
 	LateMS       *float64           `json:"late_ms,omitempty"` // behind the schedule
+	SlipMS       float64            `json:"slip_ms,omitempty"` // of that, what no answer had to do with
 	RecordedMS   *float64           `json:"recorded_latency_ms,omitempty"`
 	LiveMS       *float64           `json:"latency_ms,omitempty"`
 	Packet       int64              `json:"packet,omitempty"`
@@ -110,7 +111,7 @@ func (j *JSON) Outcome(o *replay.Outcome) error {
 		Type: "outcome", Pass: o.Pass, Conversation: o.Conn.ID, Index: o.Check.Index, Protocol: o.Conn.Protocol.Name, Verdict: o.Verdict.String(),
 		Reason: o.Reason, Request: o.Request, Recorded: o.Recorded, Live: o.Live,
 		RecordedMS: millis(o.RecordedLatency), LiveMS: millis(o.Latency),
-		LateMS: millis(o.Late),
+		LateMS: millis(o.Late), SlipMS: float64(o.Slip) / 1e6,
 	}
 	if !o.Sent.IsZero() {
 		sent := o.Sent.UTC()
