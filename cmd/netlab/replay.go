@@ -38,7 +38,7 @@ func replayCommand(std stdio) *cli.Command {
 			&cli.DurationFlag{Name: "timeout", Value: replay.DefaultTimeout, Usage: "give an answer up after `D` in which nothing of it comes, or six times that in all"},
 			&cli.StringFlag{Name: "where", Usage: "replay only exchanges for which `EXPR` holds, as http.status < 500 && host == a.example; netlab fields lists what can be asked"},
 			&cli.BoolFlag{Name: "strict-values", Usage: "send session cookies, tokens and ids as they were recorded, and do not take them from the live answers"},
-			&cli.StringSliceFlag{Name: "set", Usage: "say something else in requests of HTTP/1: `NAME=VALUE`, where NAME is header.FIELD, cookie.NAME, query.NAME, form.NAME or json.PATH; may be given several times"},
+			&cli.StringSliceFlag{Name: "set", Usage: "say something else in requests of HTTP/1: `NAME=VALUE`, where NAME is header.FIELD, cookie.NAME, query.NAME, form.NAME, json.PATH, or value.NUMBER for one that --dry-run lists; may be given several times"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be sent, when, and after what, and send nothing"},
 			memoryFlag("512MiB", "keep within about `SIZE` of memory: of a larger recording, what is said next is held"),
 		}...),
@@ -133,7 +133,7 @@ func (std stdio) replayFile(ctx context.Context, c *cli.Context, opts replay.Opt
 		}
 		k.Pick = filter.Match
 	}
-	finder, err := newFinder(c)
+	finder, err := newFinder(c, room/8)
 	if err != nil {
 		return nil, err
 	}
@@ -215,9 +215,10 @@ func speed(s string) (float64, error) {
 	return n, nil
 }
 
-// newFinder reads the flags about values; it is nil when there is nothing to find.
-func newFinder(c *cli.Context) (*values.Finder, error) {
-	opts := values.Options{SetOnly: c.Bool("strict-values")}
+// newFinder reads the flags about values, which have so much room; it is nil when there is
+// nothing to find.
+func newFinder(c *cli.Context, room int64) (*values.Finder, error) {
+	opts := values.Options{SetOnly: c.Bool("strict-values"), Memory: room}
 	for _, s := range c.StringSlice("set") {
 		set, err := values.ParseSet(s)
 		if err != nil {
@@ -236,7 +237,7 @@ func checkSets(unused []values.Set) error {
 	if len(unused) == 0 {
 		return nil
 	}
-	return usagef("netlab replay: no request in the recording has %s, which --set names", unused[0].Name)
+	return hinted{usagef("netlab replay: no request in the recording has %s, which --set names", unused[0].Name), "netlab replay FILE --dry-run lists the values that were found"}
 }
 
 // plan decodes a file into a plan, in room bytes of memory beside the plan; finder, if any, is

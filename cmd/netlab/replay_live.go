@@ -143,6 +143,7 @@ func (s *shadow) Parts(_ context.Context, to plan.Taker) error {
 	if s.count > 0 {
 		src = capture.Limit(src, s.count)
 	}
+	fmt.Fprintln(s.std.err, "netlab: values unknown: session cookies, tokens and ids go out as clients say them; where the target makes up its own, capture to a file and replay that")
 	fmt.Fprintf(s.std.err, "netlab: listening on %s, %s; Ctrl-C ends\n", s.from, h.Link())
 	r := plan.Live(&chosen{shadow: s, out: to, left: make(map[*plan.Conn]bool)}, s.host)
 	sum, err := decode.Run(src, r, decode.Options{Keep: plan.Keep, Memory: s.memory / 2})

@@ -46,10 +46,13 @@ func Values(w io.Writer, f *values.Found) error {
 		if listed == 1 {
 			b.WriteString("values:\n")
 		}
-		if v.Set != nil {
+		switch {
+		case v.Set != nil && v.Number == 0:
 			fmt.Fprintf(&b, "  set %s", printer.Clean(v.Set.Name))
-		} else {
-			fmt.Fprintf(&b, "  %s: from response %d of conversation %d, %s (%s)", v.Confidence, v.From.Index, v.From.Conversation, printer.Clean(v.Place.String()), printer.Clean(v.Shown))
+		case v.Set != nil:
+			fmt.Fprintf(&b, "  set value.%d: in place of what response %d of conversation %d says, %s (%s)", v.Number, v.From.Index, v.From.Conversation, printer.Clean(v.Place.String()), printer.Clean(v.Shown))
+		default:
+			fmt.Fprintf(&b, "  value.%d, %s: from response %d of conversation %d, %s (%s)", v.Number, v.Confidence, v.From.Index, v.From.Conversation, printer.Clean(v.Place.String()), printer.Clean(v.Shown))
 		}
 		fmt.Fprintf(&b, " > request %d of conversation %d, %s", v.First.In.Index, v.First.In.Conversation, printer.Clean(v.First.Place.String()))
 		if v.Uses > 1 {

@@ -40,7 +40,7 @@ func (l *Live) learn(list []int, recorded, live *proto.Message) {
 			a, ok1 := decoded(was[i], form)
 			b, ok2 := decoded(is[i], form)
 			p.live = b
-			if known := l.pairs[a]; ok1 && ok2 && a != "" && b != "" && a != b && len(known) < maxPairs && l.paired < maxHeld && !slices.Contains(known, p) {
+			if known := l.pairs[a]; ok1 && ok2 && a != "" && b != "" && a != b && len(known) < maxPairs && l.paired < l.found.room && !slices.Contains(known, p) {
 				l.paired += len(a) + len(b)
 				l.pairs[strings.Clone(a)] = append(known, p)
 			}

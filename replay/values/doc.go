@@ -3,7 +3,7 @@
 // answers, and puts them into the requests that carry them.
 //
 // A Finder is told of a recording's exchanges in their order, and remembers of each value
-// a hash and where it stood, up to maxTokens of them: it keeps no value, and so no secret.
+// a hash and where it stood, as many as Options.Memory has room for: it keeps no value, and so no secret.
 // What it Found are Values, each with the answer and the Place that it comes from, and
 // Uses, each with a request and the part of it that has the value. Both are small and
 // without the bytes themselves, so a plan may be anywhere.

@@ -1,6 +1,7 @@
 package values
 
 import (
+	"cmp"
 	"hash/maphash"
 	"math"
 	"strings"
@@ -9,13 +10,22 @@ import (
 	"netlab/decode/proto"
 )
 
-// Bounds of a Finder, with what they come to in memory.
-const (
-	maxTokens = 512 << 10 // values remembered, some 60 bytes each: 30 MiB
-	maxPlaces = 64 << 10  // different places, some 100 bytes each
-	maxValues = 128 << 10 // found, some 250 bytes each: 32 MiB
-	maxUses   = 512 << 10 // some 150 bytes each: 75 MiB
-)
+// DefaultMemory is Options.Memory when it is 0: enough for half a million values that were
+// said.
+const DefaultMemory = 150 << 20
+
+// bounds are what a Finder may hold.
+type bounds struct{ tokens, places, values, uses int }
+
+// boundsOf shares memory out, by about what one takes of what is remembered, of different
+// places, of values found, and of uses.
+func boundsOf(memory int64) bounds {
+	if memory <= 0 {
+		memory = DefaultMemory
+	}
+	share := func(percent, each int64) int { return int(min(memory/100*percent/each, math.MaxInt32)) }
+	return bounds{tokens: share(20, 60), places: share(5, 100), values: share(25, 250), uses: share(50, 150)}
+}
 
 // maxCommon is how many answers may have a short value before it says nothing: a client
 // that says it too need not have it from there.
@@ -27,12 +37,15 @@ type Options struct {
 	Set []Set
 	// SetOnly leaves everything else as it was recorded.
 	SetOnly bool
+	// Memory is about how many bytes may be held of what was said, and of what is found; 0 is
+	// DefaultMemory. What is older is forgotten.
+	Memory int64
 }
 
 // Finder finds Values. It is told of exchanges in the order in which they ended.
 type Finder struct {
 	opts   Options
-	limit  int // of the ring
+	bounds bounds
 	seed   maphash.Seed
 	byKey  map[uint64]int32
 	ring   []origin
@@ -75,7 +88,7 @@ type origin struct {
 // NewFinder returns a Finder that was told of nothing yet.
 func NewFinder(opts Options) *Finder {
 	f := &Finder{
-		opts: opts, limit: maxTokens, seed: maphash.MakeSeed(), byKey: make(map[uint64]int32), places: make(map[Place]uint32), names: make(map[string]string),
+		opts: opts, bounds: boundsOf(opts.Memory), seed: maphash.MakeSeed(), byKey: make(map[uint64]int32), places: make(map[Place]uint32), names: make(map[string]string),
 		sets: make([]int, len(opts.Set)), carried: make(map[uint64]bool),
 	}
 	for i := range f.sets {
@@ -337,7 +350,7 @@ func (f *Finder) said(key uint64) {
 
 // remember adds to the ring; what is oldest makes room.
 func (f *Finder) remember(o origin) {
-	if len(f.ring) < f.limit {
+	if len(f.ring) < f.bounds.tokens {
 		f.byKey[o.key] = int32(len(f.ring))
 		f.ring = append(f.ring, o)
 		return
@@ -446,7 +459,7 @@ func (f *Finder) offer(key uint64, s *spot, part int, form Form, bits float64, w
 	}
 	n, known := f.places[place]
 	if !known {
-		if len(f.list) >= maxPlaces {
+		if len(f.list) >= f.bounds.places {
 			f.found.Forgotten++
 			return
 		}
@@ -467,7 +480,7 @@ func (f *Finder) name(s string) string {
 		return kept
 	}
 	s = strings.Clone(s)
-	if len(f.names) < maxPlaces {
+	if len(f.names) < f.bounds.places {
 		f.names[s] = s
 	}
 	return s
@@ -475,7 +488,7 @@ func (f *Finder) name(s string) string {
 
 // use notes that a request says a value.
 func (f *Finder) use(o *origin, u *unit, part run, form Form, c Confidence) {
-	if len(f.found.uses) >= maxUses || o.value < 0 && len(f.found.Values) >= maxValues {
+	if len(f.found.uses) >= f.bounds.uses || o.value < 0 && len(f.found.Values) >= f.bounds.values {
 		f.found.Forgotten++
 		return
 	}
@@ -543,10 +556,29 @@ func (f *Finder) Unused() []Set {
 	return list
 }
 
+// number numbers the values that were found, and notes those that are set.
+func (f *Finder) number() {
+	n := 0
+	for i := range f.found.Values {
+		v := &f.found.Values[i]
+		if v.Set != nil || v.Uses == 0 {
+			continue
+		}
+		n++
+		v.Number = n
+		for j := range f.opts.Set {
+			if f.opts.Set[j].number == n {
+				v.Set, f.sets[j] = &f.opts.Set[j], i
+			}
+		}
+	}
+}
+
 // Found returns what was found, when everything has been told. A place that a value was
 // taken from in one answer has values in others, too: these are listed without a use, so
 // that they are no difference.
 func (f *Finder) Found() *Found {
+	f.number()
 	known := make(map[uint32]bool)
 	for i := range f.ring {
 		if o := &f.ring[i]; o.value >= 0 {
@@ -554,7 +586,7 @@ func (f *Finder) Found() *Found {
 		}
 	}
 	for i := range f.ring {
-		if o := &f.ring[i]; o.value < 0 && !o.client && known[o.place] && o.form == Raw && len(f.found.Values) < maxValues {
+		if o := &f.ring[i]; o.value < 0 && !o.client && known[o.place] && o.form == Raw && len(f.found.Values) < f.bounds.values {
 			v := Value{From: Ref{int(o.conv), int(o.index)}, Asked: o.asked, Place: f.list[o.place], weak: o.weak}
 			if o.weak {
 				v.name = shortName(v.Place)
@@ -562,7 +594,7 @@ func (f *Finder) Found() *Found {
 			f.found.Values = append(f.found.Values, v)
 		}
 	}
-	f.found.seed = f.seed
+	f.found.seed, f.found.room = f.seed, int(cmp.Or(f.opts.Memory, DefaultMemory)/2)
 	f.found.finish()
 	return &f.found
 }

@@ -46,7 +46,9 @@ type Value struct {
 	First      Use
 	// Shown is what it looks like, without saying it.
 	Shown string
-	// Set is what is said in its place, from Options; it then has no answer.
+	// Number counts those that were found and are used, from 1; 0 is none of these.
+	Number int
+	// Set is what is said in its place, from Options; it is taken from no answer then.
 	Set  *Set
 	same uint64 // a hash of what was recorded
 	name string // the normal name around it, when it is a short one
@@ -96,6 +98,7 @@ type Found struct {
 	Forgotten int64
 
 	seed     maphash.Seed
+	room     int // bytes that live values may take
 	uses     []Use
 	requests []Request
 	from     []int // indices of Values by From

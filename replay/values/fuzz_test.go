@@ -100,11 +100,11 @@ func TestHostile(t *testing.T) {
 // TestForgets has room for so much, and says when it forgot something.
 func TestForgets(t *testing.T) {
 	f := NewFinder(Options{})
-	f.limit = 1000
-	for i := range f.limit + 10 {
+	f.bounds.tokens = 1000
+	for i := range f.bounds.tokens + 10 {
 		f.remember(origin{key: uint64(i + 1), value: -1})
 	}
-	if len(f.ring) != f.limit || len(f.byKey) != f.limit || f.Found().Forgotten != 10 {
+	if len(f.ring) != f.bounds.tokens || len(f.byKey) != f.bounds.tokens || f.Found().Forgotten != 10 {
 		t.Errorf("%d and %d are remembered, %d forgotten", len(f.ring), len(f.byKey), f.found.Forgotten)
 	}
 	if _, there := f.byKey[5]; there {

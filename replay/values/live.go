@@ -20,8 +20,8 @@ type Live struct {
 	seen    []seen     // by the Value
 	pairs   map[string][]pair
 	waiting map[*waiter]bool
-	held    int // bytes of live values
-	paired  int // bytes of pairs
+	held    int // bytes of live values, Found.room at most
+	paired  int // bytes of pairs, as many
 	counts  Counts
 }
 
@@ -55,10 +55,6 @@ type pair struct {
 	weak bool
 	one  bool // it is an identifier
 }
-
-// maxHeld bounds the bytes of live values that are kept; as much is kept of what stands for
-// what.
-const maxHeld = 64 << 20
 
 // maxPairs bounds what may stand for one thing: each client has its own.
 const maxPairs = 64
@@ -137,7 +133,7 @@ func (l *Live) settle(n int, s seen) {
 	if l.seen[n].known {
 		return
 	}
-	if l.held += len(s.text); l.held > maxHeld {
+	if l.held += len(s.text); l.held > l.found.room {
 		s = seen{known: true, why: "there is no room for more live values"}
 	}
 	l.seen[n] = s
