@@ -100,7 +100,7 @@ func newApp(std stdio) *cli.App {
 		Writer:    std.out,
 		ErrWriter: std.err,
 		Commands: []*cli.Command{
-			captureCommand(std), decodeCommand(std), replayCommand(std), diffCommand(std), serveCommand(std), pcapsCommand(std),
+			captureCommand(std), decodeCommand(std), replayCommand(std), diffCommand(std), serveCommand(std), shareCommand(std), pcapsCommand(std),
 			sendCommand(std), listenCommand(std), interfacesCommand(std), samplesCommand(std), fieldsCommand(std), demoCommand(std), completionCommand(std),
 		},
 		Description: "Exit status: 0 done or same, 1 answers differ, 2 could not do it, 3 nothing was compared.\n" +

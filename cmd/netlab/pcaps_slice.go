@@ -66,6 +66,7 @@ type picker struct {
 	begun    bool
 	from, to time.Time // zero is any
 	number   int64     // of the packet before
+	took     bool      // the latest, where that is asked later
 }
 
 // span is from one number to another, with both.
@@ -133,15 +134,18 @@ func parseMoment(s string) (moment, error) {
 	return moment{}, fmt.Errorf("wants a time, as 2026-01-02T15:04:05Z, or how long after the first packet, as 1.5 or 90s; %q is neither", s)
 }
 
-// parseSpans reads a list of numbers and ranges, and puts it in order.
-func parseSpans(list string) ([]span, error) {
+// parseSpans reads a list of numbers and ranges of packets, and puts it in order.
+func parseSpans(list string) ([]span, error) { return parseSpansFrom(1, list) }
+
+// parseSpansFrom reads one of what is counted from another number.
+func parseSpansFrom(least int64, list string) ([]span, error) {
 	var all []span
 	for item := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
 		a, b, isRange := strings.Cut(item, "-")
-		s := span{1, math.MaxInt64}
+		s := span{least, math.MaxInt64}
 		var err error
 		if a != "" || !isRange {
-			if s.from, err = strconv.ParseInt(a, 10, 64); err != nil || s.from < 1 {
+			if s.from, err = strconv.ParseInt(a, 10, 64); err != nil || s.from < least {
 				return nil, fmt.Errorf("%q is no number of a packet", item)
 			}
 		}

@@ -76,7 +76,7 @@ func ReadmeText(f Facts) string {
 		fmt.Fprintf(&b, "| %s | what a replay of it found, without what was said |\n", Report)
 	}
 	b.WriteString(commands)
-	fmt.Fprintf(&b, "It was made by netlab %s. There are %s with %s in it", printer.Clean(f.Version), printer.Count(f.Conversations, "conversation"), printer.Count(f.Exchanges, "exchange"))
+	fmt.Fprintf(&b, "It was made by netlab %s, of %s with %s", printer.Clean(f.Version), printer.Count(f.Conversations, "conversation"), printer.Count(f.Exchanges, "exchange"))
 	if f.Values > 0 {
 		fmt.Fprintf(&b, ",\nand %s that a server makes up anew each time, which replay takes from the live answers", printer.Count(int64(f.Values), "value"))
 	}

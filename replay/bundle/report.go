@@ -35,7 +35,7 @@ type Difference struct {
 func (f *Finding) line() string {
 	var parts []string
 	for _, d := range f.Differences {
-		s := strings.TrimSpace(d.Kind + " " + d.Path)
+		s := strings.TrimSpace(d.Kind + " " + strings.TrimPrefix(d.Path, d.Kind)) // that of a status says no more
 		if d.Was != "" && d.Is != "" {
 			s += " was " + d.Was + ", is " + d.Is
 		}
