@@ -210,7 +210,7 @@ func (f *finder) parts(list []change, place, field string, data []byte, from, to
 	for {
 		i := bytes.IndexByte(data[at:to], '\n')
 		if i < 0 || bytes.HasPrefix(data[at+len(line):to], []byte("--")) {
-			return list, true
+			return f.plainText(list, place, data, at+len(line), to), true
 		}
 		part := at + i + 1
 		n := bytes.Index(data[part:to], line)

@@ -33,7 +33,7 @@ func (f *finder) editing() bool { return f.to != nil }
 // is something else. The name is of what holds it, if that has one.
 func (f *finder) secret(k Kind, place, name, value string) (string, bool) {
 	z := f.z
-	if value == "" || isTrivial(value) {
+	if value == "" || isTrivial(value) || k == User && isCommonUser(value) {
 		return value, false
 	}
 	for i := range z.keep {

@@ -51,10 +51,13 @@ func (f *finder) http(m *proto.Message, h *proto.HTTPMessage) int {
 
 // line looks at the first line.
 func (x *httpMessage) line() {
-	if !x.h.IsRequest() {
-		return // a number, and its name
-	}
 	end := bytes.IndexByte(x.raw, '\n')
+	if !x.h.IsRequest() {
+		x.z.stays(view(x.raw[:max(end, 0)])) // a number, and its name
+		return
+	}
+	x.z.stays(x.h.Method)
+	x.z.stays(x.h.Version)
 	line := view(x.raw[:max(end, 0)])
 	at := strings.IndexByte(line, ' ')
 	if at < 0 || x.h.Target == "" {
@@ -67,9 +70,12 @@ func (x *httpMessage) line() {
 	from := at + i
 	if x.h.Method == "CONNECT" {
 		x.host(inTarget, from, from+len(x.h.Target))
-		return
+	} else {
+		x.target(from, from+len(x.h.Target))
 	}
-	x.target(from, from+len(x.h.Target))
+	if from += len(x.h.Target); from < end { // only a version should be there
+		x.texts(inTarget, from, end)
+	}
 }
 
 // httpFields finds the fields of a head whose first line has been passed. A folded line belongs to
@@ -122,9 +128,11 @@ var structural = map[string]bool{
 
 // field looks at a field of the head.
 func (x *httpMessage) field(a *httpField) {
+	x.z.stays(a.name)
 	switch name := a.name; {
 	case a.from == a.to, x.isDigest(name):
 	case structural[name]:
+		x.z.stays(view(x.raw[a.from:a.to]))
 		for i := range x.z.hide { // unless it is asked for
 			if x.z.hide[i].named(name) {
 				x.named(inHeader, name, a.from, a.to, plainly)

@@ -22,6 +22,8 @@ const maxContent = 4 * KeepBytes
 type httpBody struct {
 	// data are the parts of it: chunks, or all.
 	data [][2]int
+	// extensions are those of chunks (RFC 9112, section 7.1.1).
+	extensions [][2]int
 	// first is where the line before the first chunk begins, last where the line of the last chunk,
 	// which is empty, does.
 	first, last int
@@ -36,6 +38,9 @@ func (x *httpMessage) body() {
 		if b, ok = chunks(x.raw, head); !ok {
 			x.blank(head, len(x.raw), "an HTTP body whose chunks are malformed")
 			return
+		}
+		for _, p := range b.extensions {
+			x.texts(inHeader, p[0], p[1])
 		}
 		trailer := httpFields(x.raw, min(len(x.raw), b.last+bytes.IndexByte(x.raw[b.last:], '\n')+1))
 		for i := range trailer {
@@ -63,7 +68,10 @@ func chunks(raw []byte, at int) (b httpBody, ok bool) {
 		if i < 0 {
 			return b, false
 		}
-		digits, _, _ := bytes.Cut(raw[at:at+i], []byte(";"))
+		digits, _, extended := bytes.Cut(raw[at:at+i], []byte(";"))
+		if extended {
+			b.extensions = append(b.extensions, [2]int{at + len(digits) + 1, at + i})
+		}
 		n, err := strconv.ParseUint(string(bytes.TrimSpace(digits)), 16, 31)
 		if err != nil {
 			return b, false

@@ -81,6 +81,16 @@ func isTrivial(s string) bool {
 	return false
 }
 
+// isCommonUser reports whether a user is one that is there on each machine: who reads that name learns
+// nothing.
+func isCommonUser(s string) bool {
+	switch s {
+	case "root", "admin", "postgres", "mysql", "default", "guest", "user", "test", "ftp", "nobody":
+		return true
+	}
+	return false
+}
+
 func (p *Pseudonyms) email(s string) string {
 	at := strings.LastIndexByte(s, '@')
 	return p.Text(s[:at]) + "@" + p.Host(s[at+1:])

@@ -2,6 +2,9 @@ package redact
 
 import (
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 
 	"netlab/decode/flow"
 )
@@ -59,6 +62,11 @@ type Sanitizer struct {
 	dict  dictionary
 	index *index // of the dictionary, when all is learned
 
+	// public is what stays in messages as it is: what is a part of it is no secret to look
+	// for.
+	public     map[string]bool
+	publicSize int
+
 	cache      map[string]string // pseudonyms
 	cacheBytes int64
 	kinds      map[string]int8 // what names mean
@@ -103,8 +111,30 @@ func (z *Sanitizer) Edit(to Editor) *Reading {
 // learned makes what is looked for everywhere of what was learned.
 func (z *Sanitizer) learned() {
 	if z.index == nil {
-		z.index = newIndex(&z.dict, func(k Kind, v string) bool { return z.pseudonym(k, v) != v })
+		z.index = newIndex(&z.dict, z.searchable())
 	}
+}
+
+// maxPublic bounds what is known to stay.
+const maxPublic = 16 << 10
+
+// stays takes note of a text that stays wherever it is.
+func (z *Sanitizer) stays(text string) {
+	if z.public[text] || z.publicSize+len(text) > maxPublic {
+		return
+	}
+	if z.public == nil {
+		z.public = make(map[string]bool)
+	}
+	z.public[strings.Clone(text)] = true
+	z.publicSize += len(text)
+}
+
+// searchable returns what tells whether a secret is looked for everywhere: not when that stays
+// for what it is, nor when it has no pseudonym.
+func (z *Sanitizer) searchable() func(k Kind, v string) bool {
+	public := strings.Join(slices.Sorted(maps.Keys(z.public)), "\n")
+	return func(k Kind, v string) bool { return z.pseudonym(k, v) != v && !strings.Contains(public, v) }
 }
 
 // Replace returns a text with all secrets replaced that are found in it, for what is told about a

@@ -58,16 +58,10 @@ func (z *Sanitizer) Search() *Search {
 			pseudonyms[p] = true
 		}
 	}
-	keep := func(k Kind, v string) bool {
-		looks := isTelling(v) && z.pseudonym(k, v) != v && !pseudonyms[v]
-		if looks {
-			s.looked++
-		} else {
-			s.omitted++
-		}
-		return looks
-	}
-	s.index = newIndex(&z.dict, keep)
+	searchable := z.searchable()
+	s.index = newIndex(&z.dict, func(k Kind, v string) bool { return !pseudonyms[v] && searchable(k, v) })
+	s.looked = len(s.index.first)
+	s.omitted = len(z.dict.values) - s.looked
 	return s
 }
 
