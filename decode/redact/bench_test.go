@@ -71,3 +71,26 @@ func BenchmarkReadings(b *testing.B) {
 		})
 	}
 }
+
+// TestHostileText comes to an end: the time that a text takes grows with its length, whatever is in
+// it. Were it the square, this would take hours.
+func TestHostileText(t *testing.T) {
+	z, err := NewSanitizer(Options{Key: []byte("a key for tests only")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.dict.add(Host, "api.example.com")
+	z.dict.add(Cookie, "aaaaaaaaa1")
+	for i := range 2000 {
+		z.dict.add(Token, fmt.Sprintf("aaaaaa%d", i*1000003))
+	}
+	z.learned()
+	f := newFinder(z, nowhere{})
+	for _, part := range []string{"1.1.", "a:", "a/", "a@", "a@b.cd/", "%25", "%41", "a=", "token=", "password:", "://", "a://b@", "eyJ.", "-", "+1", "1 ", "4111 ", "aaaaaa", "a.com ", "a.b.", "QUFB", "QUFB/", "-----BEGIN PRIVATE KEY-----", "<a b=", `"a":`, `\u0061`, "[", "Basic ", "xn--."} {
+		text := strings.Repeat(part, 1<<18/len(part))
+		f.rewrite("text", text, 0)
+		f.content(nil, inBody, "text/html", []byte(text), 0, len(text), 0)
+		f.content(nil, inBody, "application/json", []byte("["+text), 0, len(text), 0)
+		f.content(nil, inBody, "application/x-www-form-urlencoded", []byte(text), 0, len(text), 0)
+	}
+}

@@ -12,7 +12,7 @@ import (
 // mediaType is the type that a Content-Type names.
 func mediaType(field string) string {
 	typ, _, _ := strings.Cut(field, ";")
-	if typ = strings.ToLower(strings.TrimSpace(typ)); typ == "" {
+	if typ = lowered(strings.TrimSpace(typ)); typ == "" {
 		return "none"
 	}
 	if len(typ) > 64 {
@@ -156,7 +156,7 @@ func (s *scan) tag(from, to int) {
 		for a > i && (isAlnum(s.data[a-1]) || s.data[a-1] == '-') {
 			a--
 		}
-		attr := strings.ToLower(string(s.data[a : i+eq]))
+		attr := lowered(string(s.data[a : i+eq]))
 		v := i + eq + 1
 		for v < to && (s.data[v] == ' ' || s.data[v] == '\n') {
 			v++

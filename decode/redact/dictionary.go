@@ -16,6 +16,7 @@ type dictionary struct {
 	lost   int64 // that there was no room for
 
 	domains map[string]bool // of hosts, as people register them
+	tops    map[string]bool // what these end with
 }
 
 // Costs of what a dictionary holds, and the longest secret it does: a private key.
@@ -40,14 +41,15 @@ func (d *dictionary) add(k Kind, value string) {
 	}
 	value = strings.Clone(value)
 	if d.values == nil {
-		d.values, d.domains = make(map[string]Kind), make(map[string]bool)
+		d.values, d.domains, d.tops = make(map[string]Kind), make(map[string]bool), make(map[string]bool)
 	}
 	d.values[value] = k
 	d.found[k]++
 	d.bytes += int64(len(value)) + secretCost
 	if k == Host {
-		if domain := registered(strings.ToLower(value)); domain != "" {
+		if domain := registered(lowered(value)); domain != "" {
 			d.domains[domain] = true
+			d.tops[domain[strings.LastIndexByte(domain, '.')+1:]] = true
 		}
 	}
 }
@@ -99,47 +101,38 @@ func isTelling(s string) bool {
 	return true
 }
 
-// index finds the secrets of a dictionary in bytes.
+// index finds the secrets of a dictionary in bytes. How long that takes does not depend on how many
+// there are, but on how many lengths those have that begin alike.
 type index struct {
-	first []string // sorted by their beginning
-	spans map[uint64][2]int32
-	bits  []uint64 // of a hash of beginnings
-	shift uint
+	values map[string]bool
+	sizes  map[uint64][]int32 // by the beginning, the largest first
+	bits   []uint64           // of a hash of beginnings
+	shift  uint
 }
 
 // newIndex makes one of those that keep wants.
 func newIndex(d *dictionary, keep func(k Kind, value string) bool) *index {
-	x := &index{spans: make(map[uint64][2]int32)}
+	x := &index{values: make(map[string]bool), sizes: make(map[uint64][]int32)}
 	for v, k := range d.values {
 		if isTelling(v) && k != Address && keep(k, v) {
-			x.first = append(x.first, v)
+			x.values[v] = true
 		}
 	}
-	// The longest first, of those that begin alike.
-	slices.SortFunc(x.first, func(a, b string) int {
-		if c := strings.Compare(a[:least], b[:least]); c != 0 {
-			return c
-		}
-		if len(a) != len(b) {
-			return len(b) - len(a)
-		}
-		return strings.Compare(a, b)
-	})
 	x.shift = 64 - 12
-	for n := len(x.first); n > 1<<(64-x.shift-5) && x.shift > 64-24; {
+	for n := len(x.values); n > 1<<(64-x.shift-5) && x.shift > 64-24; {
 		x.shift--
 	}
 	x.bits = make([]uint64, 1<<(64-x.shift)/64)
-	for i, v := range x.first {
+	for v := range x.values {
 		key := beginning(v)
-		span, ok := x.spans[key]
-		if !ok {
-			span[0] = int32(i)
+		if size := int32(len(v)); !slices.Contains(x.sizes[key], size) {
+			x.sizes[key] = append(x.sizes[key], size)
 		}
-		span[1] = int32(i + 1)
-		x.spans[key] = span
 		h := x.hash(key)
 		x.bits[h/64] |= 1 << (h % 64)
+	}
+	for _, list := range x.sizes {
+		slices.SortFunc(list, func(a, b int32) int { return int(b - a) })
 	}
 	return x
 }
@@ -152,7 +145,7 @@ func beginning(s string) uint64 {
 
 // next returns where a secret stands in data at or behind an offset; empty when none does.
 func (x *index) next(data []byte, at int) (int, string) {
-	if len(x.first) == 0 {
+	if len(x.values) == 0 {
 		return 0, ""
 	}
 	for ; at+least <= len(data); at++ {
@@ -160,17 +153,17 @@ func (x *index) next(data []byte, at int) (int, string) {
 		if at+8 <= len(data) {
 			key = binary.LittleEndian.Uint64(data[at:]) & (1<<48 - 1)
 		} else {
-			key = beginning(string(data[at : at+least]))
+			key = beginning(view(data[at:]))
 		}
 		if h := x.hash(key); x.bits[h/64]>>(h%64)&1 == 0 {
 			continue
 		}
-		span, ok := x.spans[key]
-		if !ok {
-			continue
-		}
-		for _, v := range x.first[span[0]:span[1]] {
-			if len(v) <= len(data)-at && string(data[at:at+len(v)]) == v && (!isWeak(v) || standsAlone(data, at, at+len(v))) {
+		for _, size := range x.sizes[key] {
+			end := at + int(size)
+			if end > len(data) {
+				continue
+			}
+			if v := view(data[at:end]); x.values[v] && (!isWeak(v) || standsAlone(data, at, end)) {
 				return at, v
 			}
 		}

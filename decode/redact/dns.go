@@ -192,7 +192,7 @@ func (x *dnsMessage) labels(list []string) []string {
 
 // isReverse reports whether a name is that of an address.
 func isReverse(name string) bool {
-	name = strings.ToLower(name)
+	name = lowered(name)
 	return strings.HasSuffix(name, ".in-addr.arpa") || strings.HasSuffix(name, ".ip6.arpa")
 }
 

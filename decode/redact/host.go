@@ -34,7 +34,7 @@ func (p *Pseudonyms) labels(list []string) []string {
 	copy(out[n:], list[n:])
 	lower := make([]string, n)
 	for i := range lower {
-		lower[i] = strings.ReplaceAll(strings.ToLower(list[i]), ".", "_") // as a label may have one
+		lower[i] = strings.ReplaceAll(lowered(list[i]), ".", "_") // as a label may have one
 	}
 	kept := 0
 	if suffix := commonSuffix(strings.Join(lower, ".")); suffix != "" {
@@ -49,7 +49,7 @@ func (p *Pseudonyms) labels(list []string) []string {
 		}
 	}
 	for i := range from {
-		out[i] = cased(p.label(strings.ToLower(list[i])), list[i])
+		out[i] = cased(p.label(lowered(list[i])), list[i])
 	}
 	return out
 }
@@ -58,12 +58,28 @@ func (p *Pseudonyms) labels(list []string) []string {
 func (p *Pseudonyms) label(s string) string {
 	const punycode = "xn--" // RFC 5890, section 2.3.2.1
 	switch {
-	case s == "www", s == "", strings.HasPrefix(s, "_"), isTrivial(s):
+	case s == "www", s == "", s == "localhost", s[0] == '_':
 		return s
 	case strings.HasPrefix(s, punycode):
 		return punycode + p.plain(s[len(punycode):])
 	}
 	return p.plain(s)
+}
+
+// lowered is s in small letters, as names of DNS know them (RFC 4343).
+func lowered(s string) string {
+	for i := range len(s) {
+		if s[i] >= 'A' && s[i] <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if b[i] >= 'A' && b[i] <= 'Z' {
+					b[i] += 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
 }
 
 // cased writes s with capital letters where like has them. Both are of one length.
@@ -119,11 +135,11 @@ func isHost(s string) bool {
 		}
 		rest = after
 	}
-	last := strings.ToLower(s[strings.LastIndexByte(s, '.')+1:])
+	last := lowered(s[strings.LastIndexByte(s, '.')+1:])
 	if fileNames[last] {
 		return false
 	}
-	return commonSuffix(strings.ToLower(s)) != ""
+	return commonSuffix(lowered(s)) != ""
 }
 
 // fileNames are top-level domains by which names of files end: in a text, they are rather

@@ -20,6 +20,7 @@ const (
 type httpField struct {
 	name     string // in small letters
 	from, to int
+	begin    int // of the line
 }
 
 // httpMessage is a message of HTTP/1 that is looked at.
@@ -94,11 +95,11 @@ func httpFields(head []byte, at int) []httpField {
 		case (head[at] == ' ' || head[at] == '\t') && len(list) > 0:
 			list[len(list)-1].to = to
 		case colon < 0:
-			list = append(list, httpField{"", from, to})
+			list = append(list, httpField{"", from, to, at})
 		default:
-			name := strings.ToLower(strings.TrimRight(string(head[at:at+colon]), " \t"))
+			name := lowered(strings.TrimRight(string(head[at:at+colon]), " \t"))
 			from, to = trim(head, at+colon+1, end)
-			list = append(list, httpField{name, from, to})
+			list = append(list, httpField{name, from, to, at})
 		}
 		at = end
 	}
@@ -128,7 +129,11 @@ var structural = map[string]bool{
 
 // field looks at a field of the head.
 func (x *httpMessage) field(a *httpField) {
-	x.z.stays(a.name)
+	if name := x.raw[a.begin : a.begin+len(a.name)]; bytes.ContainsAny(name, "0123456789") {
+		x.texts(inHeader, a.begin, a.begin+len(a.name))
+	} else {
+		x.z.stays(view(name))
+	}
 	switch name := a.name; {
 	case a.from == a.to, x.isDigest(name):
 	case structural[name]:
@@ -297,7 +302,7 @@ func (x *httpMessage) parameters(from, to int) {
 		if i := strings.LastIndexByte(name, ' '); i >= 0 {
 			name = name[i+1:]
 		}
-		switch lower := strings.ToLower(name); {
+		switch lower := lowered(name); {
 		case plainParameters[lower]:
 		case lower == "uri", lower == "domain":
 			x.target(vfrom, vto)

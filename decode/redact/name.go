@@ -35,7 +35,7 @@ func kindOf(name string) (Kind, bool) {
 		return 0, false
 	}
 	if isSecretParam(name) {
-		lower := strings.ToLower(name)
+		lower := lowered(name)
 		switch {
 		case strings.Contains(lower, "pass"), strings.Contains(lower, "pwd"), strings.HasSuffix(lower, "pin"):
 			return Password, true

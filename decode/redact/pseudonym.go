@@ -74,7 +74,7 @@ func (p *Pseudonyms) Text(s string) string {
 
 // isTrivial reports whether a text says nothing, whatever it stands for.
 func isTrivial(s string) bool {
-	switch strings.ToLower(s) {
+	switch lowered(s) {
 	case "true", "false", "null", "nil", "none", "undefined", "on", "off", "yes", "no", "0", "1", "-1", "localhost", "anonymous":
 		return true
 	}

@@ -472,6 +472,9 @@ func (s *scan) percent(from, to int) {
 	}
 }
 
+// maxAddress is the length of the longest address as a text.
+const maxAddress = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
+
 // addresses finds those of IP and of interfaces.
 func (s *scan) addresses(from, to int) {
 	for i := from; i < to; {
@@ -482,7 +485,7 @@ func (s *scan) addresses(from, to int) {
 		}
 		// The longest that is one: with colons, then with points alone.
 		end, dots, colons := i, 0, 0
-		for end < to && (unhex(s.data[end]) <= 15 || s.data[end] == '.' || s.data[end] == ':' || s.data[end] == '-' && colons == 0 && dots == 0) {
+		for end < to && end-i <= maxAddress && (unhex(s.data[end]) <= 15 || s.data[end] == '.' || s.data[end] == ':' || s.data[end] == '-' && colons == 0 && dots == 0) {
 			switch s.data[end] {
 			case '.':
 				dots++
@@ -626,7 +629,7 @@ func (s *scan) hosts(from, to int) {
 			b++
 		}
 		name := strings.TrimRight(view(s.data[a:b]), ".-_")
-		if strings.IndexByte(name, '.') > 0 && isHostname(name) && s.f.z.dict.domains[registered(strings.ToLower(name))] {
+		if strings.IndexByte(name, '.') > 0 && isHostname(name) && s.f.z.dict.tops[lowered(name[strings.LastIndexByte(name, '.')+1:])] && s.f.z.dict.domains[registered(lowered(name))] {
 			s.secret(Host, a, a+len(name))
 		}
 		a = b
@@ -635,6 +638,7 @@ func (s *scan) hosts(from, to int) {
 
 // tokens finds what is a token by its beginning, and looks into base64.
 func (s *scan) tokens(from, to int) {
+	tried := from // as base64, up to there
 	for a := from; a < to; {
 		if inWord[s.data[a]]&(hasDigit|hasLower|hasUpper|hasPlus|hasDash) == 0 {
 			a++
@@ -654,21 +658,21 @@ func (s *scan) tokens(from, to int) {
 		case knownPrefix(text) > 0:
 			s.secret(Token, a, b)
 		default:
-			s.base64(a, b, to)
+			end := b
+			if a >= tried {
+				for end < to && (isAlnum(s.data[end]) || strings.IndexByte("+/-_=", s.data[end]) >= 0) {
+					end++
+				}
+				tried = end
+			}
+			s.base64(a, end)
 		}
 		a = b + 1
 	}
 }
 
-// base64 looks into what may be encoded so (RFC 4648): from an offset on as far as it goes, up to
-// a limit.
-func (s *scan) base64(from, to, limit int) {
-	for to < limit && (isAlnum(s.data[to]) || strings.IndexByte("+/-_", s.data[to]) >= 0) {
-		to++
-	}
-	for to < limit && s.data[to] == '=' {
-		to++
-	}
+// base64 looks into what may be encoded so (RFC 4648).
+func (s *scan) base64(from, to int) {
 	if to-from < 12 {
 		return
 	}

@@ -60,7 +60,7 @@ func (z *Sanitizer) Search() *Search {
 	}
 	searchable := z.searchable()
 	s.index = newIndex(&z.dict, func(k Kind, v string) bool { return !pseudonyms[v] && searchable(k, v) })
-	s.looked = len(s.index.first)
+	s.looked = len(s.index.values)
 	s.omitted = len(z.dict.values) - s.looked
 	return s
 }
@@ -209,7 +209,7 @@ func (s *Search) base64(where string, data []byte, encoding string, depth int) {
 				continue
 			}
 		}
-		if len(run) >= 8 {
+		if len(run) >= 8 && !isBlank(run) {
 			for from := range 4 {
 				part := run[from:]
 				if len(part)%4 == 1 {
@@ -224,6 +224,16 @@ func (s *Search) base64(where string, data []byte, encoding string, depth int) {
 		}
 		run = run[:0]
 	}
+}
+
+// isBlank reports whether a run is what takes the place of what is blanked.
+func isBlank(run []byte) bool {
+	for _, c := range run {
+		if c != Filler {
+			return false
+		}
+	}
+	return true
 }
 
 // shown is how a secret begins, with its length.

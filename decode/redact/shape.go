@@ -114,8 +114,8 @@ func isJWT(s string) bool {
 	if n := strings.Count(rest, "."); n != 1 && n != 3 {
 		return false
 	}
-	for i := range len(rest) {
-		if c := rest[i]; !isAlnum(c) && c != '-' && c != '_' && c != '.' {
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && c != '-' && c != '_' && c != '.' {
 			return false
 		}
 	}

@@ -309,10 +309,13 @@ func (f *finder) inPlace(k Kind, b []byte) {
 	}
 }
 
+// maxTries bounds where a certificate is looked for: what is before and between them is short.
+const maxTries = 64
+
 // certificates changes what certificates say of whom they are of, and their numbers, wherever they are
 // in a message: each is a sequence in DER, with its length in three bytes before it.
 func (f *finder) certificates(b []byte) {
-	for i := 0; i+5 < len(b); {
+	for i, tries := 0, 0; i+5 < len(b) && tries < maxTries; {
 		n := int(b[i])<<16 | int(b[i+1])<<8 | int(b[i+2])
 		if der := b[i+3:]; n > 4 && n <= len(der) && der[0] == 0x30 {
 			if f.der(der[:n], 0) {
@@ -320,6 +323,7 @@ func (f *finder) certificates(b []byte) {
 				continue
 			}
 		}
+		tries++
 		i++
 	}
 }
