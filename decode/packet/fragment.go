@@ -112,10 +112,10 @@ func (d *Decoder) fragment(f fragmentPart) Kind {
 	fs.done = p
 	d.Assembled = true
 	d.cut = p.cut && p.missing < p.end
-	if d.Trace != nil {
-		d.Trace.datagram(p.buf)
-	}
 	b := p.buf[:min(p.end, p.missing)]
+	if d.Trace != nil {
+		d.Trace.datagram(b)
+	}
 	if f.v4 {
 		return d.transport(p.next, b, p.end)
 	}

@@ -8,10 +8,13 @@ type Trace struct {
 	// Layers are the headers, the outermost first.
 	Layers []Layer
 	// Datagram holds those of the Layers that are not among the first Outer: they stand
-	// in a datagram that this packet's fragment made whole. It is valid until the next
-	// Decode.
+	// in a datagram that this packet's fragment made whole, as far as it was captured. It
+	// is valid until the next Decode.
 	Datagram []byte
 	Outer    int
+	// Joins counts such datagrams: of more than one, each but the first is in the one
+	// before it, and Datagram is the last.
+	Joins int
 
 	room int // the capacity of what the layers stand in
 }
@@ -91,12 +94,16 @@ func littleEndian(order binary.ByteOrder) uint16 {
 }
 
 func (t *Trace) begin(data []byte) {
-	t.Layers, t.Outer, t.Datagram, t.room = t.Layers[:0], 0, nil, cap(data)
+	t.Layers, t.Outer, t.Datagram, t.Joins, t.room = t.Layers[:0], 0, nil, 0, cap(data)
 }
 
 // datagram notes that what follows stands in buf.
 func (t *Trace) datagram(buf []byte) {
-	t.Outer, t.Datagram, t.room = len(t.Layers), buf, cap(buf)
+	if t.Joins == 0 {
+		t.Outer = len(t.Layers)
+	}
+	t.Joins++
+	t.Datagram, t.room = buf, cap(buf)
 }
 
 // add finds the place of b by its capacity: no slice of a packet has less than is

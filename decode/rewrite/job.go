@@ -17,26 +17,29 @@ type job struct {
 	layers []packet.Layer
 	last   packet.Layer
 	end    int // of the body, in Rewriter.buf
+	grown  int // by so much
 	buf    *[]byte
+	// inFragments means that it is a datagram in fragments.
+	inFragments bool
 	// outside adds up the addresses, where the IP header is none of the layers.
 	outside uint64
 }
 
-// begin begins to write p anew.
-func (j *job) begin(r *Rewriter, p *capture.Packet, kind packet.Kind) {
-	*j = job{in: p, kind: kind, data: p.Data, layers: r.trace.Layers, buf: &r.buf}
-	if r.decoder.Assembled {
-		j.layers = j.layers[:r.trace.Outer]
-	}
-	j.last = packet.Layer{Kind: packet.LayerFrame, End: len(p.Data), Length: len(p.Data)}
+// find finds the innermost header.
+func (j *job) find() {
+	j.last = packet.Layer{Kind: packet.LayerFrame, End: len(j.data), Length: len(j.data)}
 	for i := len(j.layers) - 1; i >= 0; i-- {
 		if j.layers[i].Kind != packet.LayerLengthField {
 			j.last = j.layers[i]
 			break
 		}
 	}
-	j.end = j.last.End
-	r.buf = append(r.buf[:0], p.Data...)
+}
+
+// begin begins to write a packet anew.
+func (j *job) begin(r *Rewriter) {
+	j.end, j.buf = j.last.End, &r.buf
+	r.buf = append(r.buf[:0], j.data...)
 	r.sum.Headers += int64(j.last.Head)
 }
 
@@ -71,6 +74,9 @@ func (j *job) room() int {
 			room = min(room, math.MaxUint16-n)
 		}
 	})
+	if j.inFragments {
+		room = min(room, max(0, maxDatagram-j.last.Start-j.last.Length))
+	}
 	return room
 }
 
@@ -87,20 +93,25 @@ func (j *job) grow(n int) {
 	})
 }
 
-// finish hands on a packet whose body is text, which was length bytes long when it was
-// sent.
-func (r *Rewriter) finish(j *job, text []byte, length int) {
-	grown := 0
-	if k := j.last.Kind; k == packet.LayerTCP || k == packet.LayerUDP {
-		grown = length - r.decoder.Segment.Length
+// finish hands on a packet whose body is text, and has grown.
+func (r *Rewriter) finish(j *job, text []byte, grown int) {
+	length := r.make(j, text, grown)
+	if j.inFragments {
+		r.datagramNew, j.grown = append(r.datagramNew[:0], r.buf...), grown
+		return
 	}
+	r.write(j.in, r.buf, length)
+}
+
+// make makes a packet in r.buf, and returns how long it was when it was sent.
+func (r *Rewriter) make(j *job, text []byte, grown int) int {
 	r.put(j, text)
 	if grown != 0 {
 		j.grow(grown)
 	}
 	r.headers(j)
 	r.checksums(j)
-	r.write(j.in, r.buf, max(j.in.Length, len(j.data))+grown)
+	return max(j.in.Length, len(j.data)) + grown
 }
 
 // put puts text in the place of the body, and blanks what is behind it.
@@ -138,7 +149,7 @@ func (r *Rewriter) whole(j *job) {
 	default:
 		r.zero(b, j.why())
 	}
-	r.finish(j, b, len(b))
+	r.finish(j, b, 0)
 }
 
 // why says why the body of a packet is blanked that carries no transport.

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"net/netip"
 
 	"netlab/capture"
@@ -41,6 +42,7 @@ type Rewriter struct {
 	seed    flow.Seed
 	begun   int // of the talks
 	passed  int // of what was ignored
+	held    held
 
 	buf   []byte // the packet that is made
 	new   []byte // its payload, where that has another length
@@ -48,7 +50,9 @@ type Rewriter struct {
 	marks []byte // what becomes of each byte
 	out   capture.Packet
 	sum   Summary
-	job   job
+	// datagramNew is what a datagram in fragments becomes.
+	datagramNew []byte
+	job         job
 }
 
 // state is what a Rewriter keeps of a conversation that is under way.
@@ -84,18 +88,26 @@ func (r *Rewriter) WritePacket(p *capture.Packet) error {
 	r.sum.Bytes += int64(len(p.Data))
 	kind := r.decoder.Decode(p)
 	j := &r.job
-	j.begin(r, p, kind)
-	switch {
-	case kind == packet.Fragment, r.decoder.Assembled:
+	*j = job{in: p, kind: kind, data: p.Data, layers: r.trace.Layers}
+	if r.decoder.Assembled {
+		j.layers = j.layers[:r.trace.Outer]
+	}
+	j.find()
+	if kind == packet.Fragment || r.decoder.Assembled {
 		r.fragment(j)
-	default:
+	} else {
+		j.begin(r)
 		r.whole(j)
+	}
+	if len(r.held.packets) > 0 {
+		r.release(p.Time)
 	}
 	return r.err
 }
 
 // Close hands on what was held back, and returns the sums.
 func (r *Rewriter) Close() (*Summary, error) {
+	r.giveUp()
 	r.sum.close()
 	return &r.sum, r.err
 }
@@ -153,8 +165,19 @@ func (r *Rewriter) ignoredOf(packet int64) []ignored {
 	return all[r.passed:n]
 }
 
-// write hands on a packet that was made.
+// write hands on the packet that was made of p, as soon as those before it are.
 func (r *Rewriter) write(p *capture.Packet, data []byte, length int) {
+	if len(r.held.packets) == 0 {
+		r.hand(p, data, length)
+		return
+	}
+	f := &heldPacket{in: *p, data: bytes.Clone(data), length: length, ready: true}
+	f.in.Data = f.data
+	r.hold(f, len(data))
+}
+
+// hand hands a packet on.
+func (r *Rewriter) hand(p *capture.Packet, data []byte, length int) {
 	if r.err != nil {
 		return
 	}

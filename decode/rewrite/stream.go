@@ -248,7 +248,11 @@ func (r *Rewriter) segment(j *job) {
 	if probe {
 		fill(b)
 		r.sum.blank(becauseIgnored, len(b))
-		r.finish(j, b, p.length)
+		r.finish(j, b, 0)
+		return
+	}
+	if j.inFragments && p.length-g.Length > j.room() {
+		r.tooLarge(j, b)
 		return
 	}
 	r.cutUp(j, r.text(&p, b, ign, why), p.length)
@@ -274,7 +278,7 @@ func wholly(ign []ignored, n int) bool {
 func (r *Rewriter) nobodys(j *job, b []byte) {
 	fill(b)
 	r.sum.blank(becauseNobodys, len(b))
-	r.finish(j, b, r.decoder.Segment.Length)
+	r.finish(j, b, 0)
 }
 
 // end is a direction in which the sequence numbers stand that acknowledge it.
@@ -300,7 +304,7 @@ func (r *Rewriter) cutUp(j *job, text []byte, length int) {
 		most += j.room()
 	}
 	if length <= most {
-		r.finish(j, text, length)
+		r.finish(j, text, length-r.decoder.Segment.Length)
 		return
 	}
 	r.head = append(r.head[:0], r.buf[:j.last.Head]...)
@@ -315,7 +319,7 @@ func (r *Rewriter) cutUp(j *job, text []byte, length int) {
 		}
 		r.buf, j.end = append(r.buf, tail...), j.last.Head
 		sum := r.sum
-		r.finish(j, text[min(at, len(text)):min(at+n, len(text))], n)
+		r.finish(j, text[min(at, len(text)):min(at+n, len(text))], n-r.decoder.Segment.Length)
 		if at > 0 { // all of it was counted with the first
 			sum.Written, sum.Split = r.sum.Written, r.sum.Split+1
 			r.sum = sum
@@ -350,12 +354,17 @@ func (r *Rewriter) datagram(j *job) {
 	case isDHCP(&g.Flow):
 		r.sum.Headers += int64(len(b))
 		r.dhcp(b)
-		r.finish(j, b, g.Length)
+		r.finish(j, b, 0)
 	case p.length > g.Length && p.length-g.Length > j.room():
-		fill(b)
-		r.sum.blank(becauseLarge, len(b))
-		r.finish(j, b, g.Length)
+		r.tooLarge(j, b)
 	default:
-		r.finish(j, r.text(&p, b, nil, becauseEdit), p.length)
+		r.finish(j, r.text(&p, b, nil, becauseEdit), p.length-g.Length)
 	}
+}
+
+// tooLarge finishes what can't grow as much as it would.
+func (r *Rewriter) tooLarge(j *job, b []byte) {
+	fill(b)
+	r.sum.blank(becauseLarge, len(b))
+	r.finish(j, b, 0)
 }
