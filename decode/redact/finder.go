@@ -92,7 +92,7 @@ func (f *finder) leaf(list []change, place, name string, data []byte, from, to i
 		return list
 	}
 	k, named := f.kindOf(name)
-	if !named && to-from < least {
+	if !named && to-from < least && len(f.z.hide) == 0 {
 		return list
 	}
 	raw := data[from:to]
@@ -109,13 +109,13 @@ func (f *finder) leaf(list []change, place, name string, data []byte, from, to i
 	switch {
 	case named && isWorth(k, text):
 		with, changed = f.secret(k, place, name, text)
-	case s == plainly && !mayBeHost(text):
+	case len(f.z.hide) == 0 && mayBeHost(text):
+		with, changed = f.secret(Host, place, name, text)
+	case s == plainly:
 		for _, h := range f.text(place, raw, 0) {
 			list = append(list, change{from: from + h.from, to: from + h.to, with: h.with})
 		}
 		return list
-	case mayBeHost(text):
-		with, changed = f.secret(Host, place, name, text)
 	default:
 		with, changed = f.rewrite(place, text, 0)
 	}
@@ -132,8 +132,11 @@ func (f *finder) leaf(list []change, place, name string, data []byte, from, to i
 func mayBeHost(text string) bool { return len(text) < 254 && isHost(text) && !isAddress(text) }
 
 // isWorth reports whether a value can be a secret of its kind: a code of an error is a number
-// of few digits.
+// of few digits, and what a server makes up to have it said again is made by chance.
 func isWorth(k Kind, text string) bool {
+	if k == Nonce {
+		return len(text) >= 8 && len(text) <= 4096 && strings.ContainsAny(text, "0123456789") && len(letters(text[:min(len(text), maxName)])) > 0
+	}
 	return k == Password || k == Card || len(text) > 5 || strings.Trim(text, "-0123456789.") != ""
 }
 
@@ -281,6 +284,11 @@ func (f *finder) looker(m *proto.Message) (func(*proto.Exchange, *proto.Message)
 			return nil, false
 		}
 		return func(*proto.Exchange, *proto.Message) int { return f.mqtt(b) }, true
+	case *proto.MySQLRequest, *proto.MySQLResponse:
+		if !whole {
+			return nil, false
+		}
+		return func(_ *proto.Exchange, m *proto.Message) int { return f.mysql(m) }, true
 	case *proto.PostgresRequest, *proto.PostgresResponse:
 		if !whole {
 			return nil, false

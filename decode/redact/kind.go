@@ -18,12 +18,13 @@ const (
 	Host
 	Address // of IP or of a network interface
 	Validator
-	Text // what only a Rule knows, and what may be anything
+	Nonce // what a server makes up and a client says again
+	Text  // what only a Rule knows, and what may be anything
 	kindCount
 )
 
 var kindNames = [kindCount]string{
-	"password", "user", "cookie", "token", "session", "jwt", "private-key", "email", "card", "phone", "host", "address", "validator", "text",
+	"password", "user", "cookie", "token", "session", "jwt", "private-key", "email", "card", "phone", "host", "address", "validator", "nonce", "text",
 }
 
 func (k Kind) String() string { return kindNames[k] }

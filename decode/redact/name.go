@@ -23,6 +23,10 @@ var personal = []struct {
 	{"cardnumber", Card}, {"ccnumber", Card}, {"creditcard", Card}, {"username", User}, {"login", User}, {"userlogin", User},
 }
 
+// nonces are what names end with of what a server makes up for a client to say again: that it is made by
+// chance has to show in the value.
+var nonces = []string{"csrf", "xsrf", "nonce", "state", "ticket", "challenge", "verifier", "uuid", "sessionkey", "requestverification"}
+
 // isSecretParam reports whether what a name stands for as a parameter is a secret.
 func isSecretParam(name string) bool {
 	return secretName.MatchString(name) || secretParam.MatchString(name)
@@ -47,6 +51,11 @@ func kindOf(name string) (Kind, bool) {
 		return Token, true
 	}
 	plain := letters(name)
+	for _, end := range nonces {
+		if strings.HasSuffix(plain, end) {
+			return Nonce, true
+		}
+	}
 	for _, p := range personal {
 		if plain == p.end || len(p.end) > 4 && strings.HasSuffix(plain, p.end) && p.kind != User {
 			return p.kind, true

@@ -190,6 +190,13 @@ func (x *Reading) shaken(r *records) {
 		x.f.shake(rest[0], rest[4:n])
 		rest = rest[n:]
 	}
+	if x.f.editing() { // what is malformed may have them anywhere
+		s := scan{f: x.f, place: inTLS, data: now}
+		s.known()
+		for _, h := range s.merged() {
+			copy(now[h.from:h.to], h.with)
+		}
+	}
 	for i, p := range r.pieces {
 		to := len(now)
 		if i+1 < len(r.pieces) {
