@@ -77,6 +77,7 @@ type call struct {
 	dialogue *proto.Dialogue // of a protocol that is parsed
 	spare    proto.Spare     // of that
 	answers  answers         // of that
+	shot     *shot           // what is to be sent next; nil when the pacer does not send it
 	carried  carried         // of HTTP
 	turns    turns           // of another
 	odd      string          // the first thing the server said that breaks the protocol
@@ -381,20 +382,6 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 	}
 	k.carried.editor.Next(&s)
 	due := k.player.due(p.At)
-	if err := k.readUntil(ctx, due); err != nil {
-		return err
-	}
-	if err := k.alive(ctx); err != nil {
-		return err
-	}
-	now := time.Now()
-	late, slip := time.Duration(-1), time.Duration(0)
-	if !due.IsZero() {
-		late, slip = max(0, now.Sub(due)), max(0, now.Sub(later(due, ready)))
-		if k.slips = append(k.slips, slip); len(k.slips) == manySlips {
-			k.player.slipped(k)
-		}
-	}
 	k.answers.moved(&s, k.sent)
 	data, cost := s.Bytes, p.Cost
 	f.take(k)
@@ -415,21 +402,41 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 			return err
 		}
 	}
-	if n := len(k.marks); !k.conn.Parsed() && (n == 0 || k.marks[n-1].turn != s.Turn) {
-		k.marks = append(k.marks, mark{turn: s.Turn, bytes: k.received, sent: now, late: late, slip: slip})
-		k.turns.settle(k)
-	}
-	if k.conn.Parsed() {
-		k.answers.sent(k.sent, late, slip)
-	}
-	if err := k.write(data, now, s.Packet); err != nil {
+	shot, err := k.sendDue(ctx, due, data, func(now time.Time) {
+		late, slip := k.slip(now, due, ready)
+		if n := len(k.marks); !k.conn.Parsed() && (n == 0 || k.marks[n-1].turn != s.Turn) {
+			k.marks = append(k.marks, mark{turn: s.Turn, bytes: k.received, sent: now, late: late, slip: slip})
+			k.turns.settle(k)
+		}
+		if n := len(k.marks); n > 0 {
+			k.marks[n-1].spoke = now
+		}
+		if k.conn.Parsed() {
+			k.answers.sent(k.sent, late, slip)
+			k.dialogue.Chunk(flow.ClientToServer, flow.Chunk{Data: data, Offset: k.sent, Time: now, Packet: s.Packet, Ack: k.received})
+		}
+	})
+	if err != nil {
 		return err
 	}
-	if n := len(k.marks); n > 0 {
-		k.marks[n-1].spoke = now
+	if err := k.write(data[shot.took():]); err != nil {
+		return err
 	}
 	f.release(k, cost)
 	return nil
+}
+
+// slip returns how late something is sent behind its time, which is negative when no pace is
+// kept, and behind when it could be, of which it takes note.
+func (k *call) slip(now, due, ready time.Time) (late, slip time.Duration) {
+	if due.IsZero() {
+		return -1, 0
+	}
+	slip = max(0, now.Sub(later(due, ready)))
+	if k.slips = append(k.slips, slip); len(k.slips) == manySlips {
+		k.player.slipped(k)
+	}
+	return max(0, now.Sub(due)), slip
 }
 
 // canStillSend reports whether sending makes sense though the server has closed:
@@ -445,12 +452,12 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// write sends data, and shows it to the parser first: the answer may be here
-// before write returns.
-func (k *call) write(data []byte, now time.Time, packet int64) error {
-	if k.dialogue != nil {
-		k.dialogue.Chunk(flow.ClientToServer, flow.Chunk{Data: data, Offset: k.sent, Time: now, Packet: packet, Ack: k.received})
+// write sends data, of which the parser knows: the answer may be here before write returns.
+func (k *call) write(data []byte) error {
+	if len(data) == 0 {
+		return nil
 	}
+	now := time.Now()
 	if _, secure := k.sock.(*tls.Conn); secure {
 		return k.writeTLS(data, now)
 	}
@@ -609,13 +616,17 @@ func (k *call) readUntil(ctx context.Context, due time.Time) error {
 	if due.IsZero() || !time.Now().Before(due) {
 		return nil
 	}
-	if p := k.player.pacer; p != nil && !k.eof {
+	if p := k.player.pacer; p != nil && !k.eof && k.shot == nil {
 		// No deadline that is set while this waits is in the way: they are at that time
 		// too.
 		a := p.at(due, func() { k.sock.SetReadDeadline(past) })
 		defer p.cancel(a)
 	}
-	for time.Now().Before(due) {
+	for armed := k.shot != nil; time.Now().Before(due) && (!armed || k.shot != nil); {
+		if armed && (k.eof || k.leaving) {
+			k.recall()
+			return k.readUntil(ctx, due)
+		}
 		if k.eof {
 			if !k.player.sleep(ctx, due) {
 				return errStopped
@@ -638,6 +649,7 @@ func (k *call) read(until time.Time) (int, error) {
 // readNow reads once, until the deadline that is set.
 func (k *call) readNow() (int, error) {
 	n, err := k.sock.Read(k.buf)
+	k.land()
 	if n > 0 || err == nil && k.conn.Transport == flow.UDP {
 		k.take(k.buf[:n])
 	}

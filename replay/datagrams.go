@@ -90,26 +90,24 @@ func (k *call) stepDatagram(ctx context.Context, p *plan.Part) error {
 		return err
 	}
 	ready, due := time.Now(), k.player.due(s.At)
-	if err := k.readUntil(ctx, due); err != nil {
-		return err
+	shot, err := k.sendDue(ctx, due, s.Bytes, func(now time.Time) {
+		late, slip := k.slip(now, due, ready)
+		g.sent[s.Packet] = sentAt{now, late, slip}
+		if k.dialogue != nil {
+			k.dialogue.Datagram(flow.ClientToServer, flow.Chunk{Data: s.Bytes, Offset: k.sent, Time: now, Packet: s.Packet, Ack: k.received}, 0)
+		}
+	})
+	if err == nil && (shot == nil || shot.missed) {
+		err = k.sendDatagram(s.Bytes)
 	}
-	then := sentAt{at: time.Now(), late: -1}
-	if !due.IsZero() {
-		then.late, then.slip = max(0, then.at.Sub(due)), max(0, then.at.Sub(later(due, ready)))
-		k.slips = append(k.slips, then.slip)
-	}
+	cost := p.Cost
 	f.take(k)
-	g.sent[s.Packet] = then
-	err := k.sendDatagram(s.Bytes, then.at, s.Packet)
-	f.release(k, p.Cost)
+	f.release(k, cost)
 	return err
 }
 
 // sendDatagram sends one datagram. That an earlier one was refused may show now.
-func (k *call) sendDatagram(data []byte, now time.Time, packet int64) error {
-	if k.dialogue != nil {
-		k.dialogue.Datagram(flow.ClientToServer, flow.Chunk{Data: data, Offset: k.sent, Time: now, Packet: packet, Ack: k.received}, 0)
-	}
+func (k *call) sendDatagram(data []byte) error {
 	for attempts := 0; ; attempts++ {
 		k.sock.SetWriteDeadline(time.Now().Add(k.timeout))
 		n, err := k.sock.Write(data)

@@ -151,11 +151,28 @@ func standIn(t *testing.T, p *plan.Plan) string {
 // TestSamplesAreTheSame closes the loop: what the stand-in answers from a
 // recording, the player must find the same.
 func TestSamplesAreTheSame(t *testing.T) {
+	t.Run("max", func(t *testing.T) { samplesAreTheSame(t, func(*plan.Plan) float64 { return 0 }) })
+	// Each in a tenth of a second, what is due sent by the pacer.
+	t.Run("paced", func(t *testing.T) {
+		samplesAreTheSame(t, func(p *plan.Plan) float64 {
+			last := time.Millisecond
+			for _, c := range p.Conns {
+				last = max(last, c.Close.At)
+				for i := range c.Steps {
+					last = max(last, c.Steps[i].At)
+				}
+			}
+			return last.Seconds() / 0.1
+		})
+	})
+}
+
+func samplesAreTheSame(t *testing.T, speed func(*plan.Plan) float64) {
 	compared := int64(0)
 	for _, s := range samples.List() {
 		t.Run(s.Name, func(t *testing.T) {
 			p := planOfSample(t, s.Name)
-			r, o := play(t, p, replay.Options{Target: standIn(t, planOfSample(t, s.Name))})
+			r, o := play(t, p, replay.Options{Target: standIn(t, planOfSample(t, s.Name)), Speed: speed(p), Exact: true})
 			want := int64(0)
 			for _, c := range p.Conns {
 				want += int64(c.Comparable())
@@ -267,9 +284,10 @@ func TestBadDays(t *testing.T) {
 		}, compare.Same, ""},
 	}
 	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
+		badDay := func(t *testing.T, opts replay.Options) {
 			p := planOf(t, oneRequest)
-			r, o := play(t, p, replay.Options{Target: serveWith(t, test.handle), Timeout: 300 * time.Millisecond})
+			opts.Target, opts.Timeout = serveWith(t, test.handle), 300*time.Millisecond
+			r, o := play(t, p, opts)
 			x := o.checks[0]
 			if x.Verdict != test.verdict || !strings.Contains(x.Reason, test.reason) {
 				t.Errorf("%s", o)
@@ -277,7 +295,9 @@ func TestBadDays(t *testing.T) {
 			if name == "says_more_than_it_did" && (r.Conns[compare.Different] != 1 || !strings.Contains(o.conns[0].Reason, "more than in the recording")) {
 				t.Errorf("%s", o)
 			}
-		})
+		}
+		t.Run(name, func(t *testing.T) { badDay(t, replay.Options{}) })
+		t.Run(name+"_paced", func(t *testing.T) { badDay(t, replay.Options{Speed: 0.1, Exact: true}) })
 	}
 }
 

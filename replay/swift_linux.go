@@ -8,13 +8,14 @@ import (
 	"unsafe"
 )
 
-// swift is a stream socket that is read and written without telling the scheduler, for these
+// swift is a socket that is read and written without telling the scheduler, for these
 // calls never block: it would have other threads take over each time that one of them takes
 // a while, as a write to a server on the same machine does, for that delivers it too. Waiting
 // is the poller's, as ever.
 type swift struct {
 	net.Conn
 	raw     syscall.RawConn
+	stream  bool // it has an end
 	in, out transfer
 }
 
@@ -24,13 +25,17 @@ type transfer struct {
 	data  []byte
 	n     int
 	errno syscall.Errno
-	try   func(fd uintptr) bool // made once
+	try   func(fd uintptr) bool // once, made once
+	now   func(fd uintptr) bool // only, made once
 }
 
 // swiftly returns a connection that does so, if it can be done.
 func swiftly(c net.Conn) net.Conn {
+	stream := true
 	switch c.(type) {
 	case *net.TCPConn, *net.UnixConn:
+	case *net.UDPConn:
+		stream = false
 	default:
 		return c
 	}
@@ -38,9 +43,9 @@ func swiftly(c net.Conn) net.Conn {
 	if err != nil {
 		return c
 	}
-	s := &swift{Conn: c, raw: raw}
+	s := &swift{Conn: c, raw: raw, stream: stream}
 	s.in.call, s.out.call = syscall.SYS_READ, syscall.SYS_WRITE
-	s.in.try, s.out.try = s.in.once, s.out.once
+	s.in.try, s.out.try, s.out.now = s.in.once, s.out.once, s.out.only
 	return s
 }
 
@@ -62,6 +67,14 @@ func (t *transfer) once(fd uintptr) bool {
 	}
 }
 
+// only makes it, and waits for nothing.
+func (t *transfer) only(fd uintptr) bool {
+	if !t.once(fd) {
+		t.n, t.errno = 0, syscall.EAGAIN
+	}
+	return true
+}
+
 func (s *swift) Read(p []byte) (int, error) {
 	t := &s.in
 	t.data = p
@@ -72,7 +85,7 @@ func (s *swift) Read(p []byte) (int, error) {
 		return 0, err
 	case t.errno != 0:
 		return 0, os.NewSyscallError("read", t.errno)
-	case t.n == 0 && len(p) > 0:
+	case t.n == 0 && len(p) > 0 && s.stream:
 		return 0, io.EOF
 	}
 	return t.n, nil
@@ -94,6 +107,21 @@ func (s *swift) Write(p []byte) (int, error) {
 			return done, nil
 		}
 	}
+}
+
+// writeNow writes what there is room for now.
+func (s *swift) writeNow(p []byte) (int, error) {
+	t := &s.out
+	t.data = p
+	err := s.raw.Write(t.now)
+	t.data = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case t.errno != 0:
+		return 0, os.NewSyscallError("write", t.errno)
+	}
+	return t.n, nil
 }
 
 // CloseWrite ends what is said.
