@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"time"
 
 	"netlab/decode/proto"
@@ -82,11 +83,17 @@ func (a *answers) expect(k *call, c *plan.Check, cost int) {
 	case c.Left:
 		a.judge(k, x, nil)
 		return
-	case q == nil && len(a.unaskedLives) > 0:
-		a.judge(k, x, a.unaskedLives[0])
-		a.unaskedLives = a.unaskedLives[1:]
+	case c.Skip != "" && plan.Unawaited(c.Exchange) != "":
+		a.judge(k, x, nil)
 		return
-	case q != nil:
+	case q == nil:
+		if i := slices.IndexFunc(a.unaskedLives, func(e *proto.Exchange) bool { return isPong(e) == isPong(c.Exchange) }); i >= 0 {
+			e := a.unaskedLives[i]
+			a.unaskedLives = slices.Delete(a.unaskedLives, i, i+1)
+			a.judge(k, x, e)
+			return
+		}
+	default:
 		at := a.place(q.Offset)
 		for i, e := range a.lives {
 			if e.Request.Offset == at {
@@ -111,13 +118,14 @@ func (a *answers) expect(k *call, c *plan.Check, cost int) {
 // answered takes note of a live answer.
 func (a *answers) answered(k *call, e *proto.Exchange) {
 	if e.Request == nil {
-		if len(a.unasked) == 0 {
+		i := slices.IndexFunc(a.unasked, func(x awaited) bool { return isPong(x.check.Exchange) == isPong(e) })
+		if i < 0 {
 			e.Keep()
 			a.unaskedLives = append(a.unaskedLives, e)
 			return
 		}
-		x := a.unasked[0]
-		a.unasked = a.unasked[1:]
+		x := a.unasked[i]
+		a.unasked = slices.Delete(a.unasked, i, i+1)
 		a.judge(k, x, e)
 		return
 	}
@@ -130,6 +138,16 @@ func (a *answers) answered(k *call, e *proto.Exchange) {
 	}
 	e.Keep()
 	a.lives = append(a.lives, e)
+}
+
+// isPong reports whether an exchange is a pong of WebSocket: these come between others as it
+// happens, and keep their own order.
+func isPong(e *proto.Exchange) bool {
+	if e.Protocol != &proto.WebSocket || e.Response == nil {
+		return false
+	}
+	f, ok := e.Response.Body.(*proto.WebSocketFrame)
+	return ok && f.IsPong()
 }
 
 // awaited reports whether an answer is to come whose request was sent.

@@ -77,6 +77,7 @@ type call struct {
 	dialogue *proto.Dialogue // of a protocol that is parsed
 	spare    proto.Spare     // of that
 	answers  answers         // of that
+	heart    heart           // of WebSocket
 	shot     *shot           // what is to be sent next; nil when the pacer does not send it
 	carried  carried         // of HTTP
 	turns    turns           // of another
@@ -104,7 +105,7 @@ type call struct {
 	leaving    bool  // the server said that it will close
 	redials    int
 	dialled    int64                       // what had been sent at the latest of these
-	finals     int                         // answers that came on connections before
+	finals     int                         // answers that came on connections before, without those that are not awaited
 	count      [compare.VerdictCount]int64 // of its checks
 }
 
@@ -256,6 +257,11 @@ func addrPort(a net.Addr) netip.AddrPort {
 func (k *call) Exchange(e *proto.Exchange) {
 	switch {
 	case e.Inside():
+	case plan.Unawaited(e) != "":
+		k.finals--
+		k.heart.heard(e)
+	case k.heart.isOwn(e):
+		k.leaves(e)
 	case k.datagrams != nil:
 		k.datagrams.pairing.(*queries).answered(k, e)
 	default:
@@ -382,9 +388,9 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 	}
 	k.carried.editor.Next(&s)
 	due := k.player.due(p.At)
-	k.answers.moved(&s, k.sent)
 	data, cost := s.Bytes, p.Cost
 	f.take(k)
+	var more []plan.Step
 	for due.IsZero() && len(data) < coalesce {
 		q, _ := f.peek(k)
 		if q == nil || q.Kind != plan.Said || q.Step.After != s.After || q.Step.Turn != s.Turn || k.carried.begins(q.Step) {
@@ -392,7 +398,7 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 		}
 		next := *q.Step
 		k.carried.editor.Next(&next)
-		k.answers.moved(&next, k.sent+int64(len(data)))
+		more = append(more, next)
 		data = append(data[:len(data):len(data)], next.Bytes...)
 		cost += q.Cost
 		f.take(k)
@@ -404,6 +410,12 @@ func (k *call) step(ctx context.Context, p *plan.Part) error {
 	}
 	shot, err := k.sendDue(ctx, due, data, func(now time.Time) {
 		late, slip := k.slip(now, due, ready)
+		k.answers.moved(&s, k.sent)
+		at := k.sent + int64(len(s.Bytes))
+		for i := range more {
+			k.answers.moved(&more[i], at)
+			at += int64(len(more[i].Bytes))
+		}
 		if n := len(k.marks); !k.conn.Parsed() && (n == 0 || k.marks[n-1].turn != s.Turn) {
 			k.marks = append(k.marks, mark{turn: s.Turn, bytes: k.received, sent: now, late: late, slip: slip})
 			k.turns.settle(k)
@@ -623,7 +635,7 @@ func (k *call) readUntil(ctx context.Context, due time.Time) error {
 		defer p.cancel(a)
 	}
 	for armed := k.shot != nil; time.Now().Before(due) && (!armed || k.shot != nil); {
-		if armed && (k.eof || k.leaving) {
+		if armed && (k.eof || k.leaving || k.heart.pong != nil) {
 			k.recall()
 			return k.readUntil(ctx, due)
 		}
@@ -652,6 +664,9 @@ func (k *call) readNow() (int, error) {
 	k.land()
 	if n > 0 || err == nil && k.conn.Transport == flow.UDP {
 		k.take(k.buf[:n])
+	}
+	if err := k.heart.beat(k); err != nil {
+		return n, err
 	}
 	if n == len(k.buf) && n < readSize {
 		k.buf = make([]byte, min(4*n, readSize))

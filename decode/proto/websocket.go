@@ -131,6 +131,13 @@ type WebSocketMessage struct {
 	Problem string
 }
 
+// IsPart reports whether others follow that end its message.
+func (f *WebSocketFrame) IsPart() bool { return !f.Final && f.Opcode&8 == 0 }
+
+// IsPing and IsPong tell the frames by which each side finds out whether the other is there.
+func (f *WebSocketFrame) IsPing() bool { return f.Opcode == wsPing }
+func (f *WebSocketFrame) IsPong() bool { return f.Opcode == wsPong }
+
 // Type is what kind of message it is: text, binary, or what its control frame is called.
 func (m *WebSocketMessage) Type() string { return opcodeName(m.Opcode) }
 

@@ -14,6 +14,7 @@ func (c *comparer) webSocket(recorded, live *proto.Message, a, b *proto.WebSocke
 	switch {
 	case c.rules.Strict || a.Message == nil || b.Message == nil || err1 != nil || err2 != nil:
 		c.raw("frame", recorded, live)
+		c.fragments(a.Message, b.Message, old, fresh)
 	case a.Message.Opcode != b.Message.Opcode:
 		c.add(Type, "message", plainSide(a.Message.Type()), plainSide(b.Message.Type()))
 	case a.Code != b.Code:
@@ -22,6 +23,17 @@ func (c *comparer) webSocket(recorded, live *proto.Message, a, b *proto.WebSocke
 		c.bytes("reason", []byte(a.Reason), []byte(b.Reason))
 	case len(old) > 0 && (old[0] == '{' || old[0] == '['):
 		c.formatted("message", formatJSON, headPair{}, old, fresh)
+	default:
+		c.bytes("message", old, fresh)
+	}
+}
+
+// fragments compares messages of several frames, of which the last was compared.
+func (c *comparer) fragments(a, b *proto.WebSocketMessage, old, fresh []byte) {
+	switch {
+	case a == nil || b == nil || a.Fragments < 2 && b.Fragments < 2:
+	case a.Fragments != b.Fragments:
+		c.add(Value, "frames", plainSide(strconv.Itoa(a.Fragments)), plainSide(strconv.Itoa(b.Fragments)))
 	default:
 		c.bytes("message", old, fresh)
 	}

@@ -95,7 +95,9 @@ func (a *asked) after(ack int64) Wait {
 
 // whyNot says why an exchange can't be compared.
 func whyNot(e *proto.Exchange) string {
-	switch {
+	switch why := Unawaited(e); {
+	case why != "":
+		return why
 	case e.Response == nil && e.State == proto.Unanswered:
 		return noAnswer
 	case e.Response == nil && e.Request != nil && e.Request.Alone:
@@ -106,6 +108,22 @@ func whyNot(e *proto.Exchange) string {
 		return "not whole in the recording: " + e.Why()
 	case e.Response != nil && e.Response.RawMissing > 0 && e.Response.Digest == nil:
 		return tooLarge
+	}
+	return ""
+}
+
+// Unawaited says why what a server said does not count as something that is awaited, then and
+// now; empty when it does. How a message of WebSocket is cut into frames is the server's affair,
+// and when it looks whether the client is there.
+func Unawaited(e *proto.Exchange) string {
+	if e.Protocol != &proto.WebSocket || e.Response == nil {
+		return ""
+	}
+	switch f, ok := e.Response.Body.(*proto.WebSocketFrame); {
+	case ok && f.IsPart():
+		return "a part of a message, which is compared where it ends"
+	case ok && f.IsPing():
+		return "a ping, which a server sends when it wants"
 	}
 	return ""
 }
