@@ -38,6 +38,7 @@ type Recorder struct {
 
 // tape is what is known of a conversation that goes on.
 type tape struct {
+	onward  string    // what is replayed by turns, and follows what is not
 	turned  bool      // the client is who is called the server elsewhere
 	conn    *Conn     // nil until it is opened
 	ahead   []chunk   // what the client said, in as far as it is not looked at yet
@@ -250,6 +251,9 @@ func (r *Recorder) Exchange(e *proto.Exchange) error {
 	if err := r.open(c, t); err != nil {
 		return err
 	}
+	if t.conn.Parsed() && byTurns(e.Protocol.Name) {
+		t.onward = e.Protocol.Name
+	}
 	t.listens.note(e)
 	return r.exchange(t, e)
 }
@@ -320,6 +324,8 @@ func (r *Recorder) skip(c *flow.Conversation, t *tape) string {
 		return "encrypted (TLS)"
 	case p == &proto.QUIC:
 		return "encrypted (QUIC)"
+	case t.onward != "":
+		return "behind an upgrade it goes on in what is replayed by turns: " + t.onward
 	case !begun && !p.AnyStart:
 		return "its beginning was not captured"
 	case c.For != nil:
