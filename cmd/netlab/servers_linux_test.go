@@ -42,12 +42,18 @@ func ran(t *testing.T, stdin, name string, args ...string) string {
 	return string(out)
 }
 
-// verdicts replays talk.pcap, and returns the exit status, what was not the same, one line
-// each, and how many of the answers were. That a client said something to which no answer
-// was due is left out. The account must be exact.
+// verdicts replays talk.pcap.
 func verdicts(t *testing.T, to string, args ...string) (code int, others []string, same int64) {
 	t.Helper()
-	code, out, errs := netlab(t, append([]string{"replay", "talk.pcap", "--to", to, "--json", "--timeout", "5s"}, args...)...)
+	return verdictsOf(t, "talk.pcap", to, args...)
+}
+
+// verdictsOf replays a recording, and returns the exit status, what was not the same, one line
+// each, and how many of the answers were. That a client said something to which no answer
+// was due is left out. The account must be exact.
+func verdictsOf(t *testing.T, file, to string, args ...string) (code int, others []string, same int64) {
+	t.Helper()
+	code, out, errs := netlab(t, append([]string{"replay", file, "--to", to, "--json", "--timeout", "5s"}, args...)...)
 	var sums struct{ Answers, Connections map[string]int64 }
 	answers, connections := make(map[string]int64), make(map[string]int64)
 	for line := range strings.Lines(out) {
@@ -106,26 +112,45 @@ func verdicts(t *testing.T, to string, args ...string) (code int, others []strin
 }
 
 // sameAndChanged replays talk.pcap to the server that it was recorded with and to one with
-// planted changes. Of what differs then, each has the beginning of a line, and behind a | what
-// stands in it somewhere.
+// planted changes. What differs then has to fit.
 func sameAndChanged(t *testing.T, recordedWith, changed string, same int64, changes ...string) {
 	t.Helper()
-	slices.Sort(changes)
 	for _, speed := range []string{"1", "max"} {
 		code, others, n := verdicts(t, recordedWith, "--speed", speed)
 		if code != exitDone || n != same || len(others) > 0 {
 			t.Errorf("to the same server at speed %s: exit status %d, %d same, want %d\n%s", speed, code, n, same, strings.Join(others, "\n"))
 		}
 		code, others, _ = verdicts(t, changed, "--speed", speed)
-		fits := len(others) == len(changes)
-		for i := range min(len(others), len(changes)) {
-			begin, within, _ := strings.Cut(changes[i], "|")
-			fits = fits && strings.HasPrefix(others[i], begin) && strings.Contains(others[i], within)
-		}
-		if code != exitDiffers || !fits {
+		if code != exitDiffers || !fit(others, changes) {
 			t.Errorf("to a changed server at speed %s: exit status %d, and\n%s\nwant\n%s", speed, code, strings.Join(others, "\n"), strings.Join(changes, "\n"))
 		}
 	}
+}
+
+// sharedTheSame shares talk.pcap, and replays that to the server that it was recorded with: it
+// answers as it does to what was recorded, but for some answers, which differ as sameAndChanged
+// has it.
+func sharedTheSame(t *testing.T, recordedWith string, same int64, args []string, changes ...string) {
+	t.Helper()
+	code, out, errs := netlab(t, append([]string{"share", "talk.pcap", "-o", "shared.zip"}, args...)...)
+	if code != exitDone {
+		t.Errorf("share: exit status %d\n%s%s", code, out, errs)
+	}
+	rightChecksums(t, "shared.zip")
+	code, others, n := verdictsOf(t, "shared.zip", recordedWith, "--speed", "max")
+	if (code == exitDone) != (len(changes) == 0) || n != same-int64(len(changes)) || !fit(others, changes) {
+		t.Errorf("what was shared, to the same server: exit status %d, %d same of %d\n%s\nwant\n%s\n%s", code, n, same, strings.Join(others, "\n"), strings.Join(changes, "\n"), out)
+	}
+}
+
+// fit reports whether lines are as expected: each has the beginning of one, and behind a | what
+// stands in it somewhere.
+func fit(lines, want []string) bool {
+	slices.Sort(want)
+	return slices.EqualFunc(lines, want, func(line, w string) bool {
+		begin, within, _ := strings.Cut(w, "|")
+		return strings.HasPrefix(line, begin) && strings.Contains(line, within)
+	})
 }
 
 // inTempDir runs the test in a folder of its own, which servers may read that are another
@@ -190,6 +215,7 @@ http {
 		`different GET a.example/old;|was "/new", is "/newer"`,
 		"different GET a.example/gone;|404 Not Found, is 410 Gone",
 	)
+	sharedTheSame(t, addr, 11, nil)
 }
 
 // TestReplayRedis has redis-cli talk to redis.
@@ -229,6 +255,7 @@ func TestReplayRedis(t *testing.T) {
 		"different DEL k l n h;|was 4, is 3",
 		"different INCR n;|ERR unknown command",
 	)
+	sharedTheSame(t, addr, 15, nil)
 }
 
 // redisTalk sends several commands at once, and reads so many lines of the replies.
@@ -278,6 +305,7 @@ func TestReplayDNS(t *testing.T) {
 		"different A b.example;|b.example A 10.1.2.5",
 		"different A c.example;|b.example A 10.1.2.5",
 	)
+	sharedTheSame(t, addr, 6, []string{"--keep", "host", "--keep", "address", "--keep", "text"}) // which it is asked for
 }
 
 // webSocketServer answers messages, in a different way when there is a second argument.
@@ -342,6 +370,8 @@ func TestReplayWebSocket(t *testing.T) {
 	const greets = `different (unasked) text, %s;|message was "HELLO" of 5 bytes, is "good evening" of 12 bytes`
 	deflated, plain := fmt.Sprintf(greets, `7 bytes, in all 5 "HELLO"`), fmt.Sprintf(greets, `5 bytes "HELLO"`)
 	sameAndChanged(t, addr, changed, 24, deflated, deflated, plain, plain)
+	// What is blanked of a message it makes capital letters of.
+	sharedTheSame(t, addr, 24, nil, "different (unasked) binary, 10 bytes", "different (unasked) binary, 8 bytes")
 }
 
 // TestReplayVsftpd has curl list, fetch and store files at vsftpd, whose data connections are
@@ -404,4 +434,7 @@ xferlog_enable=NO
 	changes := slices.Repeat([]string{"different PWD;|current directory"}, 8)
 	changes = append(changes, slices.Repeat([]string{`different (the server speaks first);|"page\n" of 7 bytes, is "sage\n" of 7 bytes`}, 2)...)
 	sameAndChanged(t, addr, changed, 78, changes...)
+	// What a file holds is not known, nor how a server lists a folder: both are blanked.
+	blanked := slices.Repeat([]string{`different (the server speaks first); value answer was "xxx`}, 6)
+	sharedTheSame(t, addr, 78, nil, blanked...)
 }

@@ -95,7 +95,7 @@ type sharing struct {
 }
 
 func (std stdio) share(ctx context.Context, c *cli.Context) error {
-	s := &sharing{std: std, c: c, file: c.Args().First(), out: c.String("output"), was: proof.New(), is: proof.New()}
+	s := &sharing{std: std, c: c, file: c.Args().First(), out: c.String("output")}
 	if err := s.check(); err != nil {
 		return err
 	}
@@ -103,8 +103,9 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 	if s.room, err = memory(c); err != nil {
 		return err
 	}
+	s.was, s.is = proof.New(s.room/8), proof.New(s.room/8)
 	if !c.Bool("no-sanitise") {
-		if s.cleaning, err = newCleaning(c, s.room/2); err != nil {
+		if s.cleaning, err = newCleaning(c, s.room/4); err != nil {
 			return err
 		}
 	}

@@ -54,9 +54,10 @@ type sequence struct {
 // seed makes hashes of all Outlines of a process comparable.
 var seed = maphash.MakeSeed()
 
-// New returns an Outline of a recording that is still to be read.
-func New() *Outline {
-	return &Outline{byConn: make(map[*plan.Conn]int), finder: values.NewFinder(values.Options{})}
+// New returns an Outline of a recording that is still to be read. Memory is about how many
+// bytes may be held of values that may live; 0 is values.DefaultMemory.
+func New(memory int64) *Outline {
+	return &Outline{byConn: make(map[*plan.Conn]int), finder: values.NewFinder(values.Options{Memory: memory})}
 }
 
 // Sinks are what the recording is read into.

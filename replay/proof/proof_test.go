@@ -33,7 +33,7 @@ func outline(t *testing.T, recipe string) *proof.Outline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := proof.New()
+	o := proof.New(0)
 	if _, err := decode.Run(b.Source(), decode.Tee(o.Sinks()...), decode.Options{Keep: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
