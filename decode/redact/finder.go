@@ -217,7 +217,7 @@ func appendBlank(dst, raw []byte) []byte {
 // change in them in f.changes.
 func (f *finder) message(e *proto.Exchange, m *proto.Message) int64 {
 	f.raw, f.changes = m.Raw, f.changes[:0]
-	look, ok := f.looker(m)
+	look, ok := f.looker(e, m)
 	if !ok {
 		return 0
 	}
@@ -246,7 +246,7 @@ func (f *finder) order() {
 }
 
 // looker returns what looks at such a message: it returns how many bytes of it are understood.
-func (f *finder) looker(m *proto.Message) (func(*proto.Exchange, *proto.Message) int, bool) {
+func (f *finder) looker(e *proto.Exchange, m *proto.Message) (func(*proto.Exchange, *proto.Message) int, bool) {
 	whole := m.RawMissing == 0 && int64(len(m.Raw)) == m.Length && len(m.Raw) > 0
 	switch b := m.Body.(type) {
 	case *proto.HTTPMessage:
@@ -274,6 +274,11 @@ func (f *finder) looker(m *proto.Message) (func(*proto.Exchange, *proto.Message)
 			return nil, false
 		}
 		return f.redis, true
+	case *proto.Turn:
+		if !whole || e.Conversation.For == nil || !isText(m.Raw) {
+			return nil, false
+		}
+		return f.file, true
 	case *proto.WebSocketFrame:
 		if !whole || len(m.Raw) < 2 {
 			return nil, false

@@ -41,6 +41,15 @@ func (f *finder) ftp(_ *proto.Exchange, m *proto.Message) int {
 	return len(f.raw)
 }
 
+// file looks at a text that goes through a connection of FTP's, as lists of files do.
+func (f *finder) file(*proto.Exchange, *proto.Message) int {
+	list, _ := f.content(nil, "ftp data", "", f.raw, 0, len(f.raw), 0)
+	if f.editing() {
+		f.changes = append(f.changes, list...)
+	}
+	return len(f.raw)
+}
+
 // passive finds the address in a reply to PASV: six numbers with commas, somewhere (RFC 1123, section
 // 4.1.2.6).
 func (f *finder) passive(place string) {

@@ -20,6 +20,7 @@ const maxFirst = 64 << 10
 // Stream takes bytes for the case that they are of TLS.
 func (x *Reading) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
 	if c.Transport() != flow.TCP {
+		x.quic(c, d, k.Offset, k.Data)
 		return nil
 	}
 	l := &x.of(c)[d]
