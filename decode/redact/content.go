@@ -59,15 +59,17 @@ func (f *finder) content(list []change, place, field string, data []byte, from, 
 	return list, false
 }
 
-// isText reports whether a body is one, in UTF-8 or in an alphabet of eight bits.
+// isText reports whether a body is one, in UTF-8 or in an alphabet of eight bits; pages have a few
+// bytes that should not be in them.
 func isText(b []byte) bool {
+	const rare = 128
 	few := 0
 	for _, c := range b {
 		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != 0x1b {
 			few++
 		}
 	}
-	return few == 0
+	return few*rare <= len(b)
 }
 
 // plainText looks at a text.

@@ -33,7 +33,7 @@ func (f *finder) ftp(_ *proto.Exchange, m *proto.Message) int {
 			f.texts(place, from, to)
 		}
 	case *proto.FTPReply:
-		f.texts(place, 0, len(f.raw))
+		f.reply(place)
 		if b.Code == 227 {
 			f.passive(place)
 		}
@@ -87,9 +87,13 @@ func (f *finder) hostPort(place string, from, to int) bool {
 // smtp looks at a command, a reply or a mail.
 func (f *finder) smtp(_ *proto.Exchange, m *proto.Message) int {
 	const place = "smtp"
+	if _, ok := m.Body.(*proto.SMTPReply); ok {
+		f.reply(place)
+		return len(f.raw)
+	}
 	b, ok := m.Body.(*proto.SMTPCommand)
 	if !ok {
-		f.mail(m, 0)
+		f.texts(place, 0, len(f.raw))
 		return len(f.raw)
 	}
 	line := len(f.raw)
@@ -124,8 +128,18 @@ func (f *finder) smtp(_ *proto.Exchange, m *proto.Message) int {
 	return len(f.raw)
 }
 
-// mail looks at a mail, or at a reply: both are lines of text.
-func (f *finder) mail(_ *proto.Message, from int) { f.texts("smtp", from, len(f.raw)) }
+// reply looks at lines that each begin with a code.
+func (f *finder) reply(place string) {
+	for _, p := range bytesSplit(f.raw, 0, len(f.raw), '\n') {
+		from := p[0]
+		if n := from + len("250-"); n <= p[1] && isNumber(string(f.raw[from:n-1])) {
+			from = n
+		}
+		if from < p[1] {
+			f.texts(place, from, p[1])
+		}
+	}
+}
 
 // chunkOfMail looks at a part of a mail behind BDAT, whose length it keeps.
 func (f *finder) chunkOfMail(_ *proto.Message, from int) {

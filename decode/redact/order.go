@@ -143,7 +143,9 @@ func (x *Reading) flush(c *flow.Conversation, d flow.Direction, l *line, all boo
 
 // pass blanks what nobody understood, up to an offset.
 func (x *Reading) pass(c *flow.Conversation, d flow.Direction, l *line, to int64) {
-	x.f.z.blank("not understood ("+name(c)+")", to-l.told)
+	if n := to - l.told - c.Sides[d].Missing(l.told, to); n > 0 {
+		x.f.z.blank("not understood ("+name(c)+")", n)
+	}
 	x.f.to.Edit(c, d, Edit{Offset: l.told, Length: to - l.told, Blank: true})
 	l.told = to
 }

@@ -660,7 +660,10 @@ func (s *scan) tokens(from, to int) {
 		default:
 			end := b
 			if a >= tried {
-				for end < to && (isAlnum(s.data[end]) || strings.IndexByte("+/-_=", s.data[end]) >= 0) {
+				for end < to && (isAlnum(s.data[end]) || strings.IndexByte("+/-_", s.data[end]) >= 0) {
+					end++
+				}
+				for end < to && s.data[end] == '=' {
 					end++
 				}
 				tried = end
@@ -671,36 +674,56 @@ func (s *scan) tokens(from, to int) {
 	}
 }
 
-// base64 looks into what may be encoded so (RFC 4648).
+// base64 looks into what may be encoded so (RFC 4648). It may begin behind something else: a secret
+// that is known is looked for from each of the first four characters on.
 func (s *scan) base64(from, to int) {
+	if end := bytes.IndexByte(s.data[from:to], '.'); end >= 0 {
+		to = from + end
+	}
 	if to-from < 12 {
 		return
 	}
 	raw := view(s.data[from:to])
-	if end := strings.IndexByte(raw, '.'); end >= 0 {
-		raw, to = raw[:end], from+end
-	}
 	e := base64Of(raw)
-	b, err := e.DecodeString(raw)
-	if err != nil || len(b) < least {
+	if b, err := e.DecodeString(raw); err == nil && isPlain(b) {
+		if with, changed := s.f.rewrite(s.place, string(b), s.depth+1); changed {
+			s.replace(from, to, e.EncodeToString([]byte(with)))
+			return
+		}
+	}
+	if !s.f.editing() {
 		return
 	}
-	var with string
-	var changed bool
-	if utf8.Valid(b) && bytes.IndexFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }) < 0 {
-		with, changed = s.f.rewrite(s.place, string(b), s.depth+1)
-	} else if s.f.editing() {
+	raw = strings.TrimRight(raw, "=")
+	if e = base64.RawStdEncoding; strings.ContainsAny(raw, "-_") {
+		e = base64.RawURLEncoding
+	}
+	for skip := range 4 {
+		part := raw[skip:]
+		if len(part)%4 == 1 {
+			part = part[:len(part)-1]
+		}
+		b, err := e.DecodeString(part)
+		if err != nil {
+			continue
+		}
 		inner := scan{f: s.f, place: s.place, data: b, depth: s.depth + 1}
 		inner.known()
-		for _, h := range inner.merged() {
-			copy(b[h.from:h.to], h.with)
-			changed = true
+		hits := inner.merged()
+		if len(hits) == 0 {
+			continue
 		}
-		with = string(b)
+		for _, h := range hits {
+			copy(b[h.from:h.to], h.with)
+		}
+		s.replace(from+skip, from+skip+len(part), e.EncodeToString(b))
+		return
 	}
-	if changed {
-		s.replace(from, to, e.EncodeToString([]byte(with)))
-	}
+}
+
+// isPlain reports whether what was decoded is a text: most that can be decoded was none.
+func isPlain(b []byte) bool {
+	return len(b) >= least && utf8.Valid(b) && bytes.IndexFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }) < 0
 }
 
 // base64Of returns how a text is encoded, if it is.
