@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"slices"
+
 	"netlab/decode/flow"
 	"netlab/decode/proto"
 )
@@ -31,11 +33,8 @@ func (t *Traits) count(c *flow.Conversation) {
 	}
 	if x, y := a.Extra(), b.Extra(); x.GapCount+y.GapCount > 0 {
 		t.Gaps++
-		for _, g := range [...][]flow.Gap{x.Gaps, y.Gaps} {
-			if len(g) > 0 && g[0].Cut {
-				t.Cut++
-				break
-			}
+		if isCut := func(g flow.Gap) bool { return g.Cut }; slices.ContainsFunc(x.Gaps, isCut) || slices.ContainsFunc(y.Gaps, isCut) {
+			t.Cut++
 		}
 	}
 	switch {

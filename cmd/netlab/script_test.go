@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"netlab/capture/live"
 	"netlab/capture/process"
@@ -51,6 +53,7 @@ func TestMain(m *testing.M) {
 //	waitport ADDR      waits until something listens there, TCP
 //	waitudp ADDR       waits until something answers there, UDP
 //	status N CMD…      runs a command and wants this exit status
+//	descriptor FILE    writes what protoc would of grpc.health.v1.Health
 //
 // and the condition [capture]: loopback may be captured here. $SAMPLES is the
 // folder of the sample captures, and $SCHEMA the file of decode --schema.
@@ -62,7 +65,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freePort, "waitport": waitPort, "waitudp": waitUDP, "status": wantStatus,
+			"freeport": freePort, "waitport": waitPort, "waitudp": waitUDP, "status": wantStatus, "descriptor": descriptor,
 		},
 		Setup: func(e *testscript.Env) error {
 			dir, err := filepath.Abs("../../pcaps/samples")
@@ -124,6 +127,42 @@ func waitUDP(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(10 * time.Millisecond) // between two looks at the condition
 	}
 	ts.Fatalf("nothing answers on %s", args[0])
+}
+
+// descriptor writes a file of descriptors, of the service that the sample grpc asks.
+func descriptor(ts *testscript.TestScript, _ bool, args []string) {
+	field := func(name string, kind descriptorpb.FieldDescriptorProto_Type, enum string) *descriptorpb.FieldDescriptorProto {
+		f := &descriptorpb.FieldDescriptorProto{
+			Name: &name, Number: proto.Int32(1), Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		}
+		if enum != "" {
+			f.TypeName = &enum
+		}
+		return f
+	}
+	value := func(name string, number int32) *descriptorpb.EnumValueDescriptorProto {
+		return &descriptorpb.EnumValueDescriptorProto{Name: &name, Number: &number}
+	}
+	const response = ".grpc.health.v1.HealthCheckResponse"
+	data, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{{
+		Name: proto.String("health.proto"), Package: proto.String("grpc.health.v1"), Syntax: proto.String("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{
+			{Name: proto.String("HealthCheckRequest"), Field: []*descriptorpb.FieldDescriptorProto{field("service", descriptorpb.FieldDescriptorProto_TYPE_STRING, "")}},
+			{
+				Name:     proto.String("HealthCheckResponse"),
+				Field:    []*descriptorpb.FieldDescriptorProto{field("status", descriptorpb.FieldDescriptorProto_TYPE_ENUM, response+".ServingStatus")},
+				EnumType: []*descriptorpb.EnumDescriptorProto{{Name: proto.String("ServingStatus"), Value: []*descriptorpb.EnumValueDescriptorProto{value("UNKNOWN", 0), value("SERVING", 1)}}},
+			},
+		},
+		Service: []*descriptorpb.ServiceDescriptorProto{{
+			Name: proto.String("Health"),
+			Method: []*descriptorpb.MethodDescriptorProto{{
+				Name: proto.String("Check"), InputType: proto.String(".grpc.health.v1.HealthCheckRequest"), OutputType: proto.String(response),
+			}},
+		}},
+	}}})
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
 }
 
 func wantStatus(ts *testscript.TestScript, _ bool, args []string) {

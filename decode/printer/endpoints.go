@@ -149,6 +149,7 @@ func (s *Stats) writeEndpoints(w *bufio.Writer) {
 		style: s.style,
 		head:  []string{"protocol", "endpoint", "exchanges", "failed", "not complete", "received", "p50", "p90", "p99", "max"},
 		right: []bool{false, false, true, true, true, true, true, true, true, true},
+		spare: []int{5, 4, 7, 0, 9},
 	}
 	for _, k := range keys[:min(len(keys), shownEndpoints)] {
 		x := s.at(k)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -111,6 +112,7 @@ type table struct {
 	style Style
 	head  []string
 	right []bool // columns that are aligned to the right
+	spare []int  // columns that one can do without, the first of them first
 	rows  []row
 }
 
@@ -123,42 +125,80 @@ func (t *table) add(paints []paint, cells ...string) {
 	t.rows = append(t.rows, row{cells, paints})
 }
 
-// write renders the table. When it is too wide, the widest columns are cut, to
-// one width and not below least.
-func (t *table) write(w *bufio.Writer) {
-	width := make([]int, len(t.head))
+// gap is how much room is between columns.
+const gap = 2
+
+// widths returns how wide each column is, with 0 for those that are left out. When all would
+// be too wide, the widest are cut to one width; before they can't be read any more, empty
+// columns and spare ones go.
+func (t *table) widths() []int {
+	full, empty := make([]int, len(t.head)), make([]bool, len(t.head))
 	for i, h := range t.head {
-		width[i] = utf8.RuneCountInString(h)
+		full[i], empty[i] = utf8.RuneCountInString(h), true
 	}
 	for _, r := range t.rows {
 		for i, c := range r.cells {
-			width[i] = max(width[i], utf8.RuneCountInString(c))
+			full[i], empty[i] = max(full[i], utf8.RuneCountInString(c)), empty[i] && c == ""
 		}
 	}
-	const gap, least = 2, 12
-	for limit := max(t.style.Width, least); t.style.Width > 0 && limit >= least; limit-- {
+	const readable, least = 16, 12
+	width, fits := t.cut(full, readable)
+	for i := range full {
+		if !fits && empty[i] && len(t.rows) > 0 {
+			full[i] = 0
+			width, fits = t.cut(full, readable)
+		}
+	}
+	for _, i := range t.spare {
+		if !fits {
+			full[i] = 0
+			width, fits = t.cut(full, readable)
+		}
+	}
+	if !fits {
+		width, _ = t.cut(full, least)
+	}
+	return width
+}
+
+// cut cuts the widest columns until all fit, though not below least, and reports whether they
+// do.
+func (t *table) cut(full []int, least int) ([]int, bool) {
+	width := slices.Clone(full)
+	if t.style.Width <= 0 {
+		return width, true
+	}
+	for limit := max(t.style.Width, least); limit >= least; limit-- {
 		total := -gap
-		for _, w := range width {
-			total += w + gap
+		for i, w := range width {
+			if width[i] = min(w, limit); w > 0 {
+				total += width[i] + gap
+			}
 		}
 		if total <= t.style.Width {
-			break
-		}
-		for i, w := range width {
-			width[i] = min(w, limit)
+			return width, true
 		}
 	}
+	return width, false
+}
+
+// write renders the table.
+func (t *table) write(w *bufio.Writer) {
+	width := t.widths()
 	var out []byte // a line
 	line := func(cells []string, paints []paint, all paint) {
 		out = out[:0]
 		for i, c := range cells {
+			if width[i] == 0 {
+				continue
+			}
 			c = fit(c, width[i])
 			pad := width[i] - utf8.RuneCountInString(c)
 			p := all
 			if i < len(paints) && paints[i] != "" {
 				p = paints[i]
 			}
-			if i > 0 {
+			if len(out) > 0 {
 				out = spaces(out, gap)
 			}
 			right := i < len(t.right) && t.right[i]

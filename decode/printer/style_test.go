@@ -177,6 +177,27 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestSpareColumns leaves out what one can do without before what is left can't be read: what
+// is empty first.
+func TestSpareColumns(t *testing.T) {
+	m := menu(Style{Width: 45})
+	m.head, m.right, m.spare = append(m.head, "EMPTY"), append(m.right, false), []int{3, 1}
+	for i := range m.rows {
+		m.rows[i].cells = append(m.rows[i].cells, "")
+	}
+	for width, want := range map[int]string{
+		50: " NO  DISH             MADE OF                PRICE",
+		45: " NO  DISH             MADE OF           PRICE",
+		44: " NO  DISH             MADE OF",
+		24: " NO  MADE OF",
+	} {
+		m.style.Width = width
+		if head, _, _ := strings.Cut(rendered(m), "\n"); head != want {
+			t.Errorf("%d columns: %q, want %q", width, head, want)
+		}
+	}
+}
+
 func TestTableColor(t *testing.T) {
 	m := &table{style: Style{Color: true}, head: []string{"A", "B"}, right: []bool{true}}
 	m.add([]paint{dim, red}, "1", "x")

@@ -164,7 +164,7 @@ func (t *Text) page() error {
 	}
 	convs := table{style: t.style,
 		head:  []string{"ID", "PROTOCOL", "CLIENT", "SERVER", "START", "DURATION", "SENT", "RECEIVED", "STATE"},
-		right: []bool{true, false, false, false, true, true, true, true, false}}
+		right: []bool{true, false, false, false, true, true, true, true, false}, spare: []int{4, 5, 8}}
 	list := make([]*flow.Conversation, 0, len(t.convs))
 	for _, c := range t.convs {
 		list = append(list, c)
@@ -181,7 +181,7 @@ func (t *Text) page() error {
 	slices.SortStableFunc(t.rows, func(a, b exchangeRow) int { return a.at.Compare(b.at) })
 	rows := table{style: t.style,
 		head:  []string{"ID", "TIME", "REQUEST", "RESPONSE", "FIRST BYTE", "TOTAL", "BYTES", "SLOW FOR"},
-		right: []bool{true, true, false, false, true, true, true, false}}
+		right: []bool{true, true, false, false, true, true, true, false}, spare: []int{1, 6, 4}}
 	for _, r := range t.rows {
 		rows.add([]paint{dim, dim, r.paint, r.paint, "", "", "", yellow}, strconv.Itoa(r.conversation), t.clock(r.at), r.request, r.response,
 			r.first, r.total, r.bytes, r.slow)
