@@ -168,7 +168,7 @@ func (r *Rewriter) outside(f *heldPacket) uint64 {
 // share shares r.datagram out among its fragments: they are what they were, but for the
 // last ones, where it has grown or shrunk.
 func (r *Rewriter) share(all []*heldPacket, grown int) {
-	sent, captured := 0, int64(0)
+	sent, captured, gaps := 0, int64(0), int64(0)
 	for _, f := range all {
 		if sent = max(sent, f.to); f.last {
 			sent = f.to
@@ -194,11 +194,19 @@ func (r *Rewriter) share(all []*heldPacket, grown int) {
 			j.endHere(r.buf)
 		}
 		text := r.datagramNew[min(f.from, len(r.datagramNew)):min(to, len(r.datagramNew))]
+		if n := j.last.End - j.last.Head; len(text) < n && f.to <= sent {
+			// What is behind a place that was cut off is in no datagram.
+			gaps += int64(n - len(text))
+			text = append(bytes.Clone(text), make([]byte, n-len(text))...)
+		}
 		f.length = r.make(j, text, to-f.to)
 		f.data, f.ready = bytes.Clone(r.buf), true
 	}
 	// What came twice says what the first said.
-	r.sum.Replaced += captured - int64(len(r.trace.Datagram))
+	twice := captured - int64(len(r.trace.Datagram))
+	gaps = min(gaps, twice)
+	r.sum.Replaced += twice - gaps
+	r.sum.blank(becauseFragment, int(gaps))
 }
 
 // endHere has a fragment be the last.

@@ -137,15 +137,15 @@ func (r *Rewriter) whole(j *job) {
 	}
 	b := j.body()
 	r.sum.Headers += int64(len(b))
-	switch j.last.Kind {
-	case packet.LayerARP:
+	switch h := r.buf[j.last.Start:j.last.Head]; {
+	case j.last.Kind == packet.LayerARP:
 		r.arp(b)
-	case packet.LayerICMP:
-		r.icmp(r.buf[j.last.Start], b)
-	case packet.LayerICMPv6:
-		r.icmpv6(r.buf[j.last.Start], b)
-	case packet.LayerIGMP:
-		r.igmp(r.buf[j.last.Start], b)
+	case j.last.Kind == packet.LayerICMP && len(h) > 0:
+		r.icmp(h[0], b)
+	case j.last.Kind == packet.LayerICMPv6 && len(h) > 0:
+		r.icmpv6(h[0], b)
+	case j.last.Kind == packet.LayerIGMP && len(h) > 0:
+		r.igmp(h[0], b)
 	default:
 		r.zero(b, j.why())
 	}
