@@ -60,12 +60,18 @@ func (r *Rewriter) dhcpOptions(b []byte) {
 			return
 		}
 		n := 2 + int(b[1])
-		r.dhcpOption(b[0], b[2:n])
+		if !r.dhcpOption(b[0], b[2:n]) {
+			const private = 254 // of a site (RFC 3942): nobody knows how it is to be read
+			b[0] = private
+			r.zero(b[2:n], becauseControl)
+		}
 		b = b[n:]
 	}
 }
 
-func (r *Rewriter) dhcpOption(code byte, v []byte) {
+// dhcpOption looks at the value of an option. It reports false of those that may be
+// anything.
+func (r *Rewriter) dhcpOption(code byte, v []byte) bool {
 	switch code {
 	case 1, 51, 52, 53, 55, 57, 58, 59, 2, 19, 20, 23, 26, 35, 36, 37, 38, 39, 46, 116:
 		// Masks, times, kinds, sizes, and what is asked for.
@@ -95,13 +101,14 @@ func (r *Rewriter) dhcpOption(code byte, v []byte) {
 			v = v[2+int(v[1]):]
 		}
 		r.zero(v, becauseControl)
-	case 119: // compressed names
-		r.zero(v, becauseControl)
+	case 14, 17, 40, 56, 60, 64, 66, 67: // text
+		r.blankName(v)
 	case 121, 249: // routes: how long a prefix is, its bytes, and by which router (RFC 3442)
 		r.routes(v)
 	default:
-		r.blankName(v)
+		return false
 	}
+	return true
 }
 
 // routes rewrites the classless routes of DHCP.
@@ -122,12 +129,7 @@ func (r *Rewriter) routes(v []byte) {
 }
 
 // blankName blanks what is text, perhaps.
-func (r *Rewriter) blankName(v []byte) {
-	r.zero(v, becauseControl)
-	for i := range v {
-		v[i] = Filler
-	}
-}
+func (r *Rewriter) blankName(v []byte) { r.cover(v, Filler, becauseControl) }
 
 // labels rewrites a name in DNS's form, without compression (RFC 1035, section 3.1).
 func (r *Rewriter) labels(b []byte) {
@@ -192,14 +194,19 @@ const maxWithin = 8
 func (r *Rewriter) dhcp6Options(b []byte, depth int) {
 	for len(b) >= 4 && int(be.Uint16(b[2:])) <= len(b)-4 && depth < maxWithin {
 		n := 4 + int(be.Uint16(b[2:]))
-		r.dhcp6Option(be.Uint16(b), b[4:n], depth)
+		if !r.dhcp6Option(be.Uint16(b), b[4:n], depth) {
+			const reserved = 0xffff // nobody knows how it is to be read
+			be.PutUint16(b, reserved)
+			r.zero(b[4:n], becauseControl)
+		}
 		b = b[n:]
 	}
 	r.zero(b, becauseControl)
 }
 
-// dhcp6Option looks at an option (RFC 8415, section 21).
-func (r *Rewriter) dhcp6Option(code uint16, v []byte, depth int) {
+// dhcp6Option looks at the value of an option (RFC 8415, section 21). It reports false of
+// those that may be anything.
+func (r *Rewriter) dhcp6Option(code uint16, v []byte, depth int) bool {
 	within := func(n int) {
 		if len(v) < n {
 			r.zero(v, becauseControl)
@@ -247,6 +254,7 @@ func (r *Rewriter) dhcp6Option(code uint16, v []byte, depth int) {
 			r.labels(v[1:])
 		}
 	default:
-		r.zero(v, becauseControl)
+		return false
 	}
+	return true
 }

@@ -110,10 +110,7 @@ func (r *Rewriter) ipv4Options(b []byte) {
 
 // nothing has options be filled with those that mean nothing.
 func (r *Rewriter) nothing(b []byte, option byte) {
-	r.zero(b, becauseOption)
-	for i := range b {
-		b[i] = option
-	}
+	r.cover(b, option, becauseOption)
 }
 
 // Extension headers (RFC 8200, section 4; RFC 4302).

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"math"
 
 	"netlab/capture"
@@ -148,6 +149,7 @@ func (r *Rewriter) whole(j *job) {
 		r.igmp(h[0], b)
 	default:
 		r.zero(b, j.why())
+		r.stub(j, b)
 	}
 	r.finish(j, b, 0)
 }
@@ -165,9 +167,20 @@ func (j *job) why() reason {
 	return becauseProtocol
 }
 
-// zero blanks what was counted among the headers.
+// zero blanks what was counted among the headers, where it stays if it is zero already.
 func (r *Rewriter) zero(b []byte, why reason) {
-	clear(b)
+	if bytes.Count(b, zeros) < len(b) {
+		r.cover(b, 0, why)
+	}
+}
+
+var zeros = []byte{0}
+
+// cover blanks what was counted among the headers with bytes of one value.
+func (r *Rewriter) cover(b []byte, with byte, why reason) {
+	for i := range b {
+		b[i] = with
+	}
 	r.sum.Headers -= int64(len(b))
 	r.sum.blank(why, len(b))
 }

@@ -178,7 +178,7 @@ var controls = map[string]func(w template) string{
 	"icmp_mask":        func(w template) string { return w.icmp("1200 0000 0001 0001 ffffff00" + w.zero(secret)) },
 	"icmp_not_known":   func(w template) string { return w.icmp("2a00 0000" + w.zero(secret)) },
 	"icmpv6_echo":      func(w template) string { return w.icmpv6("8000 0000 0001 0002" + w.zero(secret)) },
-	"icmpv6_not_known": func(w template) string { return w.icmpv6("8b00 0000" + w.zero(secret)) },
+	"icmpv6_not_known": func(w template) string { return w.icmpv6("c800 0000" + w.zero(secret)) },
 	"icmpv6_big": func(w template) string {
 		return w.icmpv6("0200 0000 00000500 60000000 0010 11 40" + w.ip(six2+six1) + "0035 9c40 0010" + w.zero("abcd"+secret))
 	},
@@ -233,7 +233,7 @@ var controls = map[string]func(w template) string{
 		return w.frame("86dd", w.v6("00", "3b00"+options+w.zero("01020304")))
 	},
 	"routed_v6": func(w template) string {
-		u := "0043 0044 000c 0000 " + w.zero("00000001")
+		u := "04d3 04d2 000c 0000 00000001"
 		return w.frame("86dd", w.v6("2b", "1102 0001 00000000"+w.ip(six3)+w.right(w.pseudo6("11", six3, u), u, 6)))
 	},
 	"authenticated": func(w template) string {
@@ -259,14 +259,22 @@ var controls = map[string]func(w template) string{
 		return w.frame("0800", w.v4("11", u))
 	},
 	"dhcp": func(w template) string {
+		vendor := "2b"
+		if w.new {
+			vendor = "fe"
+		}
 		return w.udp("0044 0043", "0101 0600 12345678 0000 0000"+w.ip("0a000005 0a000006 0a000007 0a000008")+w.mac("020000000001")+strings.Repeat("00", 10+192)+"63825363"+
-			"350101 3d0701"+w.mac("020000000001")+"3204"+w.ip("0a000005")+"0c05"+w.name("myhost")[:10]+"3c03"+w.secret("666f6f", "78")+
+			"350101 3d0701"+w.mac("020000000001")+"3204"+w.ip("0a000005")+"0c05"+w.name("myhost")[:10]+"3c03"+w.secret("666f6f", "78")+vendor+"03"+w.zero("010161")+
 			"5109 000000"+w.name("my.lan")+"51 0b 040000 02"+w.name("my")+"03"+w.name("lan")+"00"+"7908 18 "+w.ip("0a0000")+w.ip("0a000001")+"5205 0103"+w.zero("616263")+"ff"+w.zero("7365"))
 	},
 	"dhcp_not_really": func(w template) string { return w.udp("0044 0043", w.zero(secret)) },
 	"dhcpv6": func(w template) string {
+		class := "000f"
+		if w.new {
+			class = "ffff"
+		}
 		return w.udp6("0222 0223", "01 123456 0001 000e 0001 0001 12345678"+w.mac("020000000001")+"0003 0028 00000001 00000000 00000000 0005 0018"+w.ip(six3)+"00000000 00000000"+
-			"0027 0008 00 06"+w.name("myhost")+"0017 0010"+w.ip(six3)+"000f 0003"+w.zero("616263"))
+			"0027 0008 00 06"+w.name("myhost")+"0017 0010"+w.ip(six3)+class+"0003"+w.zero("000161"))
 	},
 	"dhcpv6_relayed": func(w template) string {
 		return w.udp6("0223 0223", "0c 00"+w.ip(six1+six2)+"0009 0012 01 123456 0002 000a 0003 0001"+w.mac("020000000001"))
@@ -274,7 +282,27 @@ var controls = map[string]func(w template) string{
 	"behind_the_packet": func(w template) string { return w.frame("0800", w.tcp4("")+w.zero(secret)) },
 	"not_known":         func(w template) string { return w.frame("9999", w.zero(secret)) },
 	"of_other_protocol": func(w template) string { return w.frame("0800", w.v4("32", w.zero(secret))) },
-	"tagged":            func(w template) string { return w.frame("8100", "0007 0800"+w.tcp4("")) },
+	"sctp": func(w template) string {
+		chunk := "0009 0004"
+		if w.new {
+			chunk = "3f00 0008"
+		}
+		return w.frame("0800", w.v4("84", w.zero("9c40 1f90 00000001 00000002")+chunk+w.zero("01020304")))
+	},
+	"lldp": func(w template) string {
+		if w.new {
+			return w.frame("88cc", "02020700 04020700 06020000 0000")
+		}
+		return w.frame("88cc", "02020703 04020703 06020078 0000")
+	},
+	"eapol": func(w template) string {
+		kind := "01"
+		if w.new {
+			kind = "ff"
+		}
+		return w.frame("888e", "02"+kind+"0000")
+	},
+	"tagged": func(w template) string { return w.frame("8100", "0007 0800"+w.tcp4("")) },
 }
 
 func TestControls(t *testing.T) {

@@ -261,3 +261,13 @@ func TestSamplesStay(t *testing.T) {
 		})
 	}
 }
+
+// TestZerosStay has padding that says nothing be no reason to call a packet blanked.
+func TestZerosStay(t *testing.T) {
+	w := template{t: t}
+	data := unhex(t, w.frame("0800", w.tcp4("")+"000000000000"))
+	out, sum := rewritten(t, []capture.Packet{{Number: 1, Link: capture.LinkEthernet, Data: data, Length: len(data)}}, same{}, nil)
+	if sum.Blanked != 0 || !bytes.Equal(out[0].Data, data) {
+		t.Errorf("%d bytes blanked: %x", sum.Blanked, out[0].Data)
+	}
+}
