@@ -27,6 +27,7 @@ const usage = `netlab-bench measures netlab beside other programs.
 
     netlab-bench make  [-size full|quick] [-dir D] [WORKLOAD...]          make the workloads
     netlab-bench peers [-size full|quick] [-dir D] [-rounds N] [flags]    measure, and print tables
+    netlab-bench growth [-size N] [-rounds N] [flags]                     how time and memory grow with the capture
 
     netlab-bench loop  [-netlab BIN] FILE|DIR...                          serve captures and replay them: all the same?
     netlab-bench serve [-rounds N] [flags]                                how many requests a second netlab serve answers
@@ -45,6 +46,8 @@ make bench-peers does the first two, make bench-replay and bench-capture the oth
 var commands = map[string]func(context.Context, stdio, []string) error{
 	"make":     makeCommand,
 	"peers":    peersCommand,
+	"growth":   growthCommand,
+	"grow":     growCommand, // what that runs to make its files
 	"walk":     walkCommand,
 	"gopacket": gopacketCommand,
 	"record":   recordCommand, // what make runs in a network of its own
@@ -89,7 +92,7 @@ func run(ctx context.Context, std stdio, args []string) int {
 	switch err := command(ctx, std, args[1:]); {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitDone
-	case errors.Is(err, errWrong), errors.Is(err, errShare):
+	case errors.Is(err, errWrong), errors.Is(err, errShare), errors.Is(err, errGrowth):
 		fmt.Fprintf(std.err, "netlab-bench: %v\n", err)
 		return exitWrong
 	case errors.As(err, new(usageError)):

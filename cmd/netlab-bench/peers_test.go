@@ -210,3 +210,23 @@ small packets: 590 MB, 4,900,000 packets; 3 rounds; a machine, 2 cores
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
 	}
 }
+
+// TestGrowth wants a line for each step of each workload, whatever the times are.
+func TestGrowth(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := bench(t, "growth", "-size", "2", "-rounds", "1", "-netlab", self)
+	if status != exitDone && status != exitWrong {
+		t.Fatalf("exit status %d: %s", status, errs)
+	}
+	for _, want := range []string{"| small | netlab --stats | ", "| dns | netlab --json | "} {
+		if n := strings.Count(out, want); n != 2 {
+			t.Errorf("%d lines of %q\n%s", n, want, out)
+		}
+	}
+	if status, _, errs := bench(t, "growth", "-size", "2", "-rounds", "1", "-netlab", filepath.Join(t.TempDir(), "none")); status != exitFailed || !strings.Contains(errs, "none") {
+		t.Errorf("exit status %d with no netlab: %s", status, errs)
+	}
+}

@@ -40,11 +40,11 @@ func (r row) each(of func(result) float64) []float64 {
 	return values
 }
 
-// ratios returns the row's times over those of another, round by round.
-func (r row) ratios(base row) []float64 {
+// over returns something of the row's runs over that of another's, round by round.
+func (r row) over(base row, of func(result) float64) []float64 {
 	var ratios []float64
 	for i := range min(len(r.runs), len(base.runs)) {
-		ratios = append(ratios, r.runs[i].wall.Seconds()/base.runs[i].wall.Seconds())
+		ratios = append(ratios, of(r.runs[i])/of(base.runs[i]))
 	}
 	return ratios
 }
@@ -52,6 +52,8 @@ func (r row) ratios(base row) []float64 {
 func wall(r result) float64   { return r.wall.Seconds() }
 func user(r result) float64   { return r.user.Seconds() }
 func system(r result) float64 { return r.system.Seconds() }
+
+func processor(r result) float64 { return user(r) + system(r) }
 
 // memory prints the row's peak, as the most that it can be where that is all that
 // is known.
@@ -96,7 +98,7 @@ func (t table) print(w io.Writer) {
 		middle := median(walls)
 		fmt.Fprintf(w, "| %s | %s | %s..%s | %s+%s | %s | %s | %s | %s |\n", cell(r.name), number(middle), number(slices.Min(walls)), number(slices.Max(walls)),
 			number(median(r.each(user))), number(median(r.each(system))), r.memory(),
-			number(float64(t.truth.FileBytes)/1e6/middle), number(float64(t.truth.Packets)/1e3/middle), number(median(r.ratios(base))))
+			number(float64(t.truth.FileBytes)/1e6/middle), number(float64(t.truth.Packets)/1e3/middle), number(median(r.over(base, wall))))
 	}
 	fmt.Fprintln(w)
 }
