@@ -137,7 +137,30 @@ func (f *finder) reply(place string) {
 		}
 		if from < p[1] {
 			f.texts(place, from, p[1])
+			f.users(place, from, p[1])
 		}
+	}
+}
+
+// users finds names of users that are too short to be looked for everywhere: a server says who has
+// logged in.
+func (f *finder) users(place string, from, to int) {
+	if !f.editing() || f.z.dict.found[User] == 0 {
+		return
+	}
+	for i := from; i < to; {
+		if !isAlnum(f.raw[i]) {
+			i++
+			continue
+		}
+		end := i
+		for end < to && isAlnum(f.raw[end]) {
+			end++
+		}
+		if word := view(f.raw[i:end]); len(word) < least && f.z.dict.values[word] == User {
+			f.hidden(User, place, "", i, end, plainly)
+		}
+		i = end
 	}
 }
 
