@@ -37,8 +37,8 @@ func rushCommand(ctx context.Context, std stdio, args []string) error {
 	if err := std.parse(fs, args, "", "Replays requests of HTTP to nginx on loopback as fast as it answers."); err != nil {
 		return err
 	}
-	if fs.NArg() > 0 || *rounds < 1 || *conns < 1 || *conns > 20_000 || *requests < *conns {
-		return usageError("it takes no arguments, and at least a round and a request for each of up to 20000 connections")
+	if fs.NArg() > 0 || *rounds < 1 || *conns < 1 || *conns > 10_000 || *requests < *conns {
+		return usageError("it takes no arguments, and at least a round and a request for each of up to 10000 connections")
 	}
 	self, err := os.Executable()
 	if err != nil {

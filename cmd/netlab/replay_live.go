@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -23,8 +25,17 @@ var liveFlags = []cli.Flag{
 	&cli.DurationFlag{Name: "duration", Usage: "with -i: end after `D`, as 30s"},
 }
 
-// notLive are the flags that make no sense for traffic that goes on.
-var notLive = []string{"speed", "rate", "loop", "idle-max", "dry-run", "where", "set", "strict-values"}
+// notLive are the flags that make no sense for traffic that goes on, and why.
+var notLive = map[string]string{
+	"speed":         "at the clients' own pace, and --speed has no times to go by",
+	"rate":          "at the clients' own pace, and --rate has no times to put others in place of",
+	"idle-max":      "at the clients' own pace, and --idle-max can't cut silences that are not over",
+	"loop":          "once, and --loop has nothing to play again",
+	"dry-run":       "and --dry-run can't tell what will be said",
+	"where":         "and --where asks about exchanges, which are over when their requests were sent: a filter picks by addresses and ports",
+	"set":           "to the byte, and --set changes nothing in it",
+	"strict-values": "to the byte, which is all that --strict-values asks for",
+}
 
 // shadow replays live traffic: what clients say to a server is said to another too.
 type shadow struct {
@@ -43,9 +54,9 @@ type shadow struct {
 // shadow reads the flags of a replay of live traffic, and replays it.
 func (std stdio) shadow(ctx context.Context, c *cli.Context, opts replay.Options, out reporter) (*replay.Result, error) {
 	s := &shadow{std: std, from: c.String("interface"), filter: strings.Join(c.Args().Slice(), " "), count: c.Int64("count"), host: c.String("host")}
-	for _, name := range notLive {
+	for _, name := range slices.Sorted(maps.Keys(notLive)) {
 		if c.IsSet(name) {
-			return nil, usagef("netlab replay: with -i traffic is replayed as it is seen, and --%s makes no sense; capture it to a file first", name)
+			return nil, usagef("netlab replay: with -i traffic is replayed as it is seen, %s; capture it to a file first", notLive[name])
 		}
 	}
 	switch {

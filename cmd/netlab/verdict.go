@@ -121,6 +121,7 @@ func (std stdio) verdict(ctx context.Context, c *cli.Context, p replay.Source, o
 		return result, std.finish(out, times, conditions, result)
 	}
 	judge := noise.New(times, opts.Rules)
+	judge.Memory = opts.Memory / 2
 	if base := c.String("baseline"); base != "" {
 		right := opts
 		right.Target, right.Loop, right.Show = base, 1, nil

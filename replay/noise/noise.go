@@ -28,6 +28,10 @@ const maxHeld = 1 << 20
 
 // Judge is a replay.Sink in front of another.
 type Judge struct {
+	// Memory bounds the bytes of recorded answers that are held against each other; 0 is
+	// 64 MiB.
+	Memory int
+
 	next  replay.Sink
 	rules compare.Rules
 
@@ -142,7 +146,7 @@ func (j *Judge) Outcome(o *replay.Outcome) error {
 		endpoint := EndpointOf(o)
 		j.tally(endpoint).compared++
 		if o.Pass <= 1 {
-			j.repeats.add(o, endpoint)
+			j.repeats.add(o, endpoint, cmp.Or(j.Memory, defaultMemory))
 		}
 	case compare.Failed:
 		j.bad[pass{o.Conn.ID, o.Pass}]++

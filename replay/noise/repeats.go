@@ -11,11 +11,13 @@ import (
 	"netlab/replay"
 )
 
-// maxRepeats bounds the recorded answers that are held against each other, and
-// maxRepeatBytes their size. Behind that there is less to go by.
+// maxRepeats bounds the recorded answers that are held against each other; Judge.Memory bounds
+// their size, of which repeatCost is about what an exchange takes beside its bytes. Behind that
+// there is less to go by.
 const (
-	maxRepeats     = 100_000
-	maxRepeatBytes = 64 << 20
+	maxRepeats    = 100_000
+	repeatCost    = 2 << 10
+	defaultMemory = 64 << 20
 )
 
 // repeats are recorded exchanges: where the same is asked twice, and nothing between
@@ -36,10 +38,10 @@ type repeat struct {
 
 var seed = maphash.MakeSeed()
 
-// add takes note of a recorded exchange.
-func (r *repeats) add(o *replay.Outcome, endpoint string) {
+// add takes note of a recorded exchange, while all together are no larger than most.
+func (r *repeats) add(o *replay.Outcome, endpoint string, most int) {
 	e := o.Check.Exchange
-	if e == nil || e.Request == nil || e.Response == nil || len(r.list) == maxRepeats || r.bytes > maxRepeatBytes {
+	if e == nil || e.Request == nil || e.Response == nil || len(r.list) == maxRepeats || r.bytes > most {
 		return
 	}
 	x := repeat{asked: e.Request.Time, server: o.Conn.Server, endpoint: endpoint, exchange: e, changes: true}
@@ -48,13 +50,14 @@ func (r *repeats) add(o *replay.Outcome, endpoint string) {
 		// Safe methods change nothing (RFC 9110, section 9.2.1).
 		x.changes = b.Method != "GET" && b.Method != "HEAD" && b.Method != "OPTIONS"
 		x.same = maphash.Bytes(seed, e.Request.Raw)
-		r.bytes += len(e.Request.Raw) + len(e.Response.Raw)
 	case *proto.DNSMessage:
 		x.changes = false
 		x.same = maphash.Bytes(seed, b.Wire[2:]) // without the number
 	}
 	if x.changes {
 		x.exchange = nil
+	} else {
+		r.bytes += repeatCost + len(e.Request.Raw) + len(e.Response.Raw)
 	}
 	r.list = append(r.list, x)
 }
