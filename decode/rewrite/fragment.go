@@ -168,7 +168,7 @@ func (r *Rewriter) outside(f *heldPacket) uint64 {
 // share shares r.datagram out among its fragments: they are what they were, but for the
 // last ones, where it has grown or shrunk.
 func (r *Rewriter) share(all []*heldPacket, grown int) {
-	sent, captured, gaps := 0, int64(0), int64(0)
+	sent, captured, gaps, single := 0, int64(0), int64(0), false
 	for _, f := range all {
 		if sent = max(sent, f.to); f.last {
 			sent = f.to
@@ -183,12 +183,15 @@ func (r *Rewriter) share(all []*heldPacket, grown int) {
 		if f.last || to > sent {
 			to = sent
 		}
-		if f.from >= sent && f.from > 0 {
+		// Where it fits into the first fragment that is none any more, nor may come twice.
+		alone := f.from == 0 && to == sent
+		if f.from >= sent && f.from > 0 || alone && single {
 			r.sum.Dropped["fragment of a datagram that became shorter"]++
 			f.ready, f.gone = true, true
 			r.sum.Headers += int64(len(f.in.Data)) - int64(j.last.End-j.last.Head)
 			continue
 		}
+		single = single || alone
 		j.begin(r)
 		if to == sent && !f.last {
 			j.endHere(r.buf)

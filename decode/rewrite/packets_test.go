@@ -88,8 +88,6 @@ func be16(n int) string { return hex.EncodeToString([]byte{byte(n >> 8), byte(n)
 
 func (w template) size(s string) int { return len(unhex(w.t, s)) }
 
-const ethernet = "020000000002 020000000001"
-
 func (w template) frame(kind, body string) string {
 	return w.mac("020000000002") + w.mac("020000000001") + kind + body
 }
