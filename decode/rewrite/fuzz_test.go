@@ -244,7 +244,7 @@ func TestStreams(t *testing.T) {
 		random.Read(b)
 		return b
 	}
-	for i := range 500 {
+	for i := range 200 {
 		isn := random.Uint32()
 		if i%2 == 0 {
 			isn = -uint32(random.Intn(2000))
