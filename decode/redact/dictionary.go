@@ -104,7 +104,7 @@ func isTelling(s string) bool {
 // index finds the secrets of a dictionary in bytes. How long that takes does not depend on how many
 // there are, but on how many lengths those have that begin alike.
 type index struct {
-	values map[string]bool
+	values map[string]string  // what is looked for, with the secret that it is
 	sizes  map[uint64][]int32 // by the beginning, the largest first
 	bits   []uint64           // of a hash of beginnings
 	shift  uint
@@ -112,12 +112,18 @@ type index struct {
 
 // newIndex makes one of those that keep wants.
 func newIndex(d *dictionary, keep func(k Kind, value string) bool) *index {
-	x := &index{values: make(map[string]bool), sizes: make(map[uint64][]int32)}
+	x := &index{values: make(map[string]string), sizes: make(map[uint64][]int32)}
 	for v, k := range d.values {
 		if isTelling(v) && k != Address && keep(k, v) {
-			x.values[v] = true
+			x.values[v] = v
 		}
 	}
+	x.build()
+	return x
+}
+
+// build makes what is looked for quick to find.
+func (x *index) build() {
 	x.shift = 64 - 12
 	for n := len(x.values); n > 1<<(64-x.shift-5) && x.shift > 64-24; {
 		x.shift--
@@ -134,7 +140,6 @@ func newIndex(d *dictionary, keep func(k Kind, value string) bool) *index {
 	for _, list := range x.sizes {
 		slices.SortFunc(list, func(a, b int32) int { return int(b - a) })
 	}
-	return x
 }
 
 func (x *index) hash(key uint64) uint64 { return key * 0x9e3779b97f4a7c15 >> x.shift }
@@ -143,7 +148,8 @@ func beginning(s string) uint64 {
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40
 }
 
-// next returns where a secret stands in data at or behind an offset; empty when none does.
+// next returns where a secret stands in data at or behind an offset, and which; empty when none
+// does.
 func (x *index) next(data []byte, at int) (int, string) {
 	if len(x.values) == 0 {
 		return 0, ""
@@ -163,7 +169,7 @@ func (x *index) next(data []byte, at int) (int, string) {
 			if end > len(data) {
 				continue
 			}
-			if v := view(data[at:end]); x.values[v] && (!isWeak(v) || standsAlone(data, at, end)) {
+			if v, ok := x.values[view(data[at:end])]; ok && (!isWeak(v) || standsAlone(data, at, end)) {
 				return at, v
 			}
 		}

@@ -275,7 +275,7 @@ func (f *finder) looker(e *proto.Exchange, m *proto.Message) (func(*proto.Exchan
 		}
 		return f.redis, true
 	case *proto.Turn:
-		if !whole || e.Conversation.For == nil || !isText(m.Raw) {
+		if !whole || e.Conversation.For == nil || !isText(m.Raw) && !f.z.allowed("application/octet-stream") {
 			return nil, false
 		}
 		return f.file, true

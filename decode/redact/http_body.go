@@ -121,7 +121,7 @@ func (x *httpMessage) sent(b *httpBody, sent []byte) ([]byte, bool) {
 	if !x.editing() {
 		return sent, false
 	}
-	if !known && x.allowed(typ) {
+	if !known && x.z.allowed(typ) {
 		known = true
 	}
 	if !known && len(encodings) == 0 {
@@ -288,9 +288,9 @@ func (x *httpMessage) digest(text string, was, now []byte) string {
 }
 
 // allowed reports whether bodies of that type stay though they are not understood.
-func (x *httpMessage) allowed(typ string) bool {
+func (z *Sanitizer) allowed(typ string) bool {
 	typ = mediaType(typ)
-	return slices.ContainsFunc(x.z.allow, func(a string) bool {
+	return slices.ContainsFunc(z.allow, func(a string) bool {
 		a = strings.ToLower(a)
 		main, all := strings.CutSuffix(a, "/*")
 		return a == typ || all && strings.HasPrefix(typ, main+"/")

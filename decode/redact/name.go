@@ -20,7 +20,7 @@ var personal = []struct {
 	kind Kind
 }{
 	{"email", Email}, {"emailaddress", Email}, {"phone", Phone}, {"phonenumber", Phone}, {"mobile", Phone}, {"msisdn", Phone},
-	{"cardnumber", Card}, {"ccnumber", Card}, {"creditcard", Card}, {"username", User}, {"login", User}, {"userlogin", User},
+	{"cardnumber", Card}, {"ccnumber", Card}, {"creditcard", Card}, {"user", User}, {"username", User}, {"login", User}, {"userlogin", User},
 }
 
 // nonces are what names end with of what a server makes up for a client to say again: that it is made by

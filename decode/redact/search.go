@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -17,7 +18,8 @@ import (
 // What is too short, or is a word, stands in other places for its own reasons: it is not looked for.
 // Nor is what is the pseudonym of another, as addresses of one network are.
 type Search struct {
-	index   *index
+	index   *index // of secrets as they are
+	encoded *index // and in base64
 	kinds   map[string]Kind
 	found   []Find
 	count   int64
@@ -60,6 +62,7 @@ func (z *Sanitizer) Search() *Search {
 	}
 	searchable := z.searchable()
 	s.index = newIndex(&z.dict, func(k Kind, v string) bool { return !pseudonyms[v] && searchable(k, v) })
+	s.encoded = inBase64(s.index)
 	s.looked = len(s.index.values)
 	s.omitted = len(z.dict.values) - s.looked
 	return s
@@ -114,32 +117,45 @@ func (s *Search) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) er
 // Gap does nothing: nothing is there.
 func (s *Search) Gap(*flow.Conversation, flow.Direction, flow.Gap) error { return nil }
 
+// Packet looks through the bytes of a packet as they are: what is decoded of them comes with the
+// exchanges.
+func (s *Search) Packet(number int64, data []byte) {
+	s.find(s.index, func() string { return fmt.Sprintf("packet %d", number) }, data, "")
+}
+
 // Bytes looks through data, and through what it is when it is decoded.
 func (s *Search) Bytes(where string, data []byte) { s.bytes(where, data, "", 0) }
 
 // maxDecoded bounds how often something is decoded.
 const maxDecoded = 3
 
-func (s *Search) bytes(where string, data []byte, encoding string, depth int) {
+// find takes note of all that an index finds.
+func (s *Search) find(x *index, where func() string, data []byte, encoding string) {
 	for at := 0; ; {
-		i, v := s.index.next(data, at)
+		i, v := x.next(data, at)
 		if v == "" {
-			break
+			return
 		}
 		s.count++
 		if len(s.found) < maxFinds {
-			s.found = append(s.found, Find{s.kinds[v], where, int64(i), encoding, shown(v)})
+			s.found = append(s.found, Find{s.kinds[v], where(), int64(i), encoding, shown(v)})
 		}
 		at = i + 1
 	}
-	if depth >= maxDecoded {
-		return
-	}
+}
+
+func (s *Search) bytes(where string, data []byte, encoding string, depth int) {
 	within := func(as string) string {
 		if encoding != "" {
 			return encoding + ", " + as
 		}
 		return as
+	}
+	at := func() string { return where }
+	s.find(s.index, at, data, encoding)
+	s.find(s.encoded, at, data, within("base64"))
+	if depth >= maxDecoded {
+		return
 	}
 	if bytes.IndexByte(data, '%') >= 0 {
 		s.bytes(where, unescaped(data), within("url"), depth+1)
@@ -148,6 +164,32 @@ func (s *Search) bytes(where string, data []byte, encoding string, depth int) {
 		s.bytes(where, unslashed(data), within("json"), depth+1)
 	}
 	s.base64(where, data, within("base64"), depth)
+}
+
+// inBase64 is an index of what secrets are in base64 (RFC 4648, sections 4 and 5), wherever they stand
+// in the groups of three: of each, the characters that nothing else is in. Of a weak one, which is no
+// part of a word, it is all.
+func inBase64(x *index) *index {
+	out := &index{values: make(map[string]string), sizes: make(map[uint64][]int32)}
+	for v := range x.values {
+		pads := 3
+		if isWeak(v) {
+			pads = 1
+		}
+		for pad := range pads {
+			text := base64.RawStdEncoding.EncodeToString([]byte("\x00\x00"[:pad] + v))
+			text = text[(8*pad+5)/6 : 8*(pad+len(v))/6]
+			if isWeak(v) {
+				text = base64.RawStdEncoding.EncodeToString([]byte(v))
+			}
+			if len(text) >= least {
+				out.values[text] = v
+				out.values[strings.NewReplacer("+", "-", "/", "_").Replace(text)] = v
+			}
+		}
+	}
+	out.build()
+	return out
 }
 
 // unescaped decodes all %XX.
@@ -188,7 +230,11 @@ func unslashed(data []byte) []byte {
 	return out
 }
 
-// base64 looks through all that may be base64, from each of its characters on that another group of
+// longRun is how long what may be base64 is that is decoded, to look into what is encoded in it. In
+// what is shorter, only secrets as they are are looked for.
+const longRun = 24
+
+// base64 looks through what may be base64, from each of its characters on that another group of
 // four may begin with. Lines of mail are one.
 func (s *Search) base64(where string, data []byte, encoding string, depth int) {
 	var run []byte
@@ -209,7 +255,7 @@ func (s *Search) base64(where string, data []byte, encoding string, depth int) {
 				continue
 			}
 		}
-		if len(run) >= 8 && !isBlank(run) {
+		if len(run) >= longRun && !isBlank(run) {
 			for from := range 4 {
 				part := run[from:]
 				if len(part)%4 == 1 {

@@ -43,8 +43,8 @@ type Blank struct {
 func (z *Sanitizer) Summary() *Summary {
 	s := &Summary{Messages: z.messages, Changed: z.changed, Kept: z.kept, Lost: z.dict.lost}
 	for k := range kindCount {
-		if z.dict.found[k] == 0 && len(z.where[k]) == 0 {
-			continue
+		if len(z.where[k]) == 0 {
+			continue // all of them stayed, as localhost
 		}
 		c := Count{Kind: k, Values: z.dict.found[k], Where: maps.Clone(z.where[k])}
 		for _, n := range c.Where {

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"encoding/binary"
+	"unicode/utf8"
 
 	"netlab/decode/proto"
 )
@@ -48,6 +49,8 @@ func (f *finder) webSocket(m *proto.Message, b *proto.WebSocketFrame) int {
 			skip = min(wsCodeLen, len(content))
 		}
 		now = append(content[:skip:skip], f.frame(content[skip:])...)
+	case b.Opcode == wsBinary && b.Final && !deflated && utf8.Valid(content) && isText(content):
+		now = f.frame(content)
 	case b.Opcode == wsBinary && !deflated:
 		f.blank(head, len(f.raw), "a message of WebSocket that is no text")
 		return len(f.raw)
