@@ -637,6 +637,9 @@ func (k *call) readUntil(ctx context.Context, due time.Time) error {
 	for armed := k.shot != nil; time.Now().Before(due) && (!armed || k.shot != nil); {
 		if armed && (k.eof || k.leaving || k.heart.pong != nil) {
 			k.recall()
+			if err := k.heart.beat(k); err != nil {
+				return err
+			}
 			return k.readUntil(ctx, due)
 		}
 		if k.eof {

@@ -40,6 +40,7 @@ func TestWebSocketFrames(t *testing.T) {
 		"cut_then":      {inParts, serverHello, 4, 2, compare.Same},
 		"cut_elsewhere": {inParts, "\x01\x04hell\x80\x01o", 4, 2, compare.Same},
 		"pings_now":     {serverHello, "\x89\x03now" + serverHello, 4, 0, compare.Same},
+		"pings_behind":  {serverHello, serverHello + "\x89\x03now", 4, 0, compare.Same},
 		"pings_within":  {serverHello, "\x01\x02he\x89\x03now\x80\x03llo", 4, 0, compare.Same},
 		"pinged_then":   {"\x89\x04then" + serverHello, serverHello, 4, 1, compare.Same},
 		"another":       {inParts, "\x01\x02he\x80\x03lpo", 3, 2, compare.Different},
