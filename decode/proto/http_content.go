@@ -28,7 +28,7 @@ var errUnknownEncoding = errors.New("unknown")
 var ErrContentTooLarge = errors.New("the body is too large")
 
 // Transferred returns the body of an HTTP message as it was transferred, without the
-// framing of chunks. It needs the message's Raw.
+// framing of chunks. It needs the message's Raw, of which it may be a part.
 func Transferred(m *Message) ([]byte, error) {
 	h, ok := m.Body.(*HTTPMessage)
 	if !ok || len(m.Raw) < len(h.Head) {
@@ -37,14 +37,15 @@ func Transferred(m *Message) ([]byte, error) {
 	if h.BodyBytes == 0 {
 		return nil, nil
 	}
-	var out []byte
-	b := untilClose()
+	out := m.Raw[len(h.Head):len(m.Raw):len(m.Raw)]
 	if h.Chunked {
-		b = httpBody{framing: framedChunks}
-	}
-	b.content = func(p []byte) { out = append(out, p...) }
-	if _, problem := b.take(m.Raw[len(h.Head):]); problem != "" {
-		return out, errors.New(problem)
+		b := httpBody{framing: framedChunks}
+		raw := out
+		out = nil
+		b.content = func(p []byte) { out = append(out, p...) }
+		if _, problem := b.take(raw); problem != "" {
+			return out, errors.New(problem)
+		}
 	}
 	if m.RawMissing > 0 {
 		return out, fmt.Errorf("%d bytes of the message were not kept", m.RawMissing)
