@@ -72,7 +72,7 @@ func (s *Stats) writeLargest(w *bufio.Writer) {
 		style: s.style,
 		head:  []string{"largest", "protocol", "client", "server", "duration", "sent", "received", "state"},
 		right: []bool{true, false, false, false, true, true, true, false},
-		spare: []int{4, 7},
+		spare: []int{4, 7, 1},
 	}
 	for i := range s.largest {
 		l := &s.largest[i]

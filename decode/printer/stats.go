@@ -250,7 +250,7 @@ func (s *Stats) Summary(sum *decode.Summary) error {
 		style: s.style,
 		head:  []string{"protocol", "conversations", "complete", "unanswered", "broken", "sent", "received", "median", "p99", "max", "answers"},
 		right: []bool{false, true, true, true, true, true, true, true, true, true},
-		spare: []int{9, 5, 10, 6, 7},
+		spare: []int{9, 5, 10, 6, 7, 8},
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	for _, name := range names {

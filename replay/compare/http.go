@@ -208,8 +208,12 @@ func (c *comparer) flushed(recorded, live *proto.Message) {
 }
 
 // flushedOtherwise reports whether one has twice as many pieces as the other, or more: fewer
-// may be chance, for a pause can be a little shorter or longer.
+// may be chance, for a pause can be a little shorter or longer. Of what is too large to keep,
+// the pauses may be our own.
 func flushedOtherwise(recorded, live *proto.Message) bool {
+	if recorded.RawMissing+live.RawMissing > 0 {
+		return false
+	}
 	a, b := 1+recorded.Pauses, 1+live.Pauses
 	return a >= 2*b || b >= 2*a
 }
