@@ -44,7 +44,11 @@ func (s *sharing) read(ctx context.Context) error {
 			sink func(w io.Writer) decode.Sink
 		}{
 			{&s.views.ledger, func(w io.Writer) decode.Sink { return printer.NewText(w, printer.Style{}) }},
-			{&s.views.bodies, func(w io.Writer) decode.Sink { return printer.NewBodies(w, printer.Style{}) }},
+			{&s.views.bodies, func(w io.Writer) decode.Sink {
+				bodies := printer.NewBodies(w, printer.Style{})
+				bodies.Heads = true
+				return bodies
+			}},
 			{&s.views.har, func(w io.Writer) decode.Sink {
 				s.views.archive = printer.NewHAR(w, version())
 				return s.views.archive
@@ -93,7 +97,7 @@ type searching struct {
 func (k *searching) Next() (*capture.Packet, error) {
 	p, err := k.src.Next()
 	if err == nil {
-		k.search.Bytes(fmt.Sprintf("packet %d", p.Number), p.Data)
+		k.search.Packet(p.Number, p.Data) // what is encoded is in streams
 	}
 	return p, err
 }

@@ -207,9 +207,6 @@ func (s *sharing) comments() map[int64]string {
 func (k *cleaning) replaced() []string {
 	var lines []string
 	for _, c := range k.redact.Summary().Found {
-		if c.Places == 0 {
-			continue // it was seen, and kept
-		}
 		var where []string
 		for _, name := range slices.Sorted(maps.Keys(c.Where)) {
 			where = append(where, fmt.Sprintf("%d in %s", c.Where[name], name))

@@ -27,6 +27,9 @@ const maxShown = 64 << 10
 // encodings, of WebSocket without masks and compression, of raw conversations the
 // bytes.
 type Bodies struct {
+	// Heads has the heads of HTTP's messages printed whole, too.
+	Heads bool
+
 	w     io.Writer
 	style Style
 	start time.Time
@@ -58,6 +61,9 @@ func (p *Bodies) Exchange(e *proto.Exchange) error {
 	for _, m := range ms {
 		arrow, paint := arrow(m.Direction)
 		b.WriteString(p.style.paint(paint, arrow+" "+Clean(m.Body.Summary())) + "\n")
+		if h, ok := m.Body.(*proto.HTTPMessage); ok && p.Heads {
+			b.WriteString(visible(headOf(h)))
+		}
 		data, note := content(m)
 		if len(data) > maxShown {
 			note = strings.TrimPrefix(note+fmt.Sprintf("; %s more, which --json has", Count(int64(len(data)-maxShown), "byte")), "; ")
@@ -71,6 +77,18 @@ func (p *Bodies) Exchange(e *proto.Exchange) error {
 	b.WriteByte('\n')
 	_, err := io.WriteString(p.w, b.String())
 	return err
+}
+
+// headOf is the head of a message as it was sent, or what of it is known where that is not text.
+func headOf(h *proto.HTTPMessage) []byte {
+	if h.Head != "" {
+		return []byte(h.Head)
+	}
+	var b strings.Builder
+	for _, f := range h.Fields {
+		fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
+	}
+	return []byte(b.String() + "\r\n")
 }
 
 // content returns what a message carries beside what its summary says, and what
