@@ -237,40 +237,52 @@ const longRun = 24
 // base64 looks through what may be base64, from each of its characters on that another group of
 // four may begin with. Lines of mail are one.
 func (s *Search) base64(where string, data []byte, encoding string, depth int) {
-	var run []byte
-	for i := 0; i <= len(data); i++ {
-		if i < len(data) {
-			c := data[i]
-			switch {
-			case isAlnum(c), c == '+', c == '/':
-				run = append(run, c)
-				continue
-			case c == '-':
-				run = append(run, '+')
-				continue
-			case c == '_':
-				run = append(run, '/')
-				continue
-			case (c == '\r' || c == '\n') && len(run) >= 60:
+	for i := 0; i < len(data); {
+		if !base64Byte[data[i]] {
+			i++
+			continue
+		}
+		from := i
+		for i < len(data) && (base64Byte[data[i]] || i-from >= mailLine && (data[i] == '\r' || data[i] == '\n')) {
+			i++
+		}
+		if i-from < longRun || isBlank(data[from:i]) {
+			continue
+		}
+		run := make([]byte, 0, i-from)
+		for _, c := range data[from:i] {
+			switch c {
+			case '-':
+				c = '+'
+			case '_':
+				c = '/'
+			case '\r', '\n':
 				continue
 			}
+			run = append(run, c)
 		}
-		if len(run) >= longRun && !isBlank(run) {
-			for from := range 4 {
-				part := run[from:]
-				if len(part)%4 == 1 {
-					part = part[:len(part)-1]
-				}
-				b := make([]byte, base64.RawStdEncoding.DecodedLen(len(part)))
-				n, _ := base64.RawStdEncoding.Decode(b, part)
-				if n >= least {
-					s.bytes(where, b[:n], encoding, max(depth+1, maxDecoded-1))
-				}
+		b := make([]byte, base64.RawStdEncoding.DecodedLen(len(run)))
+		for skip := range 4 {
+			part := run[skip:]
+			if len(part)%4 == 1 {
+				part = part[:len(part)-1]
 			}
+			n, _ := base64.RawStdEncoding.Decode(b, part)
+			s.bytes(where, b[:n], encoding, max(depth+1, maxDecoded-1))
 		}
-		run = run[:0]
 	}
 }
+
+// mailLine is how long a line is at least that goes on in the next.
+const mailLine = 60
+
+// base64Byte are the characters of base64.
+var base64Byte = func() (t [256]bool) {
+	for c := range t {
+		t[c] = isAlnum(byte(c)) || strings.IndexByte("+/-_", byte(c)) >= 0
+	}
+	return t
+}()
 
 // isBlank reports whether a run is what takes the place of what is blanked.
 func isBlank(run []byte) bool {
