@@ -343,7 +343,7 @@ func (d *Decoder) nflog(b []byte, length int) Kind {
 				return d.undecoded(unknownFamily, uint32(family))
 			}
 			if d.Trace != nil {
-				d.Trace.add(LayerAbout, header, all, len(all)-len(b)+4, sent)
+				d.Trace.add(LayerAbout, AboutAttributes, all, len(all)-len(b)+4, sent)
 				d.Trace.add(LayerLengthField, littleEndian(order), b, 2, 2)
 			}
 			return d.ip(b[4:min(len(b), n)], n-4)

@@ -22,9 +22,9 @@ type Trace struct {
 // Layer is a header, and what it is in front of.
 type Layer struct {
 	Kind LayerKind
-	// Type is the protocol number of an Extension, the port of a Tunnel, of About the
-	// bytes that say how long it is and what follows, and of a LengthField whether it
-	// is little-endian (1).
+	// Type is the protocol number of an Extension, the port of a Tunnel, of About how many
+	// bytes say how long it is and what follows (AboutAttributes: all that is not the value
+	// of an attribute), and of a LengthField whether it is little-endian (1).
 	Type uint16
 	// Start is the offset of the header in the packet's data, or in the datagram; Head
 	// is where the header ends, and End where all ends that was captured of it and what
@@ -33,6 +33,11 @@ type Layer struct {
 	// Length is how many bytes were sent from Start on.
 	Length int
 }
+
+// AboutAttributes is the Type of an About that consists of attributes behind its first
+// four bytes, as Linux's netfilter logs them: length, type, value, and padding to four. The
+// last has its value behind the header.
+const AboutAttributes = 0
 
 // Whole reports whether nothing of what was sent is missing.
 func (l *Layer) Whole() bool { return l.End-l.Start >= l.Length }

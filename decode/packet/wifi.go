@@ -42,7 +42,11 @@ func (d *Decoder) radio(l capture.LinkType, b []byte, length int) Kind {
 		return d.short(shortLink, length, n)
 	}
 	if d.Trace != nil {
-		d.Trace.add(LayerAbout, uint16(min(n, 0xffff)), b, n, length) // all of it may stay
+		said := n // by the card, all of it
+		if l == capture.LinkPrism && be.Uint32(b)&^0xff != avsMagic {
+			said = 8 // before the name of the interface
+		}
+		d.Trace.add(LayerAbout, uint16(min(said, 0xffff)), b, n, length)
 	}
 	return d.wifi(b[n:], length-n, padded)
 }

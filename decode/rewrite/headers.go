@@ -19,7 +19,11 @@ func (r *Rewriter) headers(j *job) {
 		case packet.LayerWiFi:
 			r.wifi(b)
 		case packet.LayerAbout:
-			r.zero(b[min(int(l.Type), len(b)):], becauseAbout)
+			if l.Type == packet.AboutAttributes {
+				r.attributes(b[4:])
+			} else {
+				r.zero(b[min(int(l.Type), len(b)):], becauseAbout)
+			}
 		case packet.LayerIPv4:
 			r.ip(b[12:16])
 			r.ip(b[16:20])
@@ -34,6 +38,19 @@ func (r *Rewriter) headers(j *job) {
 		case packet.LayerTunnel:
 			r.tunnel(l.Type, b)
 		}
+	}
+}
+
+// attributes blanks the values of those that Linux's netfilter logs.
+func (r *Rewriter) attributes(b []byte) {
+	for len(b) > 4 {
+		n := int(le.Uint16(b))
+		if le.Uint16(b[2:])&0x3fff > 0xff { // the type, which is small: it is big-endian
+			n = int(be.Uint16(b))
+		}
+		n = min(max(n, 4), len(b))
+		r.zero(b[4:n], becauseAbout)
+		b = b[min((n+3)&^3, len(b)):]
 	}
 }
 
@@ -218,6 +235,7 @@ func (r *Rewriter) gre(b []byte) {
 // tunnel blanks what the header of a tunnel has beside what tells it from others.
 func (r *Rewriter) tunnel(port uint16, b []byte) {
 	const (
+		l2tp   = 1701
 		teredo = 3544
 		ayiya  = 5072
 		geneve = 6081
@@ -225,6 +243,20 @@ func (r *Rewriter) tunnel(port uint16, b []byte) {
 	switch port {
 	case teredo:
 		r.teredo(b)
+	case l2tp: // what is skipped behind its last field (RFC 2661, section 3.1)
+		const length, sequence, offset = 0x4000, 0x0800, 0x0200
+		flags := be.Uint16(b)
+		if flags&offset == 0 {
+			return
+		}
+		n := 8
+		if flags&length != 0 {
+			n += 2
+		}
+		if flags&sequence != 0 {
+			n += 4
+		}
+		r.zero(b[min(n, len(b)):], becauseOption)
 	case ayiya:
 		r.zero(b[min(8, len(b)):], becauseOption)
 	case geneve:

@@ -243,6 +243,10 @@ var controls = map[string]func(w template) string{
 	"gre_checksum": func(w template) string {
 		return w.frame("0800", w.v4("2f", w.right("", "8000 0800 0000 0000"+w.tcp4(""), 4)))
 	},
+	"l2tp_offset": func(w template) string {
+		u := "06a5 06a5" + be16(8+6+2+3+2+40) + "0000 0202 0001 0002 0003" + w.zero("616263") + "0021" + w.tcp4("")
+		return w.frame("0800", w.v4("11", u))
+	},
 	"vxlan": func(w template) string {
 		u := "c000 12b5" + be16(8+8+14+40) + "0000 08000000 00000700" + w.frame("0800", w.tcp4(""))
 		return w.frame("0800", w.v4("11", u))
@@ -303,6 +307,70 @@ var controls = map[string]func(w template) string{
 	"tagged": func(w template) string { return w.frame("8100", "0007 0800"+w.tcp4("")) },
 }
 
+// links are packets behind other headers than Ethernet's.
+var links = map[string]struct {
+	link capture.LinkType
+	make func(w template) string
+}{
+	"sll": {capture.LinkLinuxSLL, func(w template) string {
+		return "0000 0001 0006" + w.mac("020000000001") + w.zero("6869") + "0800" + w.tcp4("")
+	}},
+	"sll2": {capture.LinkLinuxSLL2, func(w template) string {
+		return "0800 0000 00000003 0001 00 06" + w.mac("020000000001") + w.zero("6869") + w.tcp4("")
+	}},
+	"sll_without_address": {capture.LinkLinuxSLL, func(w template) string {
+		return "0000 0304 0000" + w.zero("0102030405060708") + "0800" + w.tcp4("")
+	}},
+	"loopback": {capture.LinkNull, func(w template) string { return "02000000" + w.tcp4("") }},
+	"wifi": {capture.LinkWiFi, func(w template) string {
+		return "0801 0000" + w.mac("020000000001") + w.mac("020000000002") + w.mac("020000000003") + "1000 aaaa03 000000 0800" + w.tcp4("")
+	}},
+	"wifi_of_four": {capture.LinkWiFi, func(w template) string {
+		return "0803 0000" + w.mac("020000000001") + w.mac("020000000002") + w.mac("020000000003") + "1000" + w.mac("020000000004") + "aaaa03 000000 0800" + w.tcp4("")
+	}},
+	"wifi_encrypted": {capture.LinkWiFi, func(w template) string {
+		return "0841 0000" + w.mac("020000000001") + w.mac("020000000002") + w.mac("020000000003") + "1000" + w.zero(secret)
+	}},
+	"wifi_beacon": {capture.LinkWiFi, func(w template) string {
+		return "8000 0000" + w.mac("ffffffffffff") + w.mac("020000000002") + w.mac("020000000003") + "1000" + w.zero(secret)
+	}},
+	"wifi_acknowledges": {capture.LinkWiFi, func(w template) string { return "d400 0000" + w.mac("020000000001") + w.zero("01020304") }},
+	"wifi_rts":          {capture.LinkWiFi, func(w template) string { return "b400 0000" + w.mac("020000000001") + w.mac("020000000002") }},
+	"prism": {capture.LinkPrism, func(w template) string {
+		return "44000000 90000000" + w.zero("776c616e30 6f6e656c6f6e676572 010203"+strings.Repeat("05", 119)) +
+			"d400 0000" + w.mac("020000000001")
+	}},
+	"ppi": {capture.LinkPPI, func(w template) string {
+		return "0000 1000 01000000" + w.zero(secret) + w.frame("0800", w.tcp4(""))
+	}},
+	"pktap": {capture.LinkPKTAP, func(w template) string {
+		return "14000000 01000000 01000000" + w.zero(secret) + w.frame("0800", w.tcp4(""))
+	}},
+	"nflog": {capture.LinkNFLOG, func(w template) string {
+		return "02 00 0000 0800 0100" + w.zero("08000300") + "0700 0a00" + w.zero("666f6f00") + "2c00 0900" + w.tcp4("")
+	}},
+	"nflog_big_endian": {capture.LinkNFLOG, func(w template) string {
+		return "02 00 0000 0006 000a" + w.zero("666f") + "0000 002c 0009" + w.tcp4("")
+	}},
+	"pppoe":      {capture.LinkPPPEther, func(w template) string { return "1100 0001 002a 0021" + w.tcp4("") }},
+	"mpls":       {capture.LinkMPLS, func(w template) string { return "00010140" + w.tcp4("") }},
+	"none":       {147, func(w template) string { return w.zero(secret) }},
+	"none_short": {capture.LinkEthernet, func(w template) string { return w.zero("0102") }},
+	"none_empty": {capture.LinkEthernet, func(template) string { return "" }},
+}
+
+func TestLinks(t *testing.T) {
+	for name, l := range links {
+		t.Run(name, func(t *testing.T) {
+			data := unhex(t, l.make(template{t, false}))
+			out, _ := rewritten(t, []capture.Packet{{Number: 1, Link: l.link, Data: data, Length: len(data)}}, others{}, nil)
+			if want := unhex(t, l.make(template{t, true})); !bytes.Equal(out[0].Data, want) {
+				t.Errorf("got  %x\nwant %x", out[0].Data, want)
+			}
+		})
+	}
+}
+
 func TestControls(t *testing.T) {
 	for name, c := range controls {
 		t.Run(name, func(t *testing.T) {
@@ -328,6 +396,10 @@ func FuzzPackets(f *testing.F) {
 	for _, name := range slices.Sorted(maps.Keys(controls)) {
 		data := unhex(f, controls[name](template{f, false}))
 		f.Add(uint32(capture.LinkEthernet), data, uint16(3), data)
+	}
+	for _, name := range slices.Sorted(maps.Keys(links)) {
+		data := unhex(f, links[name].make(template{f, false}))
+		f.Add(uint32(links[name].link), data, uint16(3), data)
 	}
 	f.Fuzz(func(t *testing.T, link uint32, first []byte, cut uint16, second []byte) {
 		if len(first)+len(second) > 1<<16 {
