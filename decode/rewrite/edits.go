@@ -31,7 +31,7 @@ type Edits struct {
 	ignored []ignored
 	// lost is set when there was no room for what was ignored: which bytes of a stream are
 	// its own is not known then.
-	lost int64
+	lost bool
 }
 
 // DefaultMemory bounds what Edits take, when it is not said.
@@ -203,7 +203,7 @@ func (x *Edits) Exchange(*proto.Exchange) error { return nil }
 // Ignored keeps what is not in a stream.
 func (x *Edits) Ignored(_ *flow.Conversation, _ flow.Direction, i flow.Ignored) error {
 	if !x.take(ignoredCost) {
-		x.lost = max(x.lost, 1)
+		x.lost = true
 		return nil
 	}
 	x.ignored = append(x.ignored, ignored{i.Packet, int32(min(i.From, math.MaxInt32)), int32(min(i.Length, math.MaxInt32))})
@@ -251,7 +251,7 @@ func (x *Edits) Join(y *Edits) {
 	}
 	x.talks = append(x.talks, y.talks...)
 	x.ignored = append(x.ignored, y.ignored...)
-	x.lost += y.lost
+	x.lost = x.lost || y.lost
 }
 
 // place is text without a bound: what is joined was counted before.

@@ -222,7 +222,7 @@ func (r *Rewriter) segment(j *job) {
 	why := becauseEdit
 	far := s.end >= 1<<31 && (off-at[d].at > maxFar || at[d].at-off > maxFar)
 	switch {
-	case r.edits.lost > 0, s.wild, far:
+	case r.edits.lost, s.wild, far:
 		why = becauseWild
 	case !wholly(ign, len(b)):
 		at[d].at = max(at[d].at, off+int64(g.Length))
