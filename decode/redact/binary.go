@@ -133,12 +133,28 @@ func (x *fields) sized(size int, f func(n int)) {
 	}
 }
 
+// search replaces what is in the dictionary in what was written, where it stands in what was not looked
+// into.
+func (x *fields) search() {
+	if !x.editing() {
+		return
+	}
+	s := scan{f: x.finder, place: x.place, data: x.out}
+	s.known()
+	for _, h := range s.merged() {
+		if len(h.with) == h.to-h.from {
+			copy(x.out[h.from:h.to], h.with)
+		}
+	}
+}
+
 // done has what was written take the place of the message from an offset on, and reports whether all
 // of it was understood.
 func (x *fields) done(from int) bool {
 	if x.bad || x.at != len(x.in) {
 		return false
 	}
+	x.search()
 	if string(x.out) != string(x.in) {
 		x.change(from, from+len(x.in), string(x.out))
 	}

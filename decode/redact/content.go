@@ -5,8 +5,6 @@ import (
 	"mime"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/net/html"
 )
 
 // mediaType is the type that a Content-Type names.
@@ -123,26 +121,46 @@ func (f *finder) html(list []change, place string, data []byte, from, to int) []
 	return list
 }
 
-// tags finds secrets in input and meta tags of HTML.
+// tags finds secrets in input, meta and option tags of HTML, wherever they stand.
 func (s *scan) tags() {
-	z := html.NewTokenizer(bytes.NewReader(s.data))
-	z.SetMaxBuf(KeepBytes)
 	for at := 0; ; {
-		typ := z.Next()
-		if typ == html.ErrorToken {
+		i := bytes.IndexByte(s.data[at:], '<')
+		if i < 0 {
 			return
 		}
-		raw := z.Raw()
-		from := at
-		at += len(raw)
-		if typ != html.StartTagToken && typ != html.SelfClosingTagToken || from+len(raw) > len(s.data) {
-			continue
+		at += i + 1
+		n := 0
+		for at+n < len(s.data) && n <= len("option") && isAlnum(s.data[at+n]) {
+			n++
 		}
-		switch tag, _ := z.TagName(); string(tag) {
+		switch lowered(view(s.data[at : at+n])) {
 		case "input", "meta", "option":
-			s.tag(from, at)
+			end := tagEnd(s.data, at+n)
+			s.tag(at+n, end)
+			at = end
 		}
 	}
+}
+
+// maxTag bounds a tag that is looked at.
+const maxTag = 64 << 10
+
+// tagEnd returns where a tag ends whose attributes begin at an offset.
+func tagEnd(data []byte, at int) int {
+	quote := byte(0)
+	for i := at; i < min(len(data), at+maxTag); i++ {
+		switch c := data[i]; {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"', c == '\'':
+			quote = c
+		case c == '>':
+			return i
+		}
+	}
+	return min(len(data), at+maxTag)
 }
 
 // tag looks at a tag between two offsets.

@@ -117,6 +117,7 @@ func FuzzFTP(f *testing.F)      { fuzz(f, "ftp") }
 func FuzzSMTP(f *testing.F)     { fuzz(f, "smtp") }
 func FuzzRedis(f *testing.F)    { fuzz(f, "redis") }
 func FuzzPostgres(f *testing.F) { fuzz(f, "postgres") }
+func FuzzMySQL(f *testing.F)    { fuzz(f, "mysql") }
 func FuzzMQTT(f *testing.F)     { fuzz(f, "mqtt") }
 func FuzzTLS(f *testing.F)      { fuzz(f, "tls") }
 func FuzzWebSocket(f *testing.F) {

@@ -23,6 +23,7 @@ func (f *finder) mqtt(p *proto.MQTTPacket) int {
 	if x.bad || x.at != len(x.in) {
 		return 0
 	}
+	x.search()
 	if f.editing() && string(x.out) != string(x.in) {
 		f.change(1, len(f.raw), string(append(binary.AppendUvarint(nil, uint64(len(x.out))), x.out...)))
 	}

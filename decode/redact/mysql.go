@@ -57,6 +57,7 @@ func (f *finder) mysql(m *proto.Message) int {
 			f.changes = f.changes[:0]
 			return 0
 		}
+		x.search()
 		if f.editing() && string(x.out) != string(x.in) {
 			head := []byte{byte(len(x.out)), byte(len(x.out) >> 8), byte(len(x.out) >> 16), f.raw[at+3]}
 			f.change(at, at+mysqlHead+size, string(append(head, x.out...)))
