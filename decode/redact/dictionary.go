@@ -104,18 +104,25 @@ func isTelling(s string) bool {
 // index finds the secrets of a dictionary in bytes. How long that takes does not depend on how many
 // there are, but on how many lengths those have that begin alike.
 type index struct {
-	values map[string]string  // what is looked for, with the secret that it is
+	values map[string]wanted
 	sizes  map[uint64][]int32 // by the beginning, the largest first
 	bits   []uint64           // of a hash of beginnings
 	shift  uint
 }
 
+// wanted says what something that is looked for is.
+type wanted struct {
+	secret  string
+	encoded bool // in base64
+	weak    bool // it may well be a part of something else
+}
+
 // newIndex makes one of those that keep wants.
 func newIndex(d *dictionary, keep func(k Kind, value string) bool) *index {
-	x := &index{values: make(map[string]string), sizes: make(map[uint64][]int32)}
+	x := &index{values: make(map[string]wanted), sizes: make(map[uint64][]int32)}
 	for v, k := range d.values {
 		if isTelling(v) && k != Address && keep(k, v) {
-			x.values[v] = v
+			x.values[v] = wanted{secret: v, weak: isWeak(v)}
 		}
 	}
 	x.build()
@@ -124,6 +131,7 @@ func newIndex(d *dictionary, keep func(k Kind, value string) bool) *index {
 
 // build makes what is looked for quick to find.
 func (x *index) build() {
+	clear(x.sizes)
 	x.shift = 64 - 12
 	for n := len(x.values); n > 1<<(64-x.shift-5) && x.shift > 64-24; {
 		x.shift--
@@ -148,11 +156,11 @@ func beginning(s string) uint64 {
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40
 }
 
-// next returns where a secret stands in data at or behind an offset, and which; empty when none
-// does.
-func (x *index) next(data []byte, at int) (int, string) {
+// next returns where something that is looked for stands in data at or behind an offset, and what
+// that is; none when there is nothing.
+func (x *index) next(data []byte, at int) (int, wanted) {
 	if len(x.values) == 0 {
-		return 0, ""
+		return 0, wanted{}
 	}
 	for ; at+least <= len(data); at++ {
 		var key uint64
@@ -169,12 +177,12 @@ func (x *index) next(data []byte, at int) (int, string) {
 			if end > len(data) {
 				continue
 			}
-			if v, ok := x.values[view(data[at:end])]; ok && (!isWeak(v) || standsAlone(data, at, end)) {
-				return at, v
+			if w, ok := x.values[view(data[at:end])]; ok && (!w.weak || standsAlone(data, at, end)) {
+				return at, w
 			}
 		}
 	}
-	return 0, ""
+	return 0, wanted{}
 }
 
 // isWeak reports whether a secret may well be a part of something else.

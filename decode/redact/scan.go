@@ -153,7 +153,8 @@ func (s *scan) merged() []hit {
 // known finds what is in the dictionary.
 func (s *scan) known() {
 	for at := 0; ; {
-		i, v := s.f.z.index.next(s.data, at)
+		i, w := s.f.z.index.next(s.data, at)
+		v := w.secret
 		if v == "" {
 			return
 		}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"netlab/decode/flow"
@@ -18,8 +20,7 @@ import (
 // What is too short, or is a word, stands in other places for its own reasons: it is not looked for.
 // Nor is what is the pseudonym of another, as addresses of one network are.
 type Search struct {
-	index   *index // of secrets as they are
-	encoded *index // and in base64
+	index   *index // of secrets as they are, and in base64
 	kinds   map[string]Kind
 	found   []Find
 	count   int64
@@ -62,9 +63,9 @@ func (z *Sanitizer) Search() *Search {
 	}
 	searchable := z.searchable()
 	s.index = newIndex(&z.dict, func(k Kind, v string) bool { return !pseudonyms[v] && searchable(k, v) })
-	s.encoded = inBase64(s.index)
 	s.looked = len(s.index.values)
 	s.omitted = len(z.dict.values) - s.looked
+	s.index.encode()
 	return s
 }
 
@@ -120,7 +121,7 @@ func (s *Search) Gap(*flow.Conversation, flow.Direction, flow.Gap) error { retur
 // Packet looks through the bytes of a packet as they are: what is decoded of them comes with the
 // exchanges.
 func (s *Search) Packet(number int64, data []byte) {
-	s.find(s.index, func() string { return fmt.Sprintf("packet %d", number) }, data, "")
+	s.find(func() string { return fmt.Sprintf("packet %d", number) }, data, "")
 }
 
 // Bytes looks through data, and through what it is when it is decoded.
@@ -129,67 +130,68 @@ func (s *Search) Bytes(where string, data []byte) { s.bytes(where, data, "", 0) 
 // maxDecoded bounds how often something is decoded.
 const maxDecoded = 3
 
-// find takes note of all that an index finds.
-func (s *Search) find(x *index, where func() string, data []byte, encoding string) {
+// within names an encoding in another.
+func within(encoding, as string) string {
+	if encoding != "" {
+		return encoding + ", " + as
+	}
+	return as
+}
+
+// find takes note of all that is there.
+func (s *Search) find(where func() string, data []byte, encoding string) {
 	for at := 0; ; {
-		i, v := x.next(data, at)
-		if v == "" {
+		i, w := s.index.next(data, at)
+		if w.secret == "" {
 			return
 		}
 		s.count++
 		if len(s.found) < maxFinds {
-			s.found = append(s.found, Find{s.kinds[v], where(), int64(i), encoding, shown(v)})
+			as := encoding
+			if w.encoded {
+				as = within(encoding, "base64")
+			}
+			s.found = append(s.found, Find{s.kinds[w.secret], where(), int64(i), as, shown(w.secret)})
 		}
 		at = i + 1
 	}
 }
 
 func (s *Search) bytes(where string, data []byte, encoding string, depth int) {
-	within := func(as string) string {
-		if encoding != "" {
-			return encoding + ", " + as
-		}
-		return as
-	}
-	at := func() string { return where }
-	s.find(s.index, at, data, encoding)
-	s.find(s.encoded, at, data, within("base64"))
+	s.find(func() string { return where }, data, encoding)
 	if depth >= maxDecoded {
 		return
 	}
 	if bytes.IndexByte(data, '%') >= 0 {
-		s.bytes(where, unescaped(data), within("url"), depth+1)
+		s.bytes(where, unescaped(data), within(encoding, "url"), depth+1)
 	}
 	if bytes.IndexByte(data, '\\') >= 0 {
-		s.bytes(where, unslashed(data), within("json"), depth+1)
+		s.bytes(where, unslashed(data), within(encoding, "json"), depth+1)
 	}
-	s.base64(where, data, within("base64"), depth)
+	s.base64(where, data, within(encoding, "base64"), depth)
 }
 
-// inBase64 is an index of what secrets are in base64 (RFC 4648, sections 4 and 5), wherever they stand
-// in the groups of three: of each, the characters that nothing else is in. Of a weak one, which is no
+// encode adds what secrets are in base64 (RFC 4648, sections 4 and 5), wherever they stand in the
+// groups of three: of each, the characters that nothing else is in. Of a weak one, which is no
 // part of a word, it is all.
-func inBase64(x *index) *index {
-	out := &index{values: make(map[string]string), sizes: make(map[uint64][]int32)}
-	for v := range x.values {
+func (x *index) encode() {
+	std, url := base64.RawStdEncoding, base64.RawURLEncoding
+	for _, w := range slices.Collect(maps.Values(x.values)) {
 		pads := 3
-		if isWeak(v) {
+		if w.weak {
 			pads = 1
 		}
 		for pad := range pads {
-			text := base64.RawStdEncoding.EncodeToString([]byte("\x00\x00"[:pad] + v))
-			text = text[(8*pad+5)/6 : 8*(pad+len(v))/6]
-			if isWeak(v) {
-				text = base64.RawStdEncoding.EncodeToString([]byte(v))
-			}
-			if len(text) >= least {
-				out.values[text] = v
-				out.values[strings.NewReplacer("+", "-", "/", "_").Replace(text)] = v
+			for _, e := range [...]*base64.Encoding{std, url} {
+				text := e.EncodeToString([]byte("\x00\x00"[:pad] + w.secret))
+				if !w.weak {
+					text = text[(8*pad+5)/6 : 8*(pad+len(w.secret))/6]
+				}
+				x.values[text] = wanted{w.secret, true, w.weak}
 			}
 		}
 	}
-	out.build()
-	return out
+	x.build()
 }
 
 // unescaped decodes all %XX.
