@@ -17,11 +17,8 @@ const (
 // dnsMessage is one of DNS that is written anew, name by name, as the names of addresses
 // may have other lengths.
 type dnsMessage struct {
-	*finder
-	in, out []byte
-	at      int         // in in
-	moved   map[int]int // where labels stand now, by where they stood
-	bad     bool
+	fields
+	moved map[int]int // where labels stand now, by where they stood
 }
 
 // dns looks at a message, and returns how much of it is understood: all or nothing.
@@ -30,7 +27,7 @@ func (f *finder) dns(_ *proto.Exchange, m *proto.Message, b *proto.DNSMessage) i
 	if prefix != 0 && prefix != 2 || len(b.Wire) < 12 {
 		return 0
 	}
-	x := &dnsMessage{finder: f, in: b.Wire, moved: make(map[int]int)}
+	x := &dnsMessage{fields{finder: f, in: b.Wire}, make(map[int]int)}
 	x.copy(12)
 	for range binary.BigEndian.Uint16(b.Wire[4:]) {
 		x.name()
@@ -57,20 +54,6 @@ func (f *finder) dns(_ *proto.Exchange, m *proto.Message, b *proto.DNSMessage) i
 	f.change(0, len(m.Raw), string(with))
 	return len(m.Raw)
 }
-
-// take returns the next bytes; it is bad when they are not there.
-func (x *dnsMessage) take(n int) []byte {
-	if x.bad || n < 0 || n > len(x.in)-x.at {
-		x.bad = true
-		return nil
-	}
-	b := x.in[x.at : x.at+n]
-	x.at += n
-	return b
-}
-
-// copy leaves the next bytes as they are.
-func (x *dnsMessage) copy(n int) { x.out = append(x.out, x.take(n)...) }
 
 // chance puts other bytes in the place of those up to an offset.
 func (x *dnsMessage) chance(end int) {
