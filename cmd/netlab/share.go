@@ -44,7 +44,7 @@ func shareCommand(std stdio) *cli.Command {
 			&cli.StringFlag{Name: "map", Usage: "write what stands for what to `FILE`, which is for you alone", DefaultText: "the output's name and .map.json"},
 			&cli.BoolFlag{Name: "strict", Usage: "write nothing if something had to be blanked"},
 			&cli.BoolFlag{Name: "no-sanitise", Usage: "share all secrets as they were said"},
-			decodeMemoryFlag(),
+			memoryFlag("512MiB", "keep within about `SIZE` of memory; where there is more to replace than fits in it, nothing is written"),
 		}...)...),
 		Action: func(c *cli.Context) error { return std.share(c.Context, c) },
 	}
@@ -105,7 +105,7 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 	}
 	s.was, s.is = proof.New(s.room/8), proof.New(s.room/8)
 	if !c.Bool("no-sanitise") {
-		if s.cleaning, err = newCleaning(c, s.room/4); err != nil {
+		if s.cleaning, err = newCleaning(c, s.room/8*3); err != nil {
 			return err
 		}
 	}
@@ -230,7 +230,7 @@ func (s *sharing) run(ctx context.Context, sinks ...decode.Sink) error {
 		return err
 	}
 	defer closer.Close()
-	sum, err := decode.Run(s.cut.of(until(ctx, src)), decode.Tee(sinks...), decode.Options{Keep: redact.KeepBytes, Memory: s.room / 2})
+	sum, err := decode.Run(s.cut.of(until(ctx, src)), decode.Tee(sinks...), decode.Options{Keep: redact.KeepBytes, Memory: s.room / 4})
 	if err == nil && sum.Truncated && !s.told {
 		s.told = true
 		fmt.Fprintf(s.std.err, "netlab: the capture is damaged, all before is shared: %s\n", printer.Clean(sum.Damage))
@@ -247,7 +247,13 @@ func (s *sharing) learn(ctx context.Context) error {
 	if err := s.run(ctx, append(sinks, s.cleaning.redact.Learn())...); err != nil || ctx.Err() != nil {
 		return err
 	}
-	return s.run(ctx, s.cleaning.sinks()...)
+	if err := s.run(ctx, s.cleaning.sinks()...); err != nil || ctx.Err() != nil {
+		return err
+	}
+	if s.cleaning.edits.Full() || s.cleaning.redact.Summary().Lost > 0 {
+		return hinted{fmt.Errorf("share: there is more to replace than %s of memory hold", s.c.String("memory")), "more, as --memory 2GiB, or a part of the recording"}
+	}
+	return nil
 }
 
 // judge looks at what was found in what would be shared.

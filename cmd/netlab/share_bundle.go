@@ -73,7 +73,7 @@ func (s *sharing) read(ctx context.Context) error {
 		sinks = append(sinks, s.search)
 		src = &searching{src, s.search}
 	}
-	if _, err := decode.Run(src, decode.Tee(sinks...), decode.Options{Keep: redact.KeepBytes, Memory: s.room / 2}); err != nil {
+	if _, err := decode.Run(src, decode.Tee(sinks...), decode.Options{Keep: redact.KeepBytes, Memory: s.room / 4}); err != nil {
 		return fmt.Errorf("share: read what would be shared: %w", err)
 	}
 	for _, w := range flush {

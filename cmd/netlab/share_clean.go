@@ -35,7 +35,7 @@ type cleaning struct {
 
 // newCleaning reads the flags that say what is a secret.
 func newCleaning(c *cli.Context, room int64) (*cleaning, error) {
-	opts := redact.Options{Allow: c.StringSlice("allow"), Memory: room / 2}
+	opts := redact.Options{Allow: c.StringSlice("allow"), Memory: room / 3}
 	for name, list := range map[string]*[]redact.Rule{"keep": &opts.Keep, "hide": &opts.Hide} {
 		for _, s := range c.StringSlice(name) {
 			r, err := redact.ParseRule(s)
@@ -49,7 +49,7 @@ func newCleaning(c *cli.Context, room int64) (*cleaning, error) {
 	if opts.Key, err = shareKey(c.String("key")); err != nil {
 		return nil, err
 	}
-	k := &cleaning{edits: rewrite.NewEdits(room / 2)}
+	k := &cleaning{edits: rewrite.NewEdits(room / 3 * 2)}
 	if k.redact, err = redact.NewSanitizer(opts); err != nil {
 		return nil, usagef("netlab share: %v", err)
 	}

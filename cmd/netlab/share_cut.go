@@ -135,7 +135,7 @@ func (s *sharing) choose(ctx context.Context) error {
 	if k.picker != nil {
 		src = &marking{src: src, picker: k.picker}
 	}
-	if _, err := decode.Run(src, collector, decode.Options{Memory: s.room / 2}); err != nil || ctx.Err() != nil {
+	if _, err := decode.Run(src, collector, decode.Options{Memory: s.room / 4}); err != nil || ctx.Err() != nil {
 		return err
 	}
 	picked := collector.Picked()

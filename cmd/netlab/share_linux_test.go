@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"netlab/pcaps/craft"
 	"netlab/pcaps/samples"
 )
 
@@ -120,6 +123,32 @@ func TestShareDiskFills(t *testing.T) {
 			}
 			os.Remove(out)
 		}
+	}
+}
+
+// TestShareMemory has more to replace than there is room for: nothing is shared then, and what
+// to do is told.
+func TestShareMemory(t *testing.T) {
+	if os.Getenv(inNamespace) != "" {
+		t.Skip("only the capture tests run in the namespace")
+	}
+	t.Setenv("GOMEMLIMIT", "off") // --memory would set one for all tests
+	b := craft.New(craft.Options{})
+	talk := b.TCP(netip.MustParseAddrPort("10.1.0.1:40001"), netip.MustParseAddrPort("10.1.0.2:80"))
+	talk.Open()
+	for i := range 2500 {
+		var cookies strings.Builder
+		for k := range 40 {
+			fmt.Fprintf(&cookies, "c%d=value-%d-%d-7QK3ZV5PYJ; ", k, i, k)
+		}
+		talk.Send(craft.Client, []byte("GET / HTTP/1.1\r\nCookie: "+cookies.String()+"\r\n\r\n"))
+		talk.Send(craft.Server, []byte("HTTP/1.1 204 No\r\n\r\n"))
+	}
+	talk.Close(craft.Client)
+	file, dir := saved(t, b), t.TempDir()
+	code, _, errs := netlab(t, "share", file, "-o", filepath.Join(dir, "bug.zip"), "--memory", "32MiB")
+	if code != exitFailed || !strings.Contains(errs, "there is more to replace than 32MiB of memory hold") || len(left(t, dir)) > 0 {
+		t.Errorf("exit status %d, left is %v: %s", code, left(t, dir), errs)
 	}
 }
 

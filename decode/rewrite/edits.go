@@ -24,6 +24,7 @@ type Edit struct {
 // are told that it is finished. Create them with NewEdits.
 type Edits struct {
 	left    int64             // memory that may still be taken
+	full    bool              // it was not enough
 	live    map[int64]*talk   // those that are not finished, by their first packet
 	talks   []*talk           // those that are
 	texts   [][]byte          // what edits put in, each once
@@ -167,11 +168,16 @@ func (x *Edits) text(b []byte) (uint32, bool) {
 // take reports whether there is room for n bytes more.
 func (x *Edits) take(n int64) bool {
 	if x.left < n {
+		x.full = true
 		return false
 	}
 	x.left -= n
 	return true
 }
+
+// Full reports whether there was no room for all that was found, so that more is blanked than
+// had to be.
+func (x *Edits) Full() bool { return x.full }
 
 // close has nothing from an offset on pass.
 func (s *side) close(at int64) { s.closed, s.looked = true, min(s.looked, at) }
@@ -252,6 +258,7 @@ func (x *Edits) Join(y *Edits) {
 	x.talks = append(x.talks, y.talks...)
 	x.ignored = append(x.ignored, y.ignored...)
 	x.lost = x.lost || y.lost
+	x.full = x.full || y.full
 }
 
 // place is text without a bound: what is joined was counted before.
