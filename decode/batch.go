@@ -39,9 +39,10 @@ type batch struct {
 	swapped int                // how many units there were when a buffer was full
 
 	made []extent // of each unit, by its shard
-	// Of the parts in which it is worked on, those that nobody has begun, and those
-	// that are not done.
+	// Of the parts in which it is worked on, how many nobody has begun, and how many
+	// are not done; begun says which are.
 	open, left int
+	begun      []bool
 }
 
 // unit is a packet's part in a batch: a line of the cache.
@@ -229,11 +230,11 @@ func newWork(d *Decoder, src capture.Source) *work {
 			w.free = append(w.free, d.newBatch())
 		}
 	}
-	for range d.workers - 1 {
+	for i := range d.workers - 1 {
 		w.workers.Go(func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.helpWhile(func() bool { return !w.closed })
+			w.helpWhile(i, func() bool { return !w.closed })
 		})
 	}
 	return w
@@ -288,7 +289,7 @@ func (w *work) turn() {
 	}
 	// Nothing is read ahead while there is something to help with: so there is
 	// something to read when there is not.
-	w.helpWhile(func() bool { return len(w.free) == 0 || len(w.full) > 1 && w.full[0].open > 0 })
+	w.helpWhile(w.reader(), func() bool { return len(w.free) == 0 || len(w.full) > 1 && w.full[0].open > 0 })
 	last := len(w.free) - 1
 	d.batch, w.free = w.free[last], w.free[:last]
 }
@@ -299,21 +300,35 @@ func (w *work) begin() {
 		b := w.full[0]
 		b.open = w.d.parts(b)
 		b.left = b.open
+		b.begun = append(b.begun[:0], make([]bool, b.open)...)
 	}
 	w.changed.Broadcast()
 }
 
+// take has a part begun that nobody has: the one asked for, or else one behind it.
+func (b *batch) take(i int) int {
+	for b.begun[i] {
+		i = (i + 1) % len(b.begun)
+	}
+	b.begun[i] = true
+	b.open--
+	return i
+}
+
+// reader is the number of the one who reads, behind those of the others.
+func (w *work) reader() int { return w.d.workers - 1 }
+
 // helpWhile does parts of batches, or waits for some, as long as something holds.
-// w.mu is locked, but while there is something to do.
-func (w *work) helpWhile(holds func() bool) {
+// w.mu is locked, but while there is something to do. Each begins at parts of its own,
+// whose conversations its processor has seen in the batch before.
+func (w *work) helpWhile(me int, holds func() bool) {
 	for holds() {
 		if len(w.full) == 0 || w.full[0].open == 0 {
 			w.changed.Wait()
 			continue
 		}
 		b := w.full[0]
-		b.open--
-		i := b.open
+		i := b.take(me * len(b.begun) / w.d.workers)
 		w.mu.Unlock()
 		w.d.part(b, i)
 		w.mu.Lock()
@@ -349,7 +364,7 @@ func (w *work) over(b *batch) {
 func (w *work) wait() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.helpWhile(func() bool { return len(w.full) > 0 })
+	w.helpWhile(w.reader(), func() bool { return len(w.full) > 0 })
 }
 
 // close finishes the work.
