@@ -10,6 +10,8 @@ import (
 	"archive/zip"
 	"fmt"
 	"io"
+
+	"github.com/klauspost/compress/flate"
 )
 
 // Names of the entries. That of the capture is pcaps.BundleCapture.
@@ -26,8 +28,13 @@ type Writer struct {
 	err error
 }
 
-// NewWriter returns a Writer to w.
-func NewWriter(w io.Writer) *Writer { return &Writer{z: zip.NewWriter(w)} }
+// NewWriter returns a Writer to w. Compressing is most of its work, and must not take longer than
+// it took to find what has to be replaced.
+func NewWriter(w io.Writer) *Writer {
+	z := zip.NewWriter(w)
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
+	return &Writer{z: z}
+}
 
 // Add adds an entry.
 func (b *Writer) Add(name string, content io.Reader) error {
