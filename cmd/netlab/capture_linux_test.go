@@ -124,8 +124,8 @@ func (b *buffer) wait(t *testing.T, text string) {
 // netlab runs a command to its end.
 func netlab(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	code = run(t.Context(), append([]string{"netlab"}, args...), strings.NewReader(""), &out, &errs)
+	out, errs := newBuffer(), newBuffer() // a command that is run writes to them too
+	code = run(t.Context(), append([]string{"netlab"}, args...), strings.NewReader(""), out, errs)
 	return code, out.String(), errs.String()
 }
 
