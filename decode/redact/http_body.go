@@ -60,40 +60,25 @@ func (x *httpMessage) body() {
 	}
 }
 
-// chunks takes a chunked body apart (RFC 9112, section 7.1).
+// chunks takes a chunked body apart that begins at an offset.
 func chunks(raw []byte, at int) (b httpBody, ok bool) {
-	b.first = at
-	for {
-		i := bytes.IndexByte(raw[at:], '\n')
-		if i < 0 {
-			return b, false
-		}
-		digits, _, extended := bytes.Cut(raw[at:at+i], []byte(";"))
-		if extended {
-			b.extensions = append(b.extensions, [2]int{at + len(digits) + 1, at + i})
-		}
-		n, err := strconv.ParseUint(string(bytes.TrimSpace(digits)), 16, 31)
-		if err != nil {
-			return b, false
-		}
-		if n == 0 {
-			b.last = at
-			if len(b.data) == 0 {
-				b.data = [][2]int{{at, at}}
-			}
-			return b, true
-		}
-		from := at + i + 1
-		to := from + int(n)
-		if to >= len(raw) {
-			return b, false
-		}
-		b.data = append(b.data, [2]int{from, to})
-		if i = bytes.IndexByte(raw[to:], '\n'); i < 0 || i > 1 {
-			return b, false
-		}
-		at = to + i + 1
+	list, ok := proto.HTTPChunks(raw, at)
+	if !ok {
+		return b, false
 	}
+	for _, c := range list {
+		if c.Extension < c.ExtensionEnd {
+			b.extensions = append(b.extensions, [2]int{c.Extension, c.ExtensionEnd})
+		}
+		if c.Data < c.DataEnd {
+			b.data = append(b.data, [2]int{c.Data, c.DataEnd})
+		}
+	}
+	b.first, b.last = at, list[len(list)-1].Begin
+	if len(b.data) == 0 {
+		b.data = [][2]int{{at, at}}
+	}
+	return b, true
 }
 
 // sent looks at a body as it was sent. It returns what is sent in its place, if that is known, and

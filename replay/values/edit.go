@@ -1,7 +1,6 @@
 package values
 
 import (
-	"bytes"
 	"encoding/base64"
 	"net/url"
 	"strconv"
@@ -9,40 +8,6 @@ import (
 
 	"netlab/replay/plan"
 )
-
-// chunk is one of a chunked body, by where it stands: the digits of its size, its data, and
-// all of it with both line ends.
-type chunk struct{ size, data, all run }
-
-// chunksOf takes a chunked body apart (RFC 9112, section 7.1). The last chunk, and what is
-// behind it, is not among them.
-func chunksOf(raw []byte, at int) ([]chunk, bool) {
-	var list []chunk
-	for {
-		end, next := lineEnd(raw, at)
-		if next < 0 {
-			return nil, false
-		}
-		digits, _, _ := bytes.Cut(raw[at:end], []byte(";"))
-		size := trim(raw, run{at, at + len(digits)})
-		n, err := strconv.ParseUint(string(raw[size.from:size.to]), 16, 31)
-		if err != nil || raw[size.from] == '+' {
-			return nil, false
-		}
-		if n == 0 {
-			return list, true
-		}
-		data := run{next, next + int(n)}
-		if data.to >= len(raw) {
-			return nil, false
-		}
-		if end, next = lineEnd(raw, data.to); next < 0 || end != data.to {
-			return nil, false
-		}
-		list = append(list, chunk{size, data, run{at, next}})
-		at = next
-	}
-}
 
 // spell writes a text as it has to be where the use stands, or says why that can't be.
 func (u *Use) spell(text string) ([]byte, string) {
@@ -140,17 +105,17 @@ func (r *framing) frame(content, head []plan.Edit) (body, fullHead []plan.Edit) 
 	}
 	begin := 0
 	for _, c := range r.chunks {
-		data := run{begin, begin + c.data.to - c.data.from}
+		data := run{begin, begin + c.DataEnd - c.Data}
 		begin = data.to
-		inside, size := within(content, data, c.data.from)
+		inside, size := within(content, data, c.Data)
 		switch {
 		case len(inside) == 0:
 			continue
 		case size == 0: // a chunk of no bytes would be the last
-			body = append(body, plan.Edit{At: int64(c.all.from), Length: int64(c.all.to - c.all.from)})
+			body = append(body, plan.Edit{At: int64(c.Begin), Length: int64(c.End - c.Begin)})
 			continue
 		case size != data.to-data.from:
-			body = append(body, plan.Edit{At: int64(c.size.from), Length: int64(c.size.to - c.size.from), With: strconv.AppendInt(nil, int64(size), 16)})
+			body = append(body, plan.Edit{At: int64(c.Size), Length: int64(c.SizeEnd - c.Size), With: strconv.AppendInt(nil, int64(size), 16)})
 		}
 		body = append(body, inside...)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+
+	"netlab/decode/proto"
 )
 
 // Confidence says how sure it is that a value in a request is the one in an answer.
@@ -87,7 +89,7 @@ type framing struct {
 	content int // how long it is
 	length  run // the value of Content-Length; empty without one
 	chunked bool
-	chunks  []chunk
+	chunks  []proto.HTTPChunk
 }
 
 // Found is what a Finder found. It is not changed any more.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"netlab/decode/proto"
 )
 
 // spelling is how a text is written where it stands in a request.
@@ -38,9 +40,9 @@ type unit struct {
 // request is one of HTTP/1, taken apart without changing anything.
 type request struct {
 	raw     []byte
-	head    int // where the fields begin
-	body    int // where the body begins
-	chunks  []chunk
+	head    int               // where the fields begin
+	body    int               // where the body begins
+	chunks  []proto.HTTPChunk // but the last, which is empty
 	chunked bool
 	length  run // where the value of Content-Length stands
 	fields  []field
@@ -124,12 +126,13 @@ func (r *request) parse(raw []byte) bool {
 	}
 	r.body = next
 	if r.chunked {
-		ok := false
-		if r.chunks, ok = chunksOf(raw, r.body); !ok {
+		list, ok := proto.HTTPChunks(raw, r.body)
+		if !ok {
 			return false
 		}
+		r.chunks = list[:len(list)-1]
 		for i := range r.chunks {
-			r.content = append(r.content, raw[r.chunks[i].data.from:r.chunks[i].data.to]...)
+			r.content = append(r.content, raw[r.chunks[i].Data:r.chunks[i].DataEnd]...)
 		}
 	} else {
 		r.content = raw[r.body:]
