@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 	"decode/proto":   {"decode/flow", "decode/tls"},
 	"decode":         {"capture", "decode/flow", "decode/packet", "decode/tcp", "decode/tls", "decode/proto"},
 	"decode/where":   {"decode", "decode/flow", "decode/proto"},
-	"decode/redact":  {"decode/flow", "decode/proto"},                             // whose conversations it tells what to change in
+	"decode/redact":  {"decode/flow", "decode/proto", "decode/rewrite"},           // whose Edits say what to change in conversations
 	"decode/rewrite": {"capture", "decode/flow", "decode/packet", "decode/proto"}, // the latter's Exchange makes it a Sink
 	"decode/printer": {"capture", "decode", "decode/flow", "decode/packet", "decode/proto"},
 	"replay/plan":    {"decode/flow", "decode/tls", "decode/proto"},

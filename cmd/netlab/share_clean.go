@@ -18,7 +18,6 @@ import (
 
 	"netlab/capture"
 	"netlab/decode"
-	"netlab/decode/flow"
 	"netlab/decode/printer"
 	"netlab/decode/redact"
 	"netlab/decode/rewrite"
@@ -79,17 +78,8 @@ func shareKey(name string) ([]byte, error) {
 // sinks are those of the reading in which edits are said: to who rewrites packets, who has to
 // be told of the end of a conversation behind them.
 func (k *cleaning) sinks() []decode.Sink {
-	return []decode.Sink{k.redact.Edit(editor{k.edits}), k.edits}
+	return []decode.Sink{k.redact.Edit(k.edits), k.edits}
 }
-
-// editor hands edits on.
-type editor struct{ to *rewrite.Edits }
-
-func (e editor) Edit(c *flow.Conversation, d flow.Direction, x redact.Edit) {
-	e.to.Edit(c, d, rewrite.Edit(x))
-}
-
-func (e editor) Looked(c *flow.Conversation, d flow.Direction, to int64) { e.to.Looked(c, d, to) }
 
 // commented is a Sink that writes packets with comments.
 type commented struct {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"netlab/decode/proto"
+	"netlab/decode/rewrite"
 )
 
 // finder goes through messages, in both readings in the same way. In the first it learns what
@@ -202,14 +203,10 @@ func apply(raw []byte, changes []change) []byte {
 	return append(out, raw[at:]...)
 }
 
-// appendBlank appends Filler in the place of each byte but the ends of lines.
+// appendBlank appends bytes that are blanked.
 func appendBlank(dst, raw []byte) []byte {
-	for _, c := range raw {
-		if c != '\r' && c != '\n' {
-			c = Filler
-		}
-		dst = append(dst, c)
-	}
+	dst = append(dst, raw...)
+	rewrite.Fill(dst[len(dst)-len(raw):])
 	return dst
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
+	"netlab/decode/rewrite"
 )
 
 // Reading is the decode.Sink of a reading; it has the abilities of an InnerStreamer. Exchanges
@@ -33,7 +34,7 @@ type line struct {
 // part is a message that waits for others before it.
 type part struct {
 	from, to int64 // in the stream
-	edits    []Edit
+	edits    []rewrite.Edit
 }
 
 // Bounds of what waits in a direction: as many messages as proto has wait for an answer, and
@@ -105,8 +106,8 @@ func (x *Reading) add(c *flow.Conversation, d flow.Direction, at, n int64) {
 const editCost = 64
 
 // edit is a change in a message that begins at an offset.
-func (k *change) edit(at int64) Edit {
-	e := Edit{Offset: at + int64(k.from), Length: int64(k.to - k.from), Blank: k.blank}
+func (k *change) edit(at int64) rewrite.Edit {
+	e := rewrite.Edit{Offset: at + int64(k.from), Length: int64(k.to - k.from), Blank: k.blank}
 	if !k.blank {
 		e.New = []byte(k.with)
 	}
@@ -146,7 +147,7 @@ func (x *Reading) pass(c *flow.Conversation, d flow.Direction, l *line, to int64
 	if n := to - l.told - c.Sides[d].Missing(l.told, to); n > 0 {
 		x.f.z.blank("not understood ("+name(c)+")", n)
 	}
-	x.f.to.Edit(c, d, Edit{Offset: l.told, Length: to - l.told, Blank: true})
+	x.f.to.Edit(c, d, rewrite.Edit{Offset: l.told, Length: to - l.told, Blank: true})
 	l.told = to
 }
 

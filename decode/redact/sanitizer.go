@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"netlab/decode/flow"
+	"netlab/decode/rewrite"
 )
 
 // Options of a Sanitizer.
@@ -31,22 +32,10 @@ const DefaultMemory = 64 << 20
 // is larger, only the head is looked at, and the rest is blanked.
 const KeepBytes = 4 << 20
 
-// Edit says that Length bytes, from Offset on in a direction's stream, have others in their place:
-// New, or when Blank is set as many of Filler. Offsets are those of flow.Chunk; over UDP an
-// Edit is within one datagram.
-type Edit struct {
-	Offset, Length int64 // at least one byte
-	New            []byte
-	Blank          bool
-}
-
-// Filler takes the place of what is blanked.
-const Filler byte = 'x'
-
-// Editor takes what is to be changed in streams.
+// Editor takes what is to be changed in streams, as rewrite.Edits do.
 type Editor interface {
 	// Edit comes in the order of a direction's stream. New is valid during the call.
-	Edit(c *flow.Conversation, d flow.Direction, e Edit)
+	Edit(c *flow.Conversation, d flow.Direction, e rewrite.Edit)
 	// Looked says that all before an offset is understood: what no Edit has changed may stay.
 	// What is behind the last such offset may not.
 	Looked(c *flow.Conversation, d flow.Direction, to int64)
@@ -148,8 +137,8 @@ func (z *Sanitizer) Replace(text string) string {
 // nowhere is an Editor that takes no note.
 type nowhere struct{}
 
-func (nowhere) Edit(*flow.Conversation, flow.Direction, Edit)    {}
-func (nowhere) Looked(*flow.Conversation, flow.Direction, int64) {}
+func (nowhere) Edit(*flow.Conversation, flow.Direction, rewrite.Edit) {}
+func (nowhere) Looked(*flow.Conversation, flow.Direction, int64)      {}
 
 // pseudonym is what takes the place of a value.
 func (z *Sanitizer) pseudonym(k Kind, value string) string {

@@ -13,6 +13,7 @@ import (
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
+	"netlab/decode/rewrite"
 )
 
 // said is something that one side of a conversation says at once.
@@ -103,12 +104,12 @@ func (k *talk) run(t testing.TB, sink exchanger) (*flow.Conversation, []*proto.E
 // edited takes edits, and holds them to what an Editor is promised.
 type edited struct {
 	t     testing.TB
-	edits [2][]Edit
+	edits [2][]rewrite.Edit
 	end   [2]int64
 	seen  [2]int64
 }
 
-func (x *edited) Edit(_ *flow.Conversation, d flow.Direction, e Edit) {
+func (x *edited) Edit(_ *flow.Conversation, d flow.Direction, e rewrite.Edit) {
 	if e.Offset < x.end[d] || e.Length <= 0 || e.Blank && e.New != nil {
 		x.t.Fatalf("an edit of %d bytes at %d, behind %d", e.Length, e.Offset, x.end[d])
 	}

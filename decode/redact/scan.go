@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 	"unsafe"
+
+	"netlab/decode/rewrite"
 )
 
 // view is data as text, without a copy: for a look at it, as long as data does not
@@ -141,7 +143,7 @@ func (s *scan) merged() []hit {
 			if len(h.with) == h.to-h.from {
 				h.with = h.with[last.to-h.from:]
 			} else {
-				h.with = strings.Repeat(string(Filler), h.to-last.to)
+				h.with = strings.Repeat(string(rewrite.Filler), h.to-last.to)
 			}
 			h.from = last.to
 		}

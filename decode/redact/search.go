@@ -11,6 +11,7 @@ import (
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
+	"netlab/decode/rewrite"
 )
 
 // Search looks for secrets in what came out. It knows nothing of how they were replaced: it takes
@@ -289,7 +290,7 @@ var base64Byte = func() (t [256]bool) {
 // isBlank reports whether a run is what takes the place of what is blanked.
 func isBlank(run []byte) bool {
 	for _, c := range run {
-		if c != Filler {
+		if c != rewrite.Filler {
 			return false
 		}
 	}

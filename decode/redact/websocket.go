@@ -1,10 +1,12 @@
 package redact
 
 import (
+	"bytes"
 	"encoding/binary"
 	"unicode/utf8"
 
 	"netlab/decode/proto"
+	"netlab/decode/rewrite"
 )
 
 const inWebSocket = "websocket"
@@ -98,11 +100,7 @@ func (f *finder) fill(content []byte) []byte {
 	if f.editing() {
 		f.z.blank("a message of WebSocket that is not understood", int64(len(content)))
 	}
-	out := make([]byte, len(content))
-	for i := range out {
-		out[i] = Filler
-	}
-	return out
+	return bytes.Repeat([]byte{rewrite.Filler}, len(content))
 }
 
 // reframed is the frame with another payload, of whatever length, that is not compressed.

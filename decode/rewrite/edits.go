@@ -11,7 +11,8 @@ import (
 )
 
 // Edit puts New in the place of Length bytes, at least one, from Offset on of a
-// direction's stream. Offsets are those of flow.Chunk.
+// direction's stream. Offsets are those of flow.Chunk; over UDP an Edit is within one
+// datagram.
 type Edit struct {
 	Offset, Length int64
 	New            []byte

@@ -11,8 +11,8 @@ import (
 // that lines stay lines.
 const Filler = 'x'
 
-// fill blanks bytes of a stream.
-func fill(b []byte) {
+// Fill blanks bytes of a stream.
+func Fill(b []byte) {
 	for i, c := range b {
 		if c != '\r' && c != '\n' {
 			b[i] = Filler
@@ -89,7 +89,7 @@ func (r *Rewriter) text(p *part, b []byte, ign []ignored, why reason) []byte {
 			to++
 		}
 		if r.marks[n] > markReplaced {
-			fill(out[r.becomes(p, n):r.becomes(p, to)])
+			Fill(out[r.becomes(p, n):r.becomes(p, to)])
 		}
 		n = to
 	}
@@ -177,7 +177,7 @@ func (r *Rewriter) apply(p *part, edits []edit, b []byte) []byte {
 			e := &edits[i]
 			from, to := max(e.off-p.off, 0), min(e.end()-p.off, int64(len(b)))
 			if e.text == blank {
-				fill(b[from:to])
+				Fill(b[from:to])
 			} else {
 				copy(b[from:to], r.edits.texts[e.text][from+p.off-e.off:])
 			}
@@ -191,7 +191,7 @@ func (r *Rewriter) apply(p *part, edits []edit, b []byte) []byte {
 		out = append(out, b[at:from]...)
 		if at = to; e.text == blank {
 			out = append(out, b[from:to]...)
-			fill(out[len(out)-int(to-from):])
+			Fill(out[len(out)-int(to-from):])
 			continue
 		}
 		text, length := r.edits.texts[e.text], int64(e.length)
@@ -246,7 +246,7 @@ func (r *Rewriter) segment(j *job) {
 	}
 	r.options(j, &other)
 	if probe {
-		fill(b)
+		Fill(b)
 		r.sum.blank(becauseIgnored, len(b))
 		r.finish(j, b, 0)
 		return
@@ -276,7 +276,7 @@ func wholly(ign []ignored, n int) bool {
 
 // nobodys finishes a packet that belongs to no conversation.
 func (r *Rewriter) nobodys(j *job, b []byte) {
-	fill(b)
+	Fill(b)
 	r.sum.blank(becauseNobodys, len(b))
 	r.finish(j, b, 0)
 }
@@ -364,7 +364,7 @@ func (r *Rewriter) datagram(j *job) {
 
 // tooLarge finishes what can't grow as much as it would.
 func (r *Rewriter) tooLarge(j *job, b []byte) {
-	fill(b)
+	Fill(b)
 	r.sum.blank(becauseLarge, len(b))
 	r.finish(j, b, 0)
 }
