@@ -20,6 +20,7 @@ import (
 	"netlab/replay"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
+	"netlab/replay/replaytest"
 )
 
 // tracesVariable names a folder of captures that TestAccounting replays beside the
@@ -41,12 +42,7 @@ func (c census) Exchange(e *proto.Exchange) error {
 
 // bad are servers that answer nothing right, on loopback, TCP and UDP on one port.
 var bad = map[string]func(*testing.T) string{
-	"refuses": func(t *testing.T) string {
-		l, u := listen(t)
-		l.Close()
-		u.Close()
-		return l.Addr().String()
-	},
+	"refuses": func(t *testing.T) string { return replaytest.Refusing(t) },
 	"hangs": func(t *testing.T) string {
 		return serveBoth(t, func(c net.Conn) { io.Copy(io.Discard, c) }, "")
 	},
@@ -63,42 +59,14 @@ var bad = map[string]func(*testing.T) string{
 	},
 }
 
-// listen opens a port for TCP and UDP.
-func listen(t *testing.T) (net.Listener, net.PacketConn) {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if u, err := net.ListenPacket("udp", l.Addr().String()); err == nil {
-			return l, u
-		}
-		l.Close()
-	}
-	t.Fatal("no port is free for TCP and UDP")
-	return nil, nil
-}
-
 // serveBoth serves connections with handle, and answers each datagram with say, if that is
 // not empty.
 func serveBoth(t *testing.T, handle func(net.Conn), say string) string {
 	t.Helper()
-	l, u := listen(t)
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer c.Close()
-				handle(c)
-			})
-		}
-	})
-	all.Go(func() {
+	l, u := replaytest.Listen(t)
+	replaytest.ServeOn(t, l, handle)
+	var done sync.WaitGroup
+	done.Go(func() {
 		buf := make([]byte, 64<<10)
 		for {
 			_, from, err := u.ReadFrom(buf)
@@ -110,7 +78,7 @@ func serveBoth(t *testing.T, handle func(net.Conn), say string) string {
 			}
 		}
 	})
-	t.Cleanup(func() { l.Close(); u.Close(); all.Wait() })
+	t.Cleanup(func() { u.Close(); done.Wait() })
 	return l.Addr().String()
 }
 

@@ -21,6 +21,7 @@ import (
 	"netlab/replay"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
+	"netlab/replay/replaytest"
 	"netlab/replay/values"
 )
 
@@ -162,7 +163,7 @@ func TestNotCarried(t *testing.T) {
 	}
 	t.Run("no_answer", func(t *testing.T) {
 		p, found := carryPlan(t, &plan.Collector{})
-		r, o := play(t, p, replay.Options{Target: serveWith(t, hangsUp), Values: found, Timeout: time.Second})
+		r, o := play(t, p, replay.Options{Target: replaytest.Serve(t, hangsUp), Values: found, Timeout: time.Second})
 		if r.Values.Stale != 1 || !strings.Contains(o.String(), "the answer of #1.0, which has it, did not come: ") || r.Checks[compare.Same] != 0 {
 			t.Errorf("%+v\n%s", r.Values, o)
 		}

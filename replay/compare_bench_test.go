@@ -1,15 +1,14 @@
 package replay_test
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
 	"netlab/replay"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
+	"netlab/replay/replaytest"
 )
 
 // answerOf is an answer as most are, with some values that are new each time.
@@ -41,22 +40,9 @@ func BenchmarkCompared(b *testing.B) {
 		{"different", 1, compare.Rules{}},
 	} {
 		b.Run(test.name, func(b *testing.B) {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer l.Close()
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go answerAll(c, answerOf(test.n))
-				}
-			}()
+			target := replaytest.Serve(b, answerAll(answerOf(test.n)))
 			for b.Loop() {
-				playAll(b, p, l.Addr().String(), test.rules)
+				playAll(b, p, target, test.rules)
 			}
 			b.ReportMetric(float64(b.N)*conns*each/b.Elapsed().Seconds(), "requests/s")
 		})
@@ -70,21 +56,5 @@ func playAll(b *testing.B, p *plan.Plan, target string, rules compare.Rules) {
 	}
 	if r.Checks[compare.Failed]+r.Checks[compare.Skipped] > 0 {
 		b.Fatal(r.Checks)
-	}
-}
-
-// answerAll gives each request the same answer.
-func answerAll(c net.Conn, answer string) {
-	defer c.Close()
-	for r := bufio.NewReader(c); ; {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return
-		}
-		if line == "\r\n" {
-			if _, err := c.Write([]byte(answer)); err != nil {
-				return
-			}
-		}
 	}
 }

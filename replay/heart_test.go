@@ -11,6 +11,7 @@ import (
 
 	"netlab/replay"
 	"netlab/replay/compare"
+	"netlab/replay/replaytest"
 )
 
 // Frames of a client, whose mask is zero, and of a server.
@@ -54,7 +55,7 @@ func TestWebSocketFrames(t *testing.T) {
 					recipe += fmt.Sprintf("a > %q\n", clientPong)
 				}
 				recipe += fmt.Sprintf("a > %q\na < %q\na > %q\na < %q\na close <\n", clientPing, serverPong, clientClose, serverClose)
-				target := serveWith(t, func(c net.Conn) { answerFrames(t, c, test.is) })
+				target := replaytest.Serve(t, func(c net.Conn) { answerFrames(t, c, test.is) })
 				r, o := play(t, planOf(t, recipe), replay.Options{Target: target, Speed: speed, Exact: true})
 				if r.Checks[compare.Same] != test.same || r.Checks[compare.Failed] != 0 || (r.Checks[compare.Different] > 0) != (test.verdict == compare.Different) || r.Conns[test.verdict] != 1 {
 					t.Errorf("%s", o)

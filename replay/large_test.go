@@ -13,6 +13,7 @@ import (
 	"netlab/replay"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
+	"netlab/replay/replaytest"
 )
 
 // largeBody is more than is kept of an answer.
@@ -86,7 +87,7 @@ func TestLargeAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			target := serveWith(t, func(c net.Conn) {
+			target := replaytest.Serve(t, func(c net.Conn) {
 				ask := make([]byte, test.plan.Conns[0].Steps[0].Ends())
 				for _, answer := range [][]byte{test.live, []byte("HTTP/1.1 204 No\r\n\r\n")} {
 					if _, err := io.ReadFull(c, ask); err != nil {

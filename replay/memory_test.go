@@ -10,6 +10,7 @@ import (
 
 	"netlab/replay"
 	"netlab/replay/compare"
+	"netlab/replay/replaytest"
 )
 
 // TestMemoryOfAConnection holds many connections open at once, and wants each to take
@@ -26,7 +27,7 @@ func TestMemoryOfAConnection(t *testing.T) {
 	p := planOf(t, recipe.String())
 	here := make(chan struct{}, count)
 	answer := make(chan struct{})
-	target := serveWith(t, func(c net.Conn) {
+	target := replaytest.Serve(t, func(c net.Conn) {
 		request(c)
 		here <- struct{}{}
 		select {

@@ -24,6 +24,7 @@ import (
 	"netlab/replay"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
+	"netlab/replay/replaytest"
 	"netlab/replay/serve"
 )
 
@@ -131,14 +132,7 @@ func account(t testing.TB, p *plan.Plan, r *replay.Result, o *outcomes) {
 // standIn serves a plan on loopback, TCP and UDP on one port.
 func standIn(t *testing.T, p *plan.Plan) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := net.ListenPacket("udp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, u := replaytest.Listen(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	s := serve.New(p, serve.Options{})
 	var all sync.WaitGroup
@@ -198,31 +192,6 @@ a close
 `
 
 const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Served: yes\r\n\r\nhello"
-
-// serveWith runs a server of one connection at a time for each accepted socket.
-func serveWith(t *testing.T, handle func(net.Conn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer c.Close()
-				c.SetDeadline(time.Now().Add(10 * time.Second))
-				handle(c)
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); all.Wait() })
-	return l.Addr().String()
-}
 
 // request reads up to the end of a request's head.
 func request(c net.Conn) error {
@@ -286,7 +255,10 @@ func TestBadDays(t *testing.T) {
 	for name, test := range tests {
 		badDay := func(t *testing.T, opts replay.Options) {
 			p := planOf(t, oneRequest)
-			opts.Target, opts.Timeout = serveWith(t, test.handle), 300*time.Millisecond
+			opts.Target = replaytest.Serve(t, test.handle)
+			if name == "garbage" || strings.Contains(test.reason, "no answer for") { // the others end by themselves
+				opts.Timeout = 300 * time.Millisecond
+			}
 			r, o := play(t, p, opts)
 			x := o.checks[0]
 			if x.Verdict != test.verdict || !strings.Contains(x.Reason, test.reason) {
@@ -349,7 +321,7 @@ func TestWithoutEnd(t *testing.T) {
 func TestResetAtEveryByte(t *testing.T) {
 	for n := range len(answer) {
 		p := planOf(t, oneRequest)
-		_, o := play(t, p, replay.Options{Timeout: 5 * time.Second, Target: serveWith(t, func(c net.Conn) {
+		_, o := play(t, p, replay.Options{Target: replaytest.Serve(t, func(c net.Conn) {
 			request(c)
 			io.WriteString(c, answer[:n])
 			c.(*net.TCPConn).SetLinger(0)
@@ -364,7 +336,7 @@ func TestResetAtEveryByte(t *testing.T) {
 func TestResetAtEveryByteAsked(t *testing.T) {
 	p := planOf(t, oneRequest)
 	for n := range p.Conns[0].Sent() {
-		_, o := play(t, p, replay.Options{Timeout: 5 * time.Second, Target: serveWith(t, func(c net.Conn) {
+		_, o := play(t, p, replay.Options{Target: replaytest.Serve(t, func(c net.Conn) {
 			io.ReadFull(c, make([]byte, n))
 			c.(*net.TCPConn).SetLinger(0)
 		})})
@@ -375,15 +347,9 @@ func TestResetAtEveryByteAsked(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
 	for _, name := range []string{"http1-keepalive", "tcp-greeting", "http1-gap"} {
 		p := planOfSample(t, name)
-		r, o := play(t, p, replay.Options{Target: addr})
+		r, o := play(t, p, replay.Options{Target: replaytest.Refusing(t)})
 		var dial *replay.DialError
 		if r.Opened != 0 || !errors.As(r.DialError, &dial) || r.Checks[compare.Same]+r.Checks[compare.Different] != 0 {
 			t.Errorf("%s: %+v\n%s", name, r, o)
@@ -392,23 +358,17 @@ func TestRefused(t *testing.T) {
 }
 
 func TestRefusedDatagrams(t *testing.T) {
-	u, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := u.LocalAddr().String()
-	u.Close()
-	r, o := play(t, planOfSample(t, "udp-echo"), replay.Options{Target: addr, Timeout: time.Second})
+	r, o := play(t, planOfSample(t, "udp-echo"), replay.Options{Target: replaytest.Refusing(t)})
 	if r.Checks[compare.Failed] != 2 || !strings.Contains(o.String(), "refused") {
 		t.Errorf("%s", o)
 	}
 }
 
 func TestTLSServer(t *testing.T) {
-	addr := serveWith(t, func(c net.Conn) {
+	addr := replaytest.Serve(t, func(c net.Conn) {
 		tls.Server(c, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("none") }}).Handshake()
 	})
-	_, o := play(t, planOf(t, oneRequest), replay.Options{Target: addr, Timeout: 2 * time.Second})
+	_, o := play(t, planOf(t, oneRequest), replay.Options{Target: addr})
 	if x := o.checks[0]; x.Verdict != compare.Failed || !strings.Contains(x.Reason, "closed the connection without an answer") && !strings.Contains(x.Reason, "reset") {
 		t.Errorf("%s", o)
 	}
@@ -760,7 +720,7 @@ func bigEcho(t *testing.T) *plan.Plan {
 // other to read.
 func TestFullDuplex(t *testing.T) {
 	// An echo server that reads nothing while it can't write.
-	target := serveWith(t, func(c net.Conn) {
+	target := replaytest.Serve(t, func(c net.Conn) {
 		buf := make([]byte, 64<<10)
 		for {
 			n, err := c.Read(buf)
@@ -802,7 +762,7 @@ a < "ho"
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			seen := make(chan error, 1)
-			target := serveWith(t, func(c net.Conn) {
+			target := replaytest.Serve(t, func(c net.Conn) {
 				buf := make([]byte, 10)
 				c.Read(buf)
 				io.WriteString(c, "ho")
@@ -832,13 +792,13 @@ a > "all of it"
 a > fin
 a < "9 bytes"
 a < fin`
-	target := serveWith(t, func(c net.Conn) {
+	target := replaytest.Serve(t, func(c net.Conn) {
 		data, err := io.ReadAll(c) // answers only at the end
 		if err == nil {
 			fmt.Fprintf(c, "%d bytes", len(data))
 		}
 	})
-	r, o := play(t, planOf(t, recipe), replay.Options{Target: target, Timeout: 2 * time.Second})
+	r, o := play(t, planOf(t, recipe), replay.Options{Target: target})
 	if r.Checks[compare.Same] != 1 {
 		t.Errorf("%s", o)
 	}
@@ -932,7 +892,7 @@ a > "three"
 a < "3"
 wait 28ms
 a close`
-	target := serveWith(t, func(c net.Conn) {
+	target := replaytest.Serve(t, func(c net.Conn) {
 		buf := make([]byte, 100)
 		io.ReadFull(c, buf[:len("one")])
 		io.WriteString(c, "1")

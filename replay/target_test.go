@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"netlab/decode"
 	"netlab/decode/proto"
@@ -20,6 +19,7 @@ import (
 	"netlab/replay"
 	"netlab/replay/compare"
 	"netlab/replay/plan"
+	"netlab/replay/replaytest"
 )
 
 // answerRight answers oneRequest as recorded.
@@ -29,30 +29,13 @@ func answerRight(c net.Conn) {
 	io.Copy(io.Discard, c)
 }
 
-// acceptOne hands the first connection of a listener to handle, and waits for its end.
-func acceptOne(t *testing.T, l net.Listener, handle func(net.Conn)) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
-		handle(c)
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
-}
-
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	acceptOne(t, l, answerRight)
+	replaytest.ServeOn(t, l, answerRight)
 	r, o := play(t, planOf(t, oneRequest), replay.Options{Target: "unix:" + path})
 	if r.Checks[compare.Same] != 1 || r.Conns[compare.Same] != 1 {
 		t.Errorf("%s", o)
@@ -87,7 +70,7 @@ c < "from c"
 c close`
 	p := planOf(t, recipe)
 	server := func(want, say string) string {
-		return serveWith(t, func(c net.Conn) {
+		return replaytest.Serve(t, func(c net.Conn) {
 			buf := make([]byte, len(want))
 			if _, err := io.ReadFull(c, buf); err != nil || string(buf) != want {
 				t.Errorf("the server for %q got %q, %v", want, buf, err)
@@ -138,12 +121,8 @@ func TestTLS(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
 			state := make(chan tls.ConnectionState, 1)
-			acceptOne(t, l, func(c net.Conn) {
+			target := replaytest.Serve(t, func(c net.Conn) {
 				if test.server == nil {
 					io.WriteString(c, "220 hello\r\n")
 					io.Copy(io.Discard, c)
@@ -158,7 +137,7 @@ func TestTLS(t *testing.T) {
 				state <- s.ConnectionState()
 				answerRight(s)
 			})
-			r, o := play(t, planOf(t, oneRequest), replay.Options{Target: l.Addr().String(), TLS: test.client, Timeout: 5 * time.Second})
+			r, o := play(t, planOf(t, oneRequest), replay.Options{Target: target, TLS: test.client})
 			if test.why != "" {
 				var no *replay.TLSError
 				if r.Opened != 0 || r.Checks[compare.Failed] != 1 || !errors.As(r.DialError, &no) || !strings.Contains(r.DialError.Error(), test.why) {
@@ -186,7 +165,7 @@ func TestTLS(t *testing.T) {
 // nothing while it can't write.
 func TestTLSFullDuplex(t *testing.T) {
 	cert, pool := certificate(t)
-	target := serveWith(t, func(c net.Conn) {
+	target := replaytest.Serve(t, func(c net.Conn) {
 		s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
 		buf := make([]byte, 16<<10)
 		for {
@@ -208,7 +187,7 @@ func TestTLSFullDuplex(t *testing.T) {
 // TestHost puts another name in the requests, on the wire.
 func TestHost(t *testing.T) {
 	got := make(chan string, 1)
-	target := serveWith(t, func(c net.Conn) {
+	target := replaytest.Serve(t, func(c net.Conn) {
 		buf := make([]byte, 1000)
 		n, _ := c.Read(buf)
 		got <- string(buf[:n])
@@ -255,7 +234,7 @@ func TestPicked(t *testing.T) {
 	p := recorder.Plan()
 	for name, opts := range map[string]replay.Options{"max": {}, "rate": {Rate: 1000}} {
 		t.Run(name, func(t *testing.T) {
-			opts.Target = serveWith(t, func(c net.Conn) {
+			opts.Target = replaytest.Serve(t, func(c net.Conn) {
 				request(c)
 				io.WriteString(c, "HTTP/1.1 204 No\r\n\r\n")
 				io.Copy(io.Discard, c)

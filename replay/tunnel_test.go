@@ -11,6 +11,7 @@ import (
 
 	"netlab/replay"
 	"netlab/replay/compare"
+	"netlab/replay/replaytest"
 )
 
 // TestTunnel plays what is said behind a CONNECT in HTTP. What has no known ends is skipped as a
@@ -32,7 +33,7 @@ func TestTunnel(t *testing.T) {
 				case say != talk[1]:
 					want = [compare.VerdictCount]int64{compare.Same: 1, compare.Different: 2}
 				}
-				target := serveWith(t, func(c net.Conn) { tunnel(c, len(talk[0]), say) })
+				target := replaytest.Serve(t, func(c net.Conn) { tunnel(c, len(talk[0]), say) })
 				if r, o := play(t, p, replay.Options{Target: target}); r.Checks != want || name == "raw" && !strings.Contains(o.conns[0].Reason, "by turns: raw") {
 					t.Errorf("%v\n%s", r.Checks, o)
 				}

@@ -10,6 +10,7 @@ import (
 
 	"netlab/replay"
 	"netlab/replay/compare"
+	"netlab/replay/replaytest"
 )
 
 // TestWhoCloses tells with Rules.Wire of a server that closes first where the client had;
@@ -27,7 +28,7 @@ a close
 		wire, first bool // the server is
 		want        compare.Verdict
 	}{{false, true, compare.Same}, {true, false, compare.Same}, {true, true, compare.Different}} {
-		target := serveWith(t, func(c net.Conn) {
+		target := replaytest.Serve(t, func(c net.Conn) {
 			request(c)
 			c.Write([]byte("HTTP/1.1 204 No\r\n\r\n"))
 			if !test.first {

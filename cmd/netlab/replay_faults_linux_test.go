@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"netlab/pcaps/craft"
+	"netlab/replay/replaytest"
 )
 
 // manyAsked writes a recording of connections with an exchange each, one behind the other,
@@ -73,34 +74,18 @@ func (s *sums) check(t *testing.T, all int64) {
 // answering serves each connection one answer on loopback, and tells when it was asked.
 func answering(t *testing.T, asked func()) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer c.Close()
-				q, err := http.ReadRequest(bufio.NewReader(c))
-				if err != nil {
-					return
-				}
-				if _, err := io.Copy(io.Discard, q.Body); err != nil {
-					return
-				}
-				asked()
-				io.WriteString(c, "HTTP/1.1 204 No\r\n\r\n")
-				io.Copy(io.Discard, c)
-			})
+	return replaytest.Serve(t, func(c net.Conn) {
+		q, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil {
+			return
 		}
+		if _, err := io.Copy(io.Discard, q.Body); err != nil {
+			return
+		}
+		asked()
+		io.WriteString(c, "HTTP/1.1 204 No\r\n\r\n")
+		io.Copy(io.Discard, c)
 	})
-	t.Cleanup(func() { l.Close(); all.Wait() })
-	return l.Addr().String()
 }
 
 // TestReplayDiskFills has no room for what is told: that is said with the file's name, and

@@ -47,8 +47,9 @@ var rooms = map[string][]string{
 	"replay/report":  {"decode/printer", "decode/proto", "replay", "replay/compare", "replay/latency", "replay/noise", "replay/plan", "replay/values"},
 	"cmd/netlab":     {"*"},
 
-	"capture/process":  nil,
-	"cmd/netlab-bench": {"capture", "pcaps", "pcaps/craft"},
+	"capture/process":   nil,
+	"replay/replaytest": nil, // and tests alone import it
+	"cmd/netlab-bench":  {"capture", "pcaps", "pcaps/craft"},
 }
 
 // doors are the only packages through which these enter.

@@ -98,7 +98,13 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if got := asks(t, addr, "GET /n HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasSuffix(got, "\r\n\r\n1") {
+	got := ""
+	for range 20 { // it may lose its patience with us, too, where much else is done
+		if got = asks(t, addr, "GET /n HTTP/1.1\r\nHost: a\r\n\r\n"); got != "" {
+			break
+		}
+	}
+	if !strings.HasSuffix(got, "\r\n\r\n1") {
 		t.Errorf("after them: %s", got)
 	}
 	if c := s.Counts(); c.Answered != 1 || c.Unmatched+c.Refused < 4 {

@@ -14,6 +14,7 @@ import (
 	"netlab/decode"
 	"netlab/pcaps/craft"
 	"netlab/replay/plan"
+	"netlab/replay/replaytest"
 	"netlab/replay/serve"
 )
 
@@ -40,14 +41,7 @@ func start(t *testing.T, recipe string) (*serve.Server, string) {
 // listening has a server answer on a port of loopback, over both transports.
 func listening(t *testing.T, s *serve.Server) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := net.ListenPacket("udp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, u := replaytest.Listen(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -70,7 +64,7 @@ func dial(t *testing.T, network, addr string) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute)) // which is for ever
 	t.Cleanup(func() { c.Close() })
 	return c
 }
