@@ -40,7 +40,7 @@ func capturing(t *testing.T) bool {
 	if os.Getenv(inNamespace) != "" {
 		return true
 	}
-	cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "60s")
+	cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "5m")
 	cmd.Env = append(os.Environ(), inNamespace+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
 	if os.Getuid() != 0 {
@@ -111,12 +111,12 @@ func (b *buffer) String() string {
 // wait returns when text was written.
 func (b *buffer) wait(t *testing.T, text string) {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(patience)
 	for !strings.Contains(b.String(), text) {
 		select {
 		case <-b.changed:
 		case <-timeout:
-			t.Fatalf("%q was not written in 20 s, but\n%s", text, b.String())
+			t.Fatalf("%q was not written in %v, but\n%s", text, patience, b.String())
 		}
 	}
 }
@@ -141,7 +141,7 @@ func background(t *testing.T, args ...string) (stdout, stderr *buffer, stop func
 		select {
 		case code := <-done:
 			return code
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("netlab %v does not end", args)
 			return -1
 		}
@@ -161,7 +161,7 @@ func shop(price string) http.Handler {
 
 func ask(t *testing.T, base string) {
 	t.Helper()
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	for range 2 {
 		resp, err := client.Get(base + "/price")

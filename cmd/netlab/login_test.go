@@ -177,7 +177,7 @@ func logIn(t *testing.T, x *tap, base, user string, mss int) {
 func replayed(t *testing.T, file, base string, args ...string) (int, string) {
 	t.Helper()
 	var out bytes.Buffer
-	args = append([]string{"netlab", "replay", file, "--to", strings.TrimPrefix(base, "http://"), "--speed", "max", "--timeout", "5s"}, args...)
+	args = append([]string{"netlab", "replay", file, "--to", strings.TrimPrefix(base, "http://"), "--speed", "max", "--timeout", "60s"}, args...)
 	code := run(t.Context(), args, strings.NewReader(""), &out, &out)
 	return code, out.String()
 }

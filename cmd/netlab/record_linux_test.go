@@ -113,12 +113,12 @@ func inOrder(t *testing.T, list []uint32, n uint32) {
 // grown waits until a file can be read up to a datagram.
 func grown(t *testing.T, name string, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		if list, _ := numbers(t, name); len(list) >= n {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not hold %d packets after 10 s", name, n)
+			t.Fatalf("%s does not hold %d packets after %v", name, n, patience)
 		}
 		time.Sleep(20 * time.Millisecond) // between two looks at the condition
 	}

@@ -54,25 +54,12 @@ func sameFromStandIn(t *testing.T, port string, talk func(t *testing.T, port str
 	}
 }
 
-// ownFolder runs the test in a folder that servers may read which are another user.
-func ownFolder(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for d := dir; len(d) > len(os.TempDir()); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Chdir(dir)
-	return dir
-}
-
 func TestServeCurl(t *testing.T) {
 	programs(t, "curl", "nginx")
 	if !capturing(t) {
 		return
 	}
-	dir := ownFolder(t)
+	dir := inTempDir(t)
 	put(t, "page.html", []byte(strings.Repeat("<p>a page of nginx</p>\n", 5_000)))
 	os.Chmod("page.html", 0o644)
 	put(t, "nginx.conf", fmt.Appendf(nil, `daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/log; events {}
@@ -94,7 +81,7 @@ func TestServeRedis(t *testing.T) {
 	if !capturing(t) {
 		return
 	}
-	ownFolder(t)
+	inTempDir(t)
 	started(t, "127.0.0.1:6379", "redis-server", "--save", "", "--bind", "127.0.0.1", "--port", "6379")
 	sameFromStandIn(t, "6379", func(t *testing.T, port string) string {
 		said := ""
@@ -110,7 +97,7 @@ func TestServeDig(t *testing.T) {
 	if !capturing(t) {
 		return
 	}
-	dir := ownFolder(t)
+	dir := inTempDir(t)
 	put(t, "hosts", []byte("192.0.2.1 a.example\n2001:db8::1 a.example\n192.0.2.2 b.example\n"))
 	os.Chmod("hosts", 0o644)
 	started(t, "127.0.0.1:5353", "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--addn-hosts="+dir+"/hosts", "--port=5353", "--listen-address=127.0.0.1", "--bind-interfaces", "--user=root", "--conf-file=/dev/null", "--pid-file=")
@@ -128,7 +115,7 @@ func TestServeFTP(t *testing.T) {
 	if !capturing(t) {
 		return
 	}
-	dir := ownFolder(t)
+	dir := inTempDir(t)
 	if err := os.MkdirAll("files/deep", 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -142,9 +129,9 @@ func TestServeFTP(t *testing.T) {
 	started(t, "127.0.0.1:2121", "vsftpd", dir+"/vsftpd.conf")
 	sameFromStandIn(t, "2121", func(t *testing.T, port string) string {
 		base := "ftp://127.0.0.1:" + port
-		return clientSays(t, "curl", "-sS", "--max-time", "20", base+"/deep/notes.txt") +
-			clientSays(t, "curl", "-sS", "--max-time", "20", "--disable-epsv", base+"/deep/") +
-			clientSays(t, "curl", "-sS", "--max-time", "20", "--ftp-port", "127.0.0.1", base+"/deep/notes.txt")
+		return clientSays(t, "curl", "-sS", "--max-time", "120", base+"/deep/notes.txt") +
+			clientSays(t, "curl", "-sS", "--max-time", "120", "--disable-epsv", base+"/deep/") +
+			clientSays(t, "curl", "-sS", "--max-time", "120", "--ftp-port", "127.0.0.1", base+"/deep/notes.txt")
 	})
 }
 
@@ -154,7 +141,7 @@ func TestServeChromium(t *testing.T) {
 	if !capturing(t) {
 		return
 	}
-	dir := ownFolder(t)
+	dir := inTempDir(t)
 	l, err := net.Listen("tcp", "127.0.0.1:8088")
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func verdicts(t *testing.T, to string, args ...string) (code int, others []strin
 // was due is left out. The account must be exact.
 func verdictsOf(t *testing.T, file, to string, args ...string) (code int, others []string, same int64) {
 	t.Helper()
-	code, out, errs := netlab(t, append([]string{"replay", file, "--to", to, "--json", "--timeout", "5s"}, args...)...)
+	code, out, errs := netlab(t, append([]string{"replay", file, "--to", to, "--json", "--timeout", "60s"}, args...)...)
 	var sums struct{ Answers, Connections map[string]int64 }
 	answers, connections := make(map[string]int64), make(map[string]int64)
 	for line := range strings.Lines(out) {
@@ -266,7 +266,7 @@ func redisTalk(t *testing.T, addr, say string, lines int) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, say); err != nil {
 		t.Fatal(err)
 	}

@@ -637,7 +637,7 @@ func servedVerdicts(t *testing.T, file string) []string {
 	t.Helper()
 	out, errs, stop := background(t, "serve", file, "--all", "--listen", "127.0.0.1:0", "--json")
 	errs.wait(t, "answering on")
-	args := []string{"replay", file, "--speed", "max", "--json", "--timeout", "5s"}
+	args := []string{"replay", file, "--speed", "max", "--json", "--timeout", "60s"}
 	for line := range strings.Lines(out.String()) {
 		var l struct{ Type, Address, Server string }
 		if err := json.Unmarshal([]byte(line), &l); err != nil {

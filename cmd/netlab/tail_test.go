@@ -87,7 +87,7 @@ func (w *follower) write(t *testing.T, b []byte) {
 func next(t *testing.T, lines chan string, text string) string {
 	t.Helper()
 	var seen []string
-	for timeout := time.After(20 * time.Second); ; {
+	for timeout := time.After(patience); ; {
 		select {
 		case line, ok := <-lines:
 			if !ok {
@@ -97,7 +97,7 @@ func next(t *testing.T, lines chan string, text string) string {
 				return line
 			}
 		case <-timeout:
-			t.Fatalf("%q was not printed in 20 s, but\n%s", text, strings.Join(seen, "\n"))
+			t.Fatalf("%q was not printed in %v, but\n%s", text, patience, strings.Join(seen, "\n"))
 		}
 	}
 }
@@ -108,7 +108,7 @@ func (w *follower) end(t *testing.T) int {
 	select {
 	case code := <-w.done:
 		return code
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("netlab decode --follow-file does not end")
 		return -1
 	}

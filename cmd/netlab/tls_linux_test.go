@@ -80,12 +80,11 @@ func put(t *testing.T, name string, data []byte) {
 // freeAddr is one on loopback that nobody listens on.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := unusedAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // started runs a server until the test ends, and returns when it answers at an
@@ -113,7 +112,7 @@ func startedWith(t *testing.T, in *os.File, addr, name string, args ...string) *
 func hangUp(conn *net.TCPConn) {
 	defer conn.Close()
 	conn.CloseWrite()
-	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(patience))
 	_, _ = io.Copy(io.Discard, conn) // however it ends
 }
 
@@ -134,7 +133,7 @@ func startedUntil(t *testing.T, in *os.File, there func() bool, name string, arg
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	for deadline := time.Now().Add(30 * time.Second); !there(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !there(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not answer:\n%s", name, out)
 		}
@@ -145,7 +144,7 @@ func startedUntil(t *testing.T, in *os.File, there func() bool, name string, arg
 // curled has curl ask, with its keys in a file, and returns what it got.
 func curled(t *testing.T, keys string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "curl", append([]string{"-q", "-sS", "-k", "--noproxy", "*", "--max-time", "20", "-H", "Host: a.example"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "curl", append([]string{"-q", "-sS", "-k", "--noproxy", "*", "--max-time", "120", "-H", "Host: a.example"}, args...)...)
 	cmd.Env = append(os.Environ(), "SSLKEYLOGFILE="+keys)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -462,7 +461,7 @@ func TestNewKeys(t *testing.T) {
 		}
 		done := func(n int) {
 			t.Helper()
-			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 				text := out.String()
 				if tt.file != "" {
 					data, _ := os.ReadFile(tt.file) // not there at first
