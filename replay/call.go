@@ -759,12 +759,17 @@ func (k *call) closing() time.Time {
 }
 
 // drain reads what the server still says, until it closes, is silent for long, or has gone
-// on for the timeout: more than it said in the recording is a difference too. A server that
-// breaks the connection off now does no harm.
+// on for the timeout: more than it said in the recording is a difference too. What is still
+// missing of an answer may take as long as any. A server that breaks the connection off now
+// does no harm.
 func (k *call) drain(silence time.Duration) error {
-	for end := time.Now().Add(max(k.timeout, silence)); !k.eof; {
+	for begin := time.Now(); !k.eof; {
+		most := max(k.timeout, silence)
+		if !k.satisfied(k.all) {
+			most = endless * k.timeout
+		}
 		until := time.Now().Add(silence)
-		if until.After(end) {
+		if end := begin.Add(most); until.After(end) {
 			until = end
 		}
 		if _, err := k.read(until); err != nil {

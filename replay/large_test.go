@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"netlab/pcaps/craft"
 	"netlab/replay"
@@ -98,7 +99,7 @@ func TestLargeAnswers(t *testing.T) {
 					}
 				}
 			})
-			res, o := play(t, test.plan, replay.Options{Target: target})
+			res, o := play(t, test.plan, replay.Options{Target: target, Timeout: time.Minute})
 			first := &o.checks[0]
 			got := fmt.Sprint(first.Differences)
 			if !first.Digest || res.Digests != 1 || o.checks[1].Verdict != compare.Same || len(first.Differences) > 1 ||

@@ -539,6 +539,34 @@ a close`
 	})
 }
 
+// TestLastTurnTrickles waits for the end of an answer for longer than the timeout, as long as it
+// goes on, though it looked as if it was over.
+func TestLastTurnTrickles(t *testing.T) {
+	const recipe = `
+tcp a 10.1.0.1:40000 > 10.1.0.2:7
+a open
+a > "one"
+a < "an answer of 41 bytes, all of which comes"
+a close`
+	synctest.Test(t, func(t *testing.T) {
+		n := &pipes{handle: func(c net.Conn) {
+			c.Read(make([]byte, 100))
+			for _, b := range []byte("an answer of 41 bytes, all of which comes") {
+				if _, err := c.Write([]byte{b}); err != nil {
+					return
+				}
+				time.Sleep(time.Second / 2)
+			}
+		}}
+		r, o := play(t, planOf(t, recipe), replay.Options{Target: "x", Dial: n.dial})
+		if r.Checks[compare.Same] != 1 {
+			t.Errorf("%s", o)
+		}
+		time.Sleep(time.Minute) // by the bubble's clock: the server ends
+		synctest.Wait()
+	})
+}
+
 // TestConnectionsKeepTheirOrder opens a connection only after those that had
 // ended before it.
 func TestConnectionsKeepTheirOrder(t *testing.T) {
