@@ -30,12 +30,13 @@ var rooms = map[string][]string{
 	"decode/proto":   {"decode/flow", "decode/tls"},
 	"decode":         {"capture", "decode/flow", "decode/packet", "decode/tcp", "decode/tls", "decode/proto"},
 	"decode/where":   {"decode", "decode/flow", "decode/proto"},
-	"decode/redact":  {"decode/flow", "decode/proto", "decode/rewrite"},           // whose Edits say what to change in conversations
-	"decode/rewrite": {"capture", "decode/flow", "decode/packet", "decode/proto"}, // the latter's Exchange makes it a Sink
-	"decode/printer": {"capture", "decode", "decode/flow", "decode/packet", "decode/proto"},
+	"decode/memo":    nil,
+	"decode/redact":  {"decode/flow", "decode/memo", "decode/proto", "decode/rewrite"}, // the last one's Edits say what to change in conversations
+	"decode/rewrite": {"capture", "decode/flow", "decode/packet", "decode/proto"},      // the latter's Exchange makes it a Sink
+	"decode/printer": {"capture", "decode", "decode/flow", "decode/memo", "decode/packet", "decode/proto"},
 	"replay/plan":    {"decode/flow", "decode/tls", "decode/proto"},
 	"replay/compare": {"decode/proto"},
-	"replay/values":  {"decode/proto", "replay/plan"}, // what it changes is what a plan sends
+	"replay/values":  {"decode/memo", "decode/proto", "replay/plan"}, // what it changes is what a plan sends
 	"replay/serve":   {"decode/flow", "decode/tls", "decode/proto", "replay/plan"},
 	"replay":         {"decode/flow", "decode/proto", "replay/plan", "replay/compare", "replay/values"},
 	"replay/noise":   {"decode/proto", "replay", "replay/compare"},
