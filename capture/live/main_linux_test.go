@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -106,13 +105,5 @@ func inject(t *testing.T, device string, frames ...[]byte) {
 		if err := unix.Sendto(fd, f, 0, &unix.SockaddrLinklayer{Ifindex: d.index}); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// within fails the test when something takes longer.
-func within(t *testing.T, most time.Duration, begin time.Time) {
-	t.Helper()
-	if took := time.Since(begin); took > most {
-		t.Errorf("that took %v, more than %v", took, most)
 	}
 }
