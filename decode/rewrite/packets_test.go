@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"netlab/capture"
+	"netlab/decode/flow"
 	"netlab/decode/packet"
 	"netlab/pcaps/samples"
 )
@@ -304,6 +305,13 @@ var controls = map[string]func(w template) string{
 		}
 		return w.frame("888e", "02"+kind+"0000")
 	},
+	"labels_without_end": func(w template) string { // as many as are looked at, and more
+		more := strings.Repeat("04040404", 4)
+		if w.new {
+			more = "00000100 f0" + strings.Repeat("00", w.size(more)-5)
+		}
+		return w.frame("8847", strings.Repeat("04040404", 8)+more)
+	},
 	"tagged": func(w template) string { return w.frame("8100", "0007 0800"+w.tcp4("")) },
 }
 
@@ -380,6 +388,18 @@ func TestControls(t *testing.T) {
 				t.Errorf("got  %x\nwant %x", out[0].Data, want)
 			}
 		})
+	}
+}
+
+// TestBlankNames leaves a datagram of NetBIOS's names one that has none.
+func TestBlankNames(t *testing.T) {
+	const query = "f9390110 0001 0000 0000 0000 20 4648464145424545434143414341434143414341434143414341434143414141 00 0020 0001"
+	data := unhex(t, template{t, false}.udp("0089 0089", query))
+	blanked := func(*flow.Conversation, flow.Direction) []Edit { return []Edit{{Length: 50, Blank: true}} }
+	out, _ := rewritten(t, []capture.Packet{{Number: 1, Link: capture.LinkEthernet, Data: data, Length: len(data)}}, others{}, blanked)
+	want := unhex(t, template{t, true}.udp("0089 0089", strings.Repeat("00", 12)+strings.Repeat("78", 38)))
+	if !bytes.Equal(out[0].Data, want) {
+		t.Errorf("got  %x\nwant %x", out[0].Data, want)
 	}
 }
 

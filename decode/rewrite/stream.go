@@ -358,7 +358,9 @@ func (r *Rewriter) datagram(j *job) {
 	case p.length > g.Length && p.length-g.Length > j.room():
 		r.tooLarge(j, b)
 	default:
-		r.finish(j, r.text(&p, b, nil, becauseEdit), p.length-g.Length)
+		text := r.text(&p, b, nil, becauseEdit)
+		stubNames(&g.Flow, text)
+		r.finish(j, text, p.length-g.Length)
 	}
 }
 

@@ -1,6 +1,11 @@
 package rewrite
 
-import "netlab/decode/packet"
+import (
+	"bytes"
+
+	"netlab/decode/flow"
+	"netlab/decode/packet"
+)
 
 // stub puts at the beginning of a body that was blanked what makes it one that other
 // programs take for a message with nothing in it, where they would take bytes of zero for a
@@ -21,6 +26,8 @@ func (r *Rewriter) stub(j *job, b []byte) {
 		c[0] = 0x3f
 		be.PutUint16(c[2:], uint16(len(c)))
 	case len(h) < 4:
+	case j.last.Kind == packet.LayerFrame && j.kind == packet.Undecoded && h[len(h)-2]&1 == 0 && len(b) > 4:
+		copy(b, "\x00\x00\x01\x00\xf0") // a label that is the last, which that before it is not
 	case j.last.Kind == packet.LayerFrame && j.kind == packet.Undecoded:
 		// Behind a label of MPLS zeros would begin a frame of Ethernet (RFC 4385).
 		copy(b, "\xf0")
@@ -35,5 +42,17 @@ func (r *Rewriter) stub(j *job, b []byte) {
 		case ptp:
 			copy(b, "\x04\x02\x00\x22") // a kind that is not known, version, length
 		}
+	}
+}
+
+// stubNames does so with a datagram of NetBIOS's name service (RFC 1002, section 4.2), which has
+// names wherever its header counts some.
+func stubNames(f *flow.Flow, b []byte) {
+	const (
+		port   = 137
+		header = 12
+	)
+	if (f.SrcPort() == port || f.DstPort() == port) && len(b) >= header && bytes.Count(b[:header], []byte{Filler}) == header {
+		clear(b[:header])
 	}
 }
