@@ -67,6 +67,14 @@ func (a *answer) yield(s spot) {
 // walk calls f for the texts of an answer that may be values: header fields first, the
 // surest before others.
 func (a *answer) walk(m *proto.Message, h *proto.HTTPMessage, f func(*spot)) {
+	a.head(h, f)
+	if typ, ok := looksInto(m, h); ok {
+		a.content(m, h, typ)
+	}
+}
+
+// head goes through the header fields. All behind it is for f, too.
+func (a *answer) head(h *proto.HTTPMessage, f func(*spot)) {
 	a.f = f
 	fields := h.Fields[:min(len(h.Fields), maxFields)]
 	names := a.names[:0]
@@ -93,23 +101,27 @@ func (a *answer) walk(m *proto.Message, h *proto.HTTPMessage, f func(*spot)) {
 		names = append(names, name)
 	}
 	a.names = names
-	a.content(m, h)
+}
+
+// looksInto returns what the body of an answer says that it is, if it is there and may have
+// values.
+func looksInto(m *proto.Message, h *proto.HTTPMessage) (typ string, ok bool) {
+	if h.BodyBytes == 0 || m.RawMissing > 0 || !m.Complete {
+		return "", false
+	}
+	typ, _ = h.Get("Content-Type")
+	typ, _, _ = strings.Cut(strings.ToLower(typ), ";")
+	typ = strings.TrimSpace(typ)
+	switch {
+	case strings.HasSuffix(typ, "json"), strings.Contains(typ, "html"), typ == "", strings.HasSuffix(typ, "xml"), typ == "application/x-www-form-urlencoded":
+		return typ, true
+	}
+	return typ, strings.HasPrefix(typ, "text/") && typ != "text/css" && !strings.HasSuffix(typ, "javascript")
 }
 
 // content goes through the body as what it says that it is.
-func (a *answer) content(m *proto.Message, h *proto.HTTPMessage) {
-	if h.BodyBytes == 0 || m.RawMissing > 0 || !m.Complete {
-		return
-	}
-	typ, _ := h.Get("Content-Type")
-	typ, _, _ = strings.Cut(strings.ToLower(typ), ";")
-	typ = strings.TrimSpace(typ)
+func (a *answer) content(m *proto.Message, h *proto.HTTPMessage, typ string) {
 	asJSON, asHTML := strings.HasSuffix(typ, "json"), strings.Contains(typ, "html")
-	switch {
-	case asJSON, asHTML, typ == "", strings.HasSuffix(typ, "xml"), typ == "application/x-www-form-urlencoded":
-	case !strings.HasPrefix(typ, "text/") || typ == "text/css" || strings.HasSuffix(typ, "javascript"):
-		return
-	}
 	content, ok := contentOf(m, h)
 	if !ok {
 		return

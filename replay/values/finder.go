@@ -15,16 +15,16 @@ import (
 const DefaultMemory = 150 << 20
 
 // bounds are what a Finder may hold.
-type bounds struct{ tokens, places, values, uses int }
+type bounds struct{ tokens, places, values, uses, again int }
 
 // boundsOf shares memory out, by about what one takes of what is remembered, of different
-// places, of values found, and of uses.
+// places, of values found, and of uses. A little goes to what bodies had, in bytes.
 func boundsOf(memory int64) bounds {
 	if memory <= 0 {
 		memory = DefaultMemory
 	}
 	share := func(percent, each int64) int { return int(min(memory/100*percent/each, math.MaxInt32)) }
-	return bounds{tokens: share(20, 60), places: share(5, 100), values: share(25, 250), uses: share(50, 150)}
+	return bounds{tokens: share(20, 60), places: share(5, 100), values: share(25, 250), uses: share(50, 150), again: share(5, 1)}
 }
 
 // maxCommon is how many answers may have a short value before it says nothing: a client
@@ -55,6 +55,7 @@ type Finder struct {
 	list   []Place // by their number
 	names  map[string]string
 	sets   []int // for each of Options.Set its Value; -1 before the first use
+	again  again
 
 	// of the exchange it is told of
 	request     request
@@ -67,6 +68,7 @@ type Finder struct {
 	carried     map[uint64]bool // keys that its request says
 	resource    string          // what it is about: the last word in the path
 	creates     bool
+	how         []string // its answer is to be looked into, for a moment
 }
 
 // origin is who said a value first.
@@ -82,13 +84,16 @@ type origin struct {
 	client bool // it was said by a client before
 	weak   bool
 	bits   uint16
-	common uint16 // answers to requests without it that had it
+	common uint16 // answers to requests without it that had it, up to maxCounted
 }
+
+const maxCounted = math.MaxUint16
 
 // NewFinder returns a Finder that was told of nothing yet.
 func NewFinder(opts Options) *Finder {
+	b := boundsOf(opts.Memory)
 	f := &Finder{
-		opts: opts, bounds: boundsOf(opts.Memory), seed: maphash.MakeSeed(), byKey: make(map[uint64]int32), places: make(map[Place]uint32), names: make(map[string]string),
+		opts: opts, bounds: b, again: newAgain(b.again), seed: maphash.MakeSeed(), byKey: make(map[uint64]int32), places: make(map[Place]uint32), names: make(map[string]string),
 		sets: make([]int, len(opts.Set)), carried: make(map[uint64]bool),
 	}
 	for i := range f.sets {
@@ -118,7 +123,8 @@ func (f *Finder) Exchange(e *proto.Exchange) error {
 		f.at = e.Request.Offset
 		if h, ok := a.Body.(*proto.HTTPMessage); ok {
 			f.answered = a.End.UnixNano()
-			f.answer.walk(a, h, f.spot)
+			f.answer.head(h, f.spot)
+			f.content(a, h)
 		}
 	}
 	return nil
@@ -348,18 +354,20 @@ func (f *Finder) said(key uint64) {
 	}
 }
 
-// remember adds to the ring; what is oldest makes room.
-func (f *Finder) remember(o origin) {
-	if len(f.ring) < f.bounds.tokens {
-		f.byKey[o.key] = int32(len(f.ring))
+// remember adds to the ring, and returns where; what is oldest makes room.
+func (f *Finder) remember(o origin) int32 {
+	slot := len(f.ring)
+	if slot < f.bounds.tokens {
 		f.ring = append(f.ring, o)
-		return
+	} else {
+		slot = f.oldest
+		f.oldest = (slot + 1) % len(f.ring)
+		delete(f.byKey, f.ring[slot].key)
+		f.found.Forgotten++
+		f.ring[slot] = o
 	}
-	delete(f.byKey, f.ring[f.oldest].key)
-	f.found.Forgotten++
-	f.byKey[o.key] = int32(f.oldest)
-	f.ring[f.oldest] = o
-	f.oldest = (f.oldest + 1) % len(f.ring)
+	f.byKey[o.key] = int32(slot)
+	return int32(slot)
 }
 
 // spot looks at a text in an answer.
@@ -398,14 +406,14 @@ func (f *Finder) strong(s *spot, text string, part int) bool {
 	if b == 0 {
 		return false
 	}
-	f.offer(f.key(keyValue, "", text), s, part, Raw, b, false)
+	f.offerStrong(f.key(keyValue, "", text), s, part, Raw, b)
 	if strings.IndexByte(text, '%') >= 0 {
 		if inner, ok := decoded(text, FromURL); ok && bits(inner) > 0 {
-			f.offer(f.key(keyValue, "", inner), s, part, FromURL, bits(inner), false)
+			f.offerStrong(f.key(keyValue, "", inner), s, part, FromURL, bits(inner))
 		}
 	}
 	if inner, ok := decoded(text, Base64); ok && bits(inner) > 0 {
-		f.offer(f.key(keyValue, "", inner), s, part, Base64, bits(inner), false)
+		f.offerStrong(f.key(keyValue, "", inner), s, part, Base64, bits(inner))
 	}
 	return true
 }
@@ -434,41 +442,45 @@ func (f *Finder) short(s *spot, text string) {
 	}
 }
 
+// offerStrong offers what has some chance in it.
+func (f *Finder) offerStrong(key uint64, s *spot, part int, form Form, bits float64) {
+	f.again.note(key, f.offer(key, s, part, form, bits, false), false)
+}
+
 // offerShort offers it for all conversations, and for this one.
 func (f *Finder) offerShort(key uint64, s *spot, part int) {
-	f.offer(key, s, part, Raw, 0, true)
-	if i, known := f.byKey[key]; known && int(f.ring[i].conv) != f.ref.Conversation {
-		f.offer(f.here(key), s, part, Raw, 0, true)
+	slot := f.offer(key, s, part, Raw, 0, true)
+	f.again.note(key, slot, true)
+	if slot >= 0 && f.isForeign(slot) && f.offer(f.here(key), s, part, Raw, 0, true) < 0 {
+		f.again.noting = false
 	}
 }
 
-// offer remembers who said something, if nobody has before.
-func (f *Finder) offer(key uint64, s *spot, part int, form Form, bits float64, weak bool) {
-	if i, known := f.byKey[key]; known {
-		o := &f.ring[i]
-		if (int(o.conv) != f.ref.Conversation || int(o.index) != f.ref.Index) && !f.carried[key] && o.common < math.MaxUint16 {
-			o.common++
-		}
-		return
+// offer remembers who said something, if nobody has before. It returns where in the ring that
+// is; -1 when there is no room.
+func (f *Finder) offer(key uint64, s *spot, part int, form Form, bits float64, weak bool) int32 {
+	if slot, known := f.byKey[key]; known {
+		f.also(slot)
+		return slot
 	}
 	place := s.place()
 	if place.Part = part; part > 0 {
 		if _, place.Shape = partOf(s.text, part); len(place.Shape) > maxShape {
-			return
+			return -1
 		}
 	}
 	n, known := f.places[place]
 	if !known {
 		if len(f.list) >= f.bounds.places {
 			f.found.Forgotten++
-			return
+			return -1
 		}
 		place.Name = strings.Clone(place.Name)
 		n = uint32(len(f.list))
 		f.places[place] = n
 		f.list = append(f.list, place)
 	}
-	f.remember(origin{
+	return f.remember(origin{
 		key: key, at: f.answered, asked: f.at, conv: int32(f.ref.Conversation), index: int32(f.ref.Index), place: n, value: -1,
 		form: form, weak: weak, bits: uint16(min(bits, math.MaxUint16)),
 	})
