@@ -158,10 +158,10 @@ func (r *Rewriter) outside(f *heldPacket) uint64 {
 			n = 16
 		}
 	}
-	addrs := f.key.addrs
+	addrs, counted := f.key.addrs, r.sum.Addresses
 	r.ip(addrs[:n])
 	r.ip(addrs[n : 2*n])
-	r.sum.Addresses -= 2 // they are counted where they stand
+	r.sum.Addresses = counted // they are counted where they stand
 	return words(addrs[:2*n])
 }
 

@@ -22,6 +22,15 @@ type pair[K comparable] struct {
 	known   bool
 }
 
+// put writes what takes an address's place, and returns in how many places that is another.
+func (p *pair[K]) put(b []byte, is []byte) int64 {
+	copy(b, is)
+	if p.is == p.was {
+		return 0
+	}
+	return 1
+}
+
 func newNames(n Names) names { return names{Names: n} }
 
 // place hashes an address to where it is remembered.
@@ -30,20 +39,19 @@ func place(v uint64) uint64 { return v * 0x9e3779b97f4a7c15 >> 54 }
 // ip replaces the address in b, of 4 or 16 bytes.
 func (r *Rewriter) ip(b []byte) {
 	n := &r.names
-	r.sum.Addresses++
 	if len(b) == 4 {
 		p := &n.v4[place(uint64(be.Uint32(b)))]
 		if a := [4]byte(b); !p.known || p.was != a {
 			*p = pair[[4]byte]{a, n.Addr(netip.AddrFrom4(a)).As4(), true}
 		}
-		copy(b, p.is[:])
+		r.sum.Addresses += p.put(b, p.is[:])
 		return
 	}
 	p := &n.v6[place(be.Uint64(b)^be.Uint64(b[8:])*3)]
 	if a := [16]byte(b); !p.known || p.was != a {
 		*p = pair[[16]byte]{a, n.Addr(netip.AddrFrom16(a)).As16(), true}
 	}
-	copy(b, p.is[:])
+	r.sum.Addresses += p.put(b, p.is[:])
 }
 
 // ips replaces the addresses of a list, each of size bytes, as far as they are there.
@@ -56,12 +64,11 @@ func (r *Rewriter) ips(b []byte, size int) {
 // mac replaces the address in b, of 6 bytes.
 func (r *Rewriter) mac(b []byte) {
 	n := &r.names
-	r.sum.MACs++
 	p := &n.macs[place(uint64(be.Uint32(b))<<16|uint64(be.Uint16(b[4:])))]
 	if a := [6]byte(b); !p.known || p.was != a {
 		*p = pair[[6]byte]{a, n.MAC(a), true}
 	}
-	copy(b, p.is[:])
+	r.sum.MACs += p.put(b, p.is[:])
 }
 
 // prefix replaces the first bits of an address: those behind them are not said.

@@ -3,13 +3,14 @@
 //
 // What goes into it is given by others, who see to it that it may. The package has no files and
 // no clock, and a bundle of the same contents is the same to the byte: its entries have no
-// times, and nothing of the machine that it was made on is in it.
+// times of their own, and nothing of the machine that it was made on is in it.
 package bundle
 
 import (
 	"archive/zip"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -41,7 +42,7 @@ func (b *Writer) Add(name string, content io.Reader) error {
 	if b.err != nil {
 		return b.err
 	}
-	h := &zip.FileHeader{Name: name, Method: zip.Deflate}
+	h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: epoch}
 	h.SetMode(0o600)
 	w, err := b.z.CreateHeader(h)
 	if err == nil {
@@ -52,6 +53,9 @@ func (b *Writer) Add(name string, content io.Reader) error {
 	}
 	return b.err
 }
+
+// epoch is the first day that the files of a zip can be of: when a bundle was made is nobody's affair.
+var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Close ends the bundle.
 func (b *Writer) Close() error {
