@@ -121,7 +121,7 @@ func (l *serveLog) event(e serve.Event) {
 	}
 	fmt.Fprintf(l.std.out, "%s %s > %s%s\n", e.Client, printer.Clean(e.Request), printer.Clean(e.Answer), printer.Clean(fault))
 	for _, n := range e.Near {
-		fmt.Fprintf(l.std.out, "    near: %s: %s\n", printer.Clean(n.Request), printer.Clean(fmt.Sprint(n.Differs)))
+		fmt.Fprintf(l.std.out, "    near: %s: %s\n", printer.Clean(n.Request), printer.Clean(strings.Join(n.Differs, "; ")))
 	}
 }
 
