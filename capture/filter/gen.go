@@ -388,7 +388,7 @@ func (g *gen) protoID(p *primitive) *cond {
 		return g.proto(p.tok, n)
 	case "", "ip", "ip6":
 		if !known {
-			n, known = ipProtos[name]
+			n, known = ipProtos()[name]
 		}
 		if !known || n > 0xff {
 			return g.fail(p.tok, "proto wants a number up to 255 or a name, and %s is none that is known", p.tok)

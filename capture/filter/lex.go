@@ -248,7 +248,7 @@ func (t *token) word(rest string) bool {
 		return true
 	}
 	t.kind, t.text = word, text
-	if k, ok := constants[text]; ok {
+	if k, ok := constants()[text]; ok {
 		t.n = k
 		t.kind = number
 		return true
@@ -266,7 +266,7 @@ func (t *token) word(rest string) bool {
 
 // number reads a number as C writes it, and says what is wrong with it.
 func (t *token) number() string {
-	if _, ok := constants[t.text]; ok {
+	if _, ok := constants()[t.text]; ok {
 		return ""
 	}
 	n, err := strconv.ParseUint(t.text, 0, 64)

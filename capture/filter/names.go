@@ -1,27 +1,31 @@
 package filter
 
+import "sync"
+
 // constants are names for numbers: offsets of fields, and what they may hold.
-var constants = map[string]uint32{
-	"icmptype": 0, "icmpcode": 1, "icmp6type": 0, "icmp6code": 1, "tcpflags": 13,
+var constants = sync.OnceValue(func() map[string]uint32 {
+	return map[string]uint32{
+		"icmptype": 0, "icmpcode": 1, "icmp6type": 0, "icmp6code": 1, "tcpflags": 13,
 
-	"tcp-fin": 0x01, "tcp-syn": 0x02, "tcp-rst": 0x04, "tcp-push": 0x08,
-	"tcp-ack": 0x10, "tcp-urg": 0x20, "tcp-ece": 0x40, "tcp-cwr": 0x80,
+		"tcp-fin": 0x01, "tcp-syn": 0x02, "tcp-rst": 0x04, "tcp-push": 0x08,
+		"tcp-ack": 0x10, "tcp-urg": 0x20, "tcp-ece": 0x40, "tcp-cwr": 0x80,
 
-	"icmp-echoreply": 0, "icmp-unreach": 3, "icmp-sourcequench": 4, "icmp-redirect": 5, "icmp-echo": 8,
-	"icmp-routeradvert": 9, "icmp-routersolicit": 10, "icmp-timxceed": 11, "icmp-paramprob": 12,
-	"icmp-tstamp": 13, "icmp-tstampreply": 14, "icmp-ireq": 15, "icmp-ireqreply": 16, "icmp-maskreq": 17, "icmp-maskreply": 18,
+		"icmp-echoreply": 0, "icmp-unreach": 3, "icmp-sourcequench": 4, "icmp-redirect": 5, "icmp-echo": 8,
+		"icmp-routeradvert": 9, "icmp-routersolicit": 10, "icmp-timxceed": 11, "icmp-paramprob": 12,
+		"icmp-tstamp": 13, "icmp-tstampreply": 14, "icmp-ireq": 15, "icmp-ireqreply": 16, "icmp-maskreq": 17, "icmp-maskreply": 18,
 
-	"icmp6-destinationunreach": 1, "icmp6-packettoobig": 2, "icmp6-timeexceeded": 3, "icmp6-parameterproblem": 4,
-	"icmp6-echo": 128, "icmp6-echoreply": 129, "icmp6-multicastlistenerquery": 130,
-	"icmp6-multicastlistenerreportv1": 131, "icmp6-multicastlistenerdone": 132, "icmp6-routersolicit": 133,
-	"icmp6-routeradvert": 134, "icmp6-neighborsolicit": 135, "icmp6-neighboradvert": 136, "icmp6-redirect": 137,
-	"icmp6-routerrenum": 138, "icmp6-nodeinformationquery": 139, "icmp6-nodeinformationresponse": 140,
-	"icmp6-ineighbordiscoverysolicit": 141, "icmp6-ineighbordiscoveryadvert": 142,
-	"icmp6-multicastlistenerreportv2": 143, "icmp6-homeagentdiscoveryrequest": 144,
-	"icmp6-homeagentdiscoveryreply": 145, "icmp6-mobileprefixsolicit": 146, "icmp6-mobileprefixadvert": 147,
-	"icmp6-certpathsolicit": 148, "icmp6-certpathadvert": 149, "icmp6-multicastrouteradvert": 151,
-	"icmp6-multicastroutersolicit": 152, "icmp6-multicastrouterterm": 153,
-}
+		"icmp6-destinationunreach": 1, "icmp6-packettoobig": 2, "icmp6-timeexceeded": 3, "icmp6-parameterproblem": 4,
+		"icmp6-echo": 128, "icmp6-echoreply": 129, "icmp6-multicastlistenerquery": 130,
+		"icmp6-multicastlistenerreportv1": 131, "icmp6-multicastlistenerdone": 132, "icmp6-routersolicit": 133,
+		"icmp6-routeradvert": 134, "icmp6-neighborsolicit": 135, "icmp6-neighboradvert": 136, "icmp6-redirect": 137,
+		"icmp6-routerrenum": 138, "icmp6-nodeinformationquery": 139, "icmp6-nodeinformationresponse": 140,
+		"icmp6-ineighbordiscoverysolicit": 141, "icmp6-ineighbordiscoveryadvert": 142,
+		"icmp6-multicastlistenerreportv2": 143, "icmp6-homeagentdiscoveryrequest": 144,
+		"icmp6-homeagentdiscoveryreply": 145, "icmp6-mobileprefixsolicit": 146, "icmp6-mobileprefixadvert": 147,
+		"icmp6-certpathsolicit": 148, "icmp6-certpathadvert": 149, "icmp6-multicastrouteradvert": 151,
+		"icmp6-multicastroutersolicit": 152, "icmp6-multicastrouterterm": 153,
+	}
+})
 
 // etherTypes are the protocols of the link layer. Those below 0x600 are no
 // EtherType: they are told by the header of IEEE 802.2, by SNAP, or by both.
@@ -79,12 +83,14 @@ const (
 
 // ipProtos are what ip proto takes for names, beside those of transports that
 // are called the same there.
-var ipProtos = map[string]uint32{
-	"icmp": 1, "igmp": 2, "tcp": 6, "igp": 9, "udp": 17, "dccp": 33, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44,
-	"rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "eigrp": 88,
-	"ospf": 89, "ipip": 94, "etherip": 97, "encap": 98, "pim": 103, "ipcomp": 108, "vrrp": 112, "l2tp": 115,
-	"sctp": 132, "udplite": 136, "hopopt": 0, "egp": 8, "mpls-in-ip": 137,
-}
+var ipProtos = sync.OnceValue(func() map[string]uint32 {
+	return map[string]uint32{
+		"icmp": 1, "igmp": 2, "tcp": 6, "igp": 9, "udp": 17, "dccp": 33, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44,
+		"rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "eigrp": 88,
+		"ospf": 89, "ipip": 94, "etherip": 97, "encap": 98, "pim": 103, "ipcomp": 108, "vrrp": 112, "l2tp": 115,
+		"sctp": 132, "udplite": 136, "hopopt": 0, "egp": 8, "mpls-in-ip": 137,
+	}
+})
 
 // service is what a name of a port stands for. A name that TCP and UDP share
 // says nothing of the protocol.
@@ -95,7 +101,7 @@ type service struct {
 
 // services are the usual names, as in IANA's registry where those of it are in
 // use, and with the protocols that Debian's netbase has for them.
-var services = func() map[string]service {
+var services = sync.OnceValue(func() map[string]service {
 	m := make(map[string]service)
 	add := func(tcp, udp bool, list map[string]uint32) {
 		for name, port := range list {
@@ -124,10 +130,10 @@ var services = func() map[string]service {
 		"sip": 5060, "sip-tls": 5061,
 	})
 	return m
-}()
+})
 
 // refused are the words of pcap-filter that are understood and not done, and why.
-var refused = func() map[string]string {
+var refused = sync.OnceValue(func() map[string]string {
 	m := make(map[string]string)
 	add := func(reason string, list ...string) {
 		for _, w := range list {
@@ -144,10 +150,10 @@ var refused = func() map[string]string {
 	add("that is of BSD's pf, for which filters are not made", "on", "ifname", "rnr", "rulenum", "reason", "rset", "ruleset", "srnr", "subrulenum", "action")
 	add("that is of signalling links, for which filters are not made", "fisu", "lssu", "msu", "lsu", "hfisu", "hlssu", "hmsu", "sio", "opc", "dpc", "sls", "hsio", "hopc", "hdpc", "hsls")
 	return m
-}()
+})
 
 // keywords are no names of anything, unless \ stands before them.
-var keywords = func() map[string]bool {
+var keywords = sync.OnceValue(func() map[string]bool {
 	m := make(map[string]bool)
 	for _, w := range []string{
 		"src", "dst", "host", "net", "mask", "port", "portrange", "proto", "ether", "link", "broadcast", "multicast",
@@ -161,8 +167,8 @@ var keywords = func() map[string]bool {
 	for w := range transports {
 		m[w] = true
 	}
-	for w := range refused {
+	for w := range refused() {
 		m[w] = true
 	}
 	return m
-}()
+})

@@ -127,13 +127,13 @@ func (p *parser) unexpected() {
 	switch {
 	case t.kind == end:
 		p.fail(t, "something is missing here")
-	case t.kind == word && refused[t.text] != "":
-		p.fail(t, "%s is refused: %s", t.text, refused[t.text])
-	case t.kind == word && lower != t.text && (keywords[lower] || lower == "and" || lower == "or" || lower == "not"):
+	case t.kind == word && refused()[t.text] != "":
+		p.fail(t, "%s is refused: %s", t.text, refused()[t.text])
+	case t.kind == word && lower != t.text && (keywords()[lower] || lower == "and" || lower == "or" || lower == "not"):
 		p.fail(t, "unexpected %s: write %s", t, lower)
 	case t.kind == word && strings.Contains(t.text, "-") && strings.Trim(t.text, "0123456789-") == "":
 		p.fail(t, "unexpected %s: it is one word; write spaces around -", t)
-	case t.kind == number || t.kind == dotted || t.kind == ipv6 || t.kind == mac || t.kind == escaped || t.kind == word && !keywords[t.text]:
+	case t.kind == number || t.kind == dotted || t.kind == ipv6 || t.kind == mac || t.kind == escaped || t.kind == word && !keywords()[t.text]:
 		p.fail(t, "unexpected %s: write what it is, as host, net, port or ether host before it", t)
 	default:
 		p.fail(t, "unexpected %s", t)
@@ -187,7 +187,7 @@ func (t *token) bareID() bool {
 	case number, dotted, ipv6, mac, escaped:
 		return true
 	case word:
-		return !keywords[t.text]
+		return !keywords()[t.text]
 	}
 	return false
 }
@@ -216,7 +216,7 @@ func (t *token) operator() bool {
 // word reads what begins with a keyword.
 func (p *parser) word() (node, *quals) {
 	t := p.peek()
-	if t.kind != word || refused[t.text] != "" || !keywords[t.text] {
+	if t.kind != word || refused()[t.text] != "" || !keywords()[t.text] {
 		p.unexpected()
 		return nil, nil
 	}
@@ -250,7 +250,7 @@ func (p *parser) word() (node, *quals) {
 	case p.is("broadcast", "multicast"):
 		w := p.next()
 		return &primitive{tok: w, quals: q, what: w.text}, nil
-	case p.peek().kind == word && refused[p.peek().text] != "":
+	case p.peek().kind == word && refused()[p.peek().text] != "":
 		p.unexpected()
 		return nil, nil
 	case q.proto == "ether":
@@ -306,7 +306,7 @@ func (p *parser) id(q quals) node {
 		return n
 	}
 	if !t.bareID() {
-		if t.kind == word && keywords[t.text] && q.typ == "proto" {
+		if t.kind == word && keywords()[t.text] && q.typ == "proto" {
 			p.fail(t, `%s is a keyword: write \%s`, t.text, t.text)
 		}
 		p.unexpected()
@@ -530,7 +530,7 @@ func (p *parser) operand() *sum {
 			p.unexpected()
 		}
 		return a
-	case t.kind == word && p.tokens[p.pos+1].text == "[" && refused[t.text] == "":
+	case t.kind == word && p.tokens[p.pos+1].text == "[" && refused()[t.text] == "":
 		s := &sum{tok: t, op: "[", proto: t.text, size: 1}
 		if s.proto == "link" {
 			s.proto = "ether"

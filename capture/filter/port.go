@@ -71,7 +71,7 @@ func (g *gen) portRange(p *primitive) (low, high uint32, s service) {
 		}
 		return uint32(min(l, h)), uint32(max(l, h)), s
 	}
-	s, ok := services[name]
+	s, ok := services()[name]
 	if !ok {
 		hint := "netlab knows the usual ones by name"
 		if strings.Contains(name, "-") {

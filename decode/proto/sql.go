@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -431,12 +432,14 @@ func beginsSQL(q string) bool {
 
 // sqlPassword matches a password in a query: PASSWORD 'x', IDENTIFIED BY 'x', and
 // PASSWORD('x').
-var sqlPassword = regexp.MustCompile(`(?is)\b((?:password|identified(?:\s+(?:with|via)\s+\S+)?\s+(?:by|as|using))[\s=(]+)('(?:[^'\\]|''|\\.)*'?|"(?:[^"\\]|\\.)*"?)`)
+var sqlPassword = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?is)\b((?:password|identified(?:\s+(?:with|via)\s+\S+)?\s+(?:by|as|using))[\s=(]+)('(?:[^'\\]|''|\\.)*'?|"(?:[^"\\]|\\.)*"?)`)
+})
 
 // sqlLine is a query for people: its white space folded, without passwords.
 func sqlLine(query string) string {
 	q := query[:min(len(query), maxSQLShapeIn)]
-	q = sqlPassword.ReplaceAllString(q, "$1'***'")
+	q = sqlPassword().ReplaceAllString(q, "$1'***'")
 	q = strings.Join(strings.Fields(q), " ")
 	if len(query) > maxSQLShapeIn {
 		q += "…"

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"netlab/decode/proto"
 )
@@ -13,10 +14,14 @@ import (
 const Hidden = "***"
 
 // userinfo matches what stands before the host in a URL. A password may hold an @.
-var userinfo = regexp.MustCompile(`://[^/?#]*@`)
+var userinfo = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`://[^/?#]*@`)
+})
 
 // pathSession matches what Java servers put into paths for browsers without cookies.
-var pathSession = regexp.MustCompile(`(?i)(;\w*sess(ion)?id=)[^;/?#]*`)
+var pathSession = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(;\w*sess(ion)?id=)[^;/?#]*`)
+})
 
 // Finder finds secrets in messages that were decoded. It changes none: it returns another
 // with the secrets replaced, for a printer to show. Its zero value is ready.
@@ -223,8 +228,8 @@ func hideCookies(list string, n int) string {
 // hideTarget hides credentials and parameters of a request target or URL. What is
 // behind a # may hold parameters too (RFC 6749, section 4.2.2).
 func hideTarget(target string) string {
-	target = userinfo.ReplaceAllLiteralString(target, "://"+Hidden+"@")
-	target = pathSession.ReplaceAllString(target, "${1}"+Hidden)
+	target = userinfo().ReplaceAllLiteralString(target, "://"+Hidden+"@")
+	target = pathSession().ReplaceAllString(target, "${1}"+Hidden)
 	i := strings.IndexAny(target, "?#")
 	if i < 0 {
 		return target
@@ -259,7 +264,9 @@ func hideParam(p string) string {
 }
 
 // quoted matches what a message of a database quotes, which may be a value.
-var quoted = regexp.MustCompile(`'[^']*'?|"[^"]*"?`)
+var quoted = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`'[^']*'?|"[^"]*"?`)
+})
 
 // hideError hides what an error quotes; what is behind a colon is a value too.
 func hideError(e *proto.SQLError) *proto.SQLError {
@@ -267,7 +274,7 @@ func hideError(e *proto.SQLError) *proto.SQLError {
 		return nil
 	}
 	out := *e
-	out.Message = quoted.ReplaceAllLiteralString(e.Message, Hidden)
+	out.Message = quoted().ReplaceAllLiteralString(e.Message, Hidden)
 	if before, _, ok := strings.Cut(out.Message, ": "); ok {
 		out.Message = before + ": " + Hidden
 	}

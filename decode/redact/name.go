@@ -3,15 +3,20 @@ package redact
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // secretName matches names that hold secrets, of parameters and of the header
 // fields that somebody made up, as X-Api-Key. Forms put them in brackets.
-var secretName = regexp.MustCompile(`(?i)(pass(word|wd|phrase|code)|secret|token|api[_\-]?key|access[_\-]?key|private[_\-]?key|signature|credentials?|sess(ion)?_?id)\]?$`)
+var secretName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(pass(word|wd|phrase|code)|secret|token|api[_\-]?key|access[_\-]?key|private[_\-]?key|signature|credentials?|sess(ion)?_?id)\]?$`)
+})
 
 // secretParam matches what is a secret as a parameter only: short words, which
 // are the end of many others.
-var secretParam = regexp.MustCompile(`(?i)(^|[_\-.\[])(pass|pwd|auth|session|sid|jwt|sig|code|otp|pin|cvv|cvc)\]?$`)
+var secretParam = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(^|[_\-.\[])(pass|pwd|auth|session|sid|jwt|sig|code|otp|pin|cvv|cvc)\]?$`)
+})
 
 // personal are names of what says who somebody is, by how they end when all but
 // letters is taken out.
@@ -29,7 +34,7 @@ var nonces = []string{"csrf", "xsrf", "nonce", "state", "ticket", "challenge", "
 
 // isSecretParam reports whether what a name stands for as a parameter is a secret.
 func isSecretParam(name string) bool {
-	return secretName.MatchString(name) || secretParam.MatchString(name)
+	return secretName().MatchString(name) || secretParam().MatchString(name)
 }
 
 // kindOf returns what the value of a parameter, a member of JSON, or a column is by its name;
@@ -83,7 +88,7 @@ func letters(name string) string {
 // secretHeader reports whether a header field with a name of its own holds a secret, in
 // small letters.
 func secretHeader(name string) bool {
-	return secretName.MatchString(name) || name == "x-auth" || name == "x-session"
+	return secretName().MatchString(name) || name == "x-auth" || name == "x-session"
 }
 
 // knownPrefixes are what secrets of services begin with, and how long they are then at

@@ -63,7 +63,7 @@ var hashes = map[crypto.Hash]func() hash.Hash{
 
 // suiteOf returns how a cipher suite protects records, and whether it is known.
 func suiteOf(id uint16) (suite, bool) {
-	name := suiteNames[id]
+	name := suiteNames()[id]
 	if _, end, ok := strings.Cut(name, "_WITH_"); ok {
 		name = end
 	} else {

@@ -89,7 +89,7 @@ type Hello struct {
 
 // CipherName returns the name of the cipher suite, or its number.
 func (h *Hello) CipherName() string {
-	if name := suiteNames[h.Cipher]; name != "" {
+	if name := suiteNames()[h.Cipher]; name != "" {
 		return name
 	}
 	return fmt.Sprintf("0x%04x", h.Cipher)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -198,36 +199,39 @@ func ofOutcome(get func(vs []proto.Value, code int, word string, failed bool) []
 
 // aliases are other names: short ones, and tshark's. A source is the client there,
 // and a destination the server.
-var aliases = map[string]string{
-	"id": "conversation", "host": "http.host", "method": "http.method", "target": "http.target", "path": "http.path",
-	"url": "http.url", "status": "http.status", "ttfb": "latency", "ip": "addr",
+var aliases = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"id": "conversation", "host": "http.host", "method": "http.method", "target": "http.target", "path": "http.path",
+		"url": "http.url", "status": "http.status", "ttfb": "latency", "ip": "addr",
 
-	"frame.number": "packet", "frame.time": "time", "tcp.stream": "conversation", "udp.stream": "conversation",
-	"ip.addr": "addr", "ip.src": "client.addr", "ip.dst": "server.addr", "ip.host": "addr",
-	"ipv6.addr": "addr", "ipv6.src": "client.addr", "ipv6.dst": "server.addr",
+		"frame.number": "packet", "frame.time": "time", "tcp.stream": "conversation", "udp.stream": "conversation",
+		"ip.addr": "addr", "ip.src": "client.addr", "ip.dst": "server.addr", "ip.host": "addr",
+		"ipv6.addr": "addr", "ipv6.src": "client.addr", "ipv6.dst": "server.addr",
 
-	"http.request.method": "http.method", "http.request.uri": "http.target", "http.request.uri.path": "http.path",
-	"http.request.uri.query": "http.query", "http.request.full_uri": "http.url", "http.request.version": "http.version",
-	"http.response.code": "http.status", "http.response.phrase": "http.reason", "http.content_type": "http.type",
-	"http.content_encoding": "http.encoding", "http.time": "latency",
+		"http.request.method": "http.method", "http.request.uri": "http.target", "http.request.uri.path": "http.path",
+		"http.request.uri.query": "http.query", "http.request.full_uri": "http.url", "http.request.version": "http.version",
+		"http.response.code": "http.status", "http.response.phrase": "http.reason", "http.content_type": "http.type",
+		"http.content_encoding": "http.encoding", "http.time": "latency",
 
-	"dns.qry.name": "dns.name", "dns.flags.rcode": "dns.code", "dns.flags.truncated": "dns.truncated", "dns.count.answers": "dns.answers",
-	"dns.a": "dns.address", "dns.aaaa": "dns.address", "dns.resp.ttl": "dns.ttl", "dns.time": "latency",
+		"dns.qry.name": "dns.name", "dns.flags.rcode": "dns.code", "dns.flags.truncated": "dns.truncated", "dns.count.answers": "dns.answers",
+		"dns.a": "dns.address", "dns.aaaa": "dns.address", "dns.resp.ttl": "dns.ttl", "dns.time": "latency",
 
-	"tls.handshake.extensions_server_name": "tls.sni", "tls.handshake.extensions_alpn_str": "tls.alpn",
-	"ftp.request.command": "ftp.command", "ftp.request.arg": "ftp.argument", "ftp.response.code": "ftp.code", "ftp.response.arg": "ftp.text",
-}
+		"tls.handshake.extensions_server_name": "tls.sni", "tls.handshake.extensions_alpn_str": "tls.alpn",
+		"ftp.request.command": "ftp.command", "ftp.request.arg": "ftp.argument", "ftp.response.code": "ftp.code", "ftp.response.arg": "ftp.text",
+	}
+})
 
-// The registry: all fields in the order in which they are listed, and by name.
+// The registry: all fields in the order in which they are listed, and by name. Like
+// aliases it is made when it is asked for, which most runs of netlab don't.
 var (
-	fields = collect()
-	byName = func() map[string]proto.Attribute {
+	fields = sync.OnceValue(collect)
+	byName = sync.OnceValue(func() map[string]proto.Attribute {
 		m := make(map[string]proto.Attribute)
-		for _, f := range fields {
+		for _, f := range fields() {
 			m[f.Name] = f
 		}
 		return m
-	}()
+	})
 )
 
 // collect gathers the fields that are common and those of all protocols, each of
@@ -313,18 +317,18 @@ func protocolNames() string {
 
 // Fields returns all fields, those that all exchanges have first. One that has an
 // Any stands for many: NAME follows what it is called.
-func Fields() []proto.Attribute { return slices.Clone(fields) }
+func Fields() []proto.Attribute { return slices.Clone(fields()) }
 
 // Names returns what fields can be called, sorted, and what the names of those begin
 // with that NAME follows.
 func Names() []string {
 	return slices.Sorted(func(yield func(string) bool) {
-		for name := range byName {
+		for name := range byName() {
 			if !yield(name) {
 				return
 			}
 		}
-		for name := range aliases {
+		for name := range aliases() {
 			if !yield(name) {
 				return
 			}
@@ -335,7 +339,7 @@ func Names() []string {
 // Aliases returns the other names of a field, sorted.
 func Aliases(name string) []string {
 	var list []string
-	for alias, of := range aliases {
+	for alias, of := range aliases() {
 		if of == name {
 			list = append(list, alias)
 		}
@@ -347,14 +351,14 @@ func Aliases(name string) []string {
 // Lookup returns the field of that name, called by it.
 func Lookup(name string) (proto.Attribute, bool) {
 	long := name
-	if of, ok := aliases[name]; ok {
+	if of, ok := aliases()[name]; ok {
 		long = of
 	}
-	if f, ok := byName[long]; ok {
+	if f, ok := byName()[long]; ok {
 		return f, f.Any == nil
 	}
 	for i := strings.LastIndexByte(name, '.'); i > 0; i = strings.LastIndexByte(name[:i], '.') {
-		if f, ok := byName[name[:i+1]]; ok && f.Any != nil {
+		if f, ok := byName()[name[:i+1]]; ok && f.Any != nil {
 			f.Name, f.Get, f.Any = name, f.Any(name[i+1:]), nil
 			return f, true
 		}
@@ -366,7 +370,7 @@ func Lookup(name string) (proto.Attribute, bool) {
 func Unknown(name string) string {
 	name = name[:min(len(name), 80)] // and distance is no more work than that
 	what := "there is no field " + strings.ToValidUTF8(name, "\ufffd")
-	if f, ok := byName[name]; ok && f.Any != nil {
+	if f, ok := byName()[name]; ok && f.Any != nil {
 		return what + " without a name behind it, as " + name + "NAME"
 	}
 	if n := Nearest(name, Names()); n != "" {

@@ -1,5 +1,7 @@
 package report
 
+import "sync"
+
 import (
 	_ "embed"
 	"fmt"
@@ -27,7 +29,9 @@ var pageText string
 
 // page escapes whatever a server sent for the place where it stands; Clean has made
 // harmless before what browsers would turn around.
-var page = template.Must(template.New("report").Funcs(template.FuncMap{"clean": printer.Clean}).Parse(pageText))
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("report").Funcs(template.FuncMap{"clean": printer.Clean}).Parse(pageText))
+})
 
 type htmlPage struct {
 	Recording, Verdict string
@@ -84,5 +88,5 @@ func (h *HTML) Result(r *replay.Result) error {
 	if r.Live.TotalCount() > 0 {
 		p.Latency = fmt.Sprintf("now: %s; in the recording: %s", quantiles(r.Live), quantiles(r.Recorded))
 	}
-	return page.Execute(h.w, p)
+	return page().Execute(h.w, p)
 }

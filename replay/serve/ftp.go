@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"netlab/decode/flow"
@@ -57,8 +58,12 @@ func (d *data) close() {
 }
 
 var (
-	hostPortText = regexp.MustCompile(`\d+,\d+,\d+,\d+,\d+,\d+`)
-	extendedText = regexp.MustCompile(`\(.+\)`)
+	hostPortText = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\d+,\d+,\d+,\d+,\d+,\d+`)
+	})
+	extendedText = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\(.+\)`)
+	})
 )
 
 // agree does what a command of FTP says about the next data connection, and returns the
@@ -94,15 +99,15 @@ func (t *talker) passive(raw []byte) ([]byte, error) {
 	}
 	t.data.listener = l
 	port := addrPort(l.Addr()).Port()
-	if extendedText.Match(raw) && strings.HasPrefix(string(raw), "229") {
-		return extendedText.ReplaceAll(raw, fmt.Appendf(nil, "(|||%d|)", port)), nil
+	if extendedText().Match(raw) && strings.HasPrefix(string(raw), "229") {
+		return extendedText().ReplaceAll(raw, fmt.Appendf(nil, "(|||%d|)", port)), nil
 	}
 	ip := local.Unmap()
 	if !ip.Is4() {
 		return nil, errors.New("PASV is for IPv4")
 	}
 	b := ip.As4()
-	return hostPortText.ReplaceAll(raw, fmt.Appendf(nil, "%d,%d,%d,%d,%d,%d", b[0], b[1], b[2], b[3], port>>8, port&0xff)), nil
+	return hostPortText().ReplaceAll(raw, fmt.Appendf(nil, "%d,%d,%d,%d,%d,%d", b[0], b[1], b[2], b[3], port>>8, port&0xff)), nil
 }
 
 // active takes note of where the client listens. Only the client itself is connected to,
