@@ -60,10 +60,19 @@ func Content(m *Message) ([]byte, error) { return ContentUpTo(m, MaxContent) }
 // ContentUpTo is Content with another bound.
 func ContentUpTo(m *Message, limit int) ([]byte, error) {
 	body, err := Transferred(m)
-	if err != nil || len(body) == 0 {
+	if err != nil {
 		return body, err
 	}
-	encodings, err := m.Body.(*HTTPMessage).encodings()
+	return m.Body.(*HTTPMessage).Decoded(body, limit)
+}
+
+// Decoded returns a body that was transferred with all encodings taken off, up to limit bytes. When
+// that fails, it returns what it got, and why.
+func (h *HTTPMessage) Decoded(body []byte, limit int) ([]byte, error) {
+	if len(body) == 0 {
+		return body, nil
+	}
+	encodings, err := h.encodings()
 	if err != nil {
 		return body, err
 	}

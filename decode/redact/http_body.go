@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"netlab/decode/memo"
 	"netlab/decode/proto"
 )
 
@@ -54,9 +55,11 @@ func (x *httpMessage) body() {
 			sent = append(sent, x.raw[d[0]:d[1]]...)
 		}
 	}
-	now, changed := x.sent(&b, sent)
-	if x.editing() {
-		x.digests(sent, now, changed)
+	if len(sent) == 0 {
+		return
+	}
+	if j := x.judged(sent); x.editing() {
+		x.put(&b, sent, j)
 	}
 }
 
@@ -81,12 +84,70 @@ func chunks(raw []byte, at int) (b httpBody, ok bool) {
 	return b, true
 }
 
-// sent looks at a body as it was sent. It returns what is sent in its place, if that is known, and
-// whether that is something else.
-func (x *httpMessage) sent(b *httpBody, sent []byte) ([]byte, bool) {
-	if len(sent) == 0 {
-		return sent, false
+// judgement is what becomes of a body as it is sent.
+type judgement struct {
+	why   string   // not empty: it is blanked
+	list  []change // else in it, or when it had encodings
+	now   string   // in its place
+	tally tally    // of what is done in it
+}
+
+// bytes is about what a judgement takes.
+func (j *judgement) bytes() int64 {
+	const changeCost, tallyCost = 64, 256
+	n := tallyCost + len(j.now)
+	for i := range j.list {
+		n += changeCost + len(j.list[i].with)
 	}
+	return int64(n)
+}
+
+// changed reports whether something else is sent.
+func (j *judgement) changed() bool { return j.why != "" || len(j.list) > 0 || j.now != "" }
+
+// applied is what is sent in the place of a body; nil if that is not known.
+func (j *judgement) applied(sent []byte) []byte {
+	switch {
+	case j.why != "":
+		return nil
+	case len(j.list) > 0:
+		return apply(sent, j.list)
+	}
+	return []byte(j.now)
+}
+
+// judged looks at a body, or knows what came of it when it was looked at before: that depends on
+// its bytes and on how the head has them read, and, when all is learned, on nothing else. Learning
+// from it again teaches nothing, unless there was no room for it.
+func (x *httpMessage) judged(sent []byte) *judgement {
+	how := []string{"learn"}
+	if x.editing() {
+		how[0] = "edit"
+	}
+	typ, _ := x.h.Get("Content-Type")
+	how = append(how, typ)
+	x.h.Values("Content-Encoding", func(v string) { how = append(how, v) })
+	if len(sent) < memo.Worth && len(how) == 2 {
+		return x.judge(sent, typ)
+	}
+	k := x.z.digests.Of(sent, how...)
+	if j, ok := x.z.bodies.Get(k); ok {
+		x.z.tally.add(&j.tally)
+		return j
+	}
+	before, lost := x.z.tally, x.z.dict.lost
+	x.z.tally = tally{}
+	j := x.judge(sent, typ)
+	j.tally, x.z.tally = x.z.tally, before
+	x.z.tally.add(&j.tally)
+	if x.z.dict.lost == lost {
+		x.z.bodies.Put(k, j, j.bytes())
+	}
+	return j
+}
+
+// judge looks at a body as it was sent.
+func (x *httpMessage) judge(sent []byte, typ string) *judgement {
 	var encodings []string
 	x.h.Values("Content-Encoding", func(v string) {
 		if v != "identity" {
@@ -96,40 +157,48 @@ func (x *httpMessage) sent(b *httpBody, sent []byte) ([]byte, bool) {
 	content := sent
 	if len(encodings) > 0 {
 		var err error
-		if content, err = proto.ContentUpTo(x.m, maxContent); err != nil {
-			x.blankBody(b, "an HTTP body whose encoding can't be taken off")
-			return nil, true
+		if content, err = x.h.Decoded(sent, maxContent); err != nil {
+			return &judgement{why: "an HTTP body whose encoding can't be taken off"}
 		}
 	}
-	typ, _ := x.h.Get("Content-Type")
 	list, known := x.content(nil, inBody, typ, content, 0, len(content), 0)
 	if !x.editing() {
-		return sent, false
+		return &judgement{}
 	}
-	if !known && x.z.allowed(typ) {
-		known = true
-	}
-	if !known && len(encodings) == 0 {
-		x.blankBody(b, "an HTTP body of a type that is not understood: "+mediaType(typ))
-		return nil, true
-	}
-	if !known {
-		x.z.blank("an HTTP body of a type that is not understood: "+mediaType(typ), int64(len(sent)))
+	if !known && !x.z.allowed(typ) {
+		why := "an HTTP body of a type that is not understood: " + mediaType(typ)
+		if len(encodings) == 0 {
+			return &judgement{why: why}
+		}
+		x.z.blank(why, int64(len(sent)))
 		list = []change{{from: 0, to: len(content), blank: true}}
 	}
-	if len(list) == 0 {
-		return sent, false
-	}
 	if len(encodings) == 0 {
-		return apply(sent, list), x.inPlace(b, sent, list)
+		return &judgement{list: list}
+	}
+	if len(list) == 0 {
+		return &judgement{}
 	}
 	now, err := x.z.coders.encode(encodings, apply(content, list))
 	if err != nil {
-		x.blankBody(b, "an HTTP body whose encoding can't be put on")
-		return nil, true
+		return &judgement{why: "an HTTP body whose encoding can't be put on"}
 	}
-	x.resend(b, now, len(sent))
-	return now, true
+	return &judgement{now: string(now)}
+}
+
+// put has what was judged become of a body, and of what the head says of it.
+func (x *httpMessage) put(b *httpBody, sent []byte, j *judgement) {
+	switch {
+	case j.why != "":
+		x.blankBody(b, j.why)
+	case len(j.list) > 0:
+		x.inPlace(b, sent, j.list)
+	case j.now != "":
+		x.resend(b, j.now, len(sent))
+	}
+	if j.changed() && slices.ContainsFunc(x.fields, func(a httpField) bool { return x.isDigest(a.name) }) {
+		x.digests(sent, j.applied(sent))
+	}
 }
 
 // blankBody blanks a body, and leaves its chunks.
@@ -147,7 +216,7 @@ func (x *httpMessage) blankBody(b *httpBody, why string) {
 }
 
 // inPlace changes what is to change in a body without an encoding.
-func (x *httpMessage) inPlace(b *httpBody, sent []byte, list []change) bool {
+func (x *httpMessage) inPlace(b *httpBody, sent []byte, list []change) {
 	grown, same := 0, true
 	for _, c := range list {
 		if !c.blank {
@@ -156,8 +225,8 @@ func (x *httpMessage) inPlace(b *httpBody, sent []byte, list []change) bool {
 		}
 	}
 	if !same && x.h.Chunked {
-		x.resend(b, apply(sent, list), len(sent))
-		return true
+		x.resend(b, string(apply(sent, list)), len(sent))
+		return
 	}
 	begin := 0 // of a part, in what was sent
 	for _, d := range b.data {
@@ -181,16 +250,15 @@ func (x *httpMessage) inPlace(b *httpBody, sent []byte, list []change) bool {
 	if grown != 0 {
 		x.declare(len(sent) + grown)
 	}
-	return true
 }
 
 // resend puts another body in the place of one, with the same chunks as far as they go.
-func (x *httpMessage) resend(b *httpBody, now []byte, was int) {
+func (x *httpMessage) resend(b *httpBody, now string, was int) {
 	if !x.h.Chunked {
 		if len(now) == 0 { // nothing would be left to replace
 			return
 		}
-		x.changes = append(x.changes, change{from: b.data[0][0], to: b.data[0][1], with: string(now)})
+		x.changes = append(x.changes, change{from: b.data[0][0], to: b.data[0][1], with: now})
 		if len(now) != was {
 			x.declare(len(now))
 		}
@@ -230,9 +298,9 @@ func (x *httpMessage) isDigest(name string) bool {
 
 // digests puts those of the body right (RFC 1864, RFC 3230, RFC 9530). One that was wrong, or
 // that is of what is not known, becomes chance.
-func (x *httpMessage) digests(was, now []byte, changed bool) {
+func (x *httpMessage) digests(was, now []byte) {
 	for _, a := range x.fields {
-		if !x.isDigest(a.name) || !changed {
+		if !x.isDigest(a.name) {
 			continue
 		}
 		at := a.from

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"netlab/decode/flow"
+	"netlab/decode/memo"
 	"netlab/decode/rewrite"
 )
 
@@ -60,13 +61,13 @@ type Sanitizer struct {
 	cacheBytes int64
 	kinds      map[string]int8 // what names mean
 	coders     coders
-	limit      int64 // of the cache, and of what waits to be in order
+	limit      int64 // of the cache; of what is remembered of bodies, and in a Search, half of that
+	bodies     *memo.Memo[*judgement]
+	digests    *memo.Digester
 
-	where    [kindCount]map[string]int64
+	tally
 	messages int64
 	changed  int64
-	kept     int64
-	blanked  map[string]*Blank
 }
 
 // minKey is the shortest key.
@@ -82,6 +83,7 @@ func NewSanitizer(o Options) (*Sanitizer, error) {
 	}
 	z := &Sanitizer{names: NewPseudonyms(o.Key), keep: o.Keep, hide: o.Hide, allow: o.Allow, limit: o.Memory / 4}
 	z.dict.limit = o.Memory / 2
+	z.bodies, z.digests = memo.New[*judgement](z.limit/2), memo.NewDigester(nil)
 	return z, nil
 }
 
@@ -155,6 +157,6 @@ func (z *Sanitizer) pseudonym(k Kind, value string) string {
 	if z.cacheBytes += int64(len(value)+len(p)) + cost; z.cacheBytes > z.limit || z.cache == nil {
 		z.cache, z.cacheBytes = make(map[string]string), int64(len(value)+len(p))+cost
 	}
-	z.cache[value] = p
+	z.cache[strings.Clone(value)] = p // which may be a part of a message
 	return p
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"netlab/decode/flow"
+	"netlab/decode/memo"
 	"netlab/decode/proto"
 	"netlab/decode/rewrite"
 )
@@ -21,12 +22,17 @@ import (
 // What is too short, or is a word, stands in other places for its own reasons: it is not looked for.
 // Nor is what is the pseudonym of another, as addresses of one network are.
 type Search struct {
-	index   *index // of secrets as they are, and in base64
-	kinds   map[string]Kind
-	found   []Find
-	count   int64
-	looked  int
-	omitted int
+	index *index // of secrets as they are, and in base64
+	kinds map[string]Kind
+	// emptyLines says that some secret has one.
+	emptyLines bool
+	clean      *memo.Memo[struct{}]
+	digests    *memo.Digester
+	text       []byte // what was read of a message
+	found      []Find
+	count      int64
+	looked     int
+	omitted    int
 }
 
 // Find is a secret that was found.
@@ -55,7 +61,7 @@ const maxFinds = 1000
 
 // Search returns one for all that was learned.
 func (z *Sanitizer) Search() *Search {
-	s := &Search{kinds: z.dict.values}
+	s := &Search{kinds: z.dict.values, clean: memo.New[struct{}](z.limit / 2), digests: memo.NewDigester(nil)}
 	pseudonyms := make(map[string]bool, len(z.dict.values))
 	for v, k := range z.dict.values {
 		if p := z.pseudonym(k, v); p != v {
@@ -66,6 +72,9 @@ func (z *Sanitizer) Search() *Search {
 	s.index = newIndex(&z.dict, func(k Kind, v string) bool { return !pseudonyms[v] && searchable(k, v) })
 	s.looked = len(s.index.values)
 	s.omitted = len(z.dict.values) - s.looked
+	for v := range s.index.values {
+		s.emptyLines = s.emptyLines || strings.Contains(v, "\n\n") || strings.Contains(v, "\n\r\n")
+	}
 	s.index.encode()
 	return s
 }
@@ -80,39 +89,104 @@ func (s *Search) Found() ([]Find, int64) { return s.found, s.count }
 // and masks, and what is read of them, as names of DNS are.
 func (s *Search) Exchange(e *proto.Exchange) error {
 	for _, m := range e.Messages() {
-		where := fmt.Sprintf("conversation %d, %s, %s at %d", e.Conversation.ID, m.Direction, e.Protocol.Name, m.Offset)
-		s.Bytes(where, m.Raw)
+		where := func() string {
+			return fmt.Sprintf("conversation %d, %s, %s at %d", e.Conversation.ID, m.Direction, e.Protocol.Name, m.Offset)
+		}
 		if m.Body != nil {
-			s.bytes(where, m.Body.AppendJSON(nil), "what was read", 1)
+			const read = "what was read"
+			s.text = m.Body.AppendJSON(s.text[:0])
+			s.once(s.text, func() { s.bytes(where, s.text, read, 1) }, read)
 		}
 		switch b := m.Body.(type) {
 		case *proto.HTTPMessage:
-			coding, coded := b.Get("Content-Encoding")
-			if !coded && !b.Chunked || len(m.Raw) < len(b.Head) {
-				continue
-			}
-			if sent, err := proto.Transferred(m); err == nil && b.Chunked {
-				s.bytes(where, sent, "chunks", 0)
-			}
-			if content, err := proto.ContentUpTo(m, maxContent); err == nil && coded {
-				s.bytes(where, content, coding, 0)
-			}
+			s.http(where, m, b)
+			continue
 		case *proto.WebSocketFrame:
 			if content, err := proto.WebSocketContent(m); err == nil {
-				s.bytes(where, content, "websocket", 0)
+				s.once(content, func() { s.bytes(where, content, "websocket", 0) })
 			}
 		case *proto.SMTPContent:
 			if content, err := proto.MailContent(m, maxContent); err == nil {
-				s.bytes(where, content, "mail", 0)
+				s.once(content, func() { s.bytes(where, content, "mail", 0) })
 			}
 		}
+		s.once(m.Raw, func() { s.bytes(where, m.Raw, "", 0) })
 	}
 	return nil
 }
 
+// once looks at data, unless that was done with the same and there was nothing. What else that
+// depends on is in how.
+func (s *Search) once(data []byte, look func(), how ...string) {
+	if len(data) < memo.Worth {
+		look()
+		return
+	}
+	k := s.digests.Of(data, how...)
+	if _, ok := s.clean.Get(k); ok {
+		return
+	}
+	before := s.count
+	if look(); s.count == before {
+		s.clean.Put(k, struct{}{}, 0)
+	}
+}
+
+// http looks through a message of HTTP. The same bodies come with other heads, as there is a date
+// in these: so each is looked at on its own.
+func (s *Search) http(where func() string, m *proto.Message, h *proto.HTTPMessage) {
+	head, body := m.Raw, []byte(nil)
+	if n := len(h.Head); len(m.Raw) > n {
+		head, body = m.Raw[:n], m.Raw[n:]
+		if s.maySpan(head, body) {
+			head = m.Raw
+		}
+	}
+	s.once(head, func() { s.bytes(where, head, "", 0) })
+	if len(body) == 0 {
+		return
+	}
+	how := []string{"body"}
+	if h.Chunked {
+		how[0] = "chunked body"
+	}
+	h.Values("Content-Encoding", func(v string) { how = append(how, v) })
+	s.once(body, func() { s.body(where, m, h, body) }, how...)
+}
+
+// body looks through the body of a message, as it is, without its chunks, and decoded.
+func (s *Search) body(where func() string, m *proto.Message, h *proto.HTTPMessage, body []byte) {
+	s.bytes(func() string { return where() + ", body" }, body, "", 0)
+	coding, coded := h.Get("Content-Encoding")
+	if !coded && !h.Chunked {
+		return
+	}
+	sent, err := proto.Transferred(m)
+	if err != nil {
+		return
+	}
+	if h.Chunked {
+		s.bytes(where, sent, "chunks", 0)
+	}
+	if content, err := h.Decoded(sent, maxContent); err == nil && coded {
+		s.bytes(where, content, coding, 0)
+	}
+}
+
+// maySpan reports whether something that is looked for may be a part of both a head and the body behind
+// it: it has an empty line, or lines of mail go on there.
+func (s *Search) maySpan(head, body []byte) bool {
+	line := bytes.TrimRight(head, "\r\n")
+	n := 0
+	for n < len(line) && n < mailLine && base64Byte[line[len(line)-1-n]] {
+		n++
+	}
+	return s.emptyLines || n == mailLine && base64Byte[body[0]]
+}
+
 // Stream looks through bytes as they come, whatever they mean.
 func (s *Search) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
-	s.bytes(fmt.Sprintf("conversation %d, %s, from %d", c.ID, d, k.Offset), k.Data, "", maxDecoded)
+	s.find(func() string { return fmt.Sprintf("conversation %d, %s, from %d", c.ID, d, k.Offset) }, k.Data, "")
 	return nil
 }
 
@@ -126,7 +200,9 @@ func (s *Search) Packet(number int64, data []byte) {
 }
 
 // Bytes looks through data, and through what it is when it is decoded.
-func (s *Search) Bytes(where string, data []byte) { s.bytes(where, data, "", 0) }
+func (s *Search) Bytes(where string, data []byte) {
+	s.bytes(func() string { return where }, data, "", 0)
+}
 
 // maxDecoded bounds how often something is decoded.
 const maxDecoded = 3
@@ -158,8 +234,8 @@ func (s *Search) find(where func() string, data []byte, encoding string) {
 	}
 }
 
-func (s *Search) bytes(where string, data []byte, encoding string, depth int) {
-	s.find(func() string { return where }, data, encoding)
+func (s *Search) bytes(where func() string, data []byte, encoding string, depth int) {
+	s.find(where, data, encoding)
 	if depth >= maxDecoded {
 		return
 	}
@@ -239,7 +315,7 @@ const longRun = 24
 
 // base64 looks through what may be base64, from each of its characters on that another group of
 // four may begin with. Lines of mail are one.
-func (s *Search) base64(where string, data []byte, encoding string, depth int) {
+func (s *Search) base64(where func() string, data []byte, encoding string, depth int) {
 	for i := 0; i < len(data); {
 		if !base64Byte[data[i]] {
 			i++

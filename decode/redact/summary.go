@@ -52,35 +52,52 @@ func (z *Sanitizer) Summary() *Summary {
 		}
 		s.Found = append(s.Found, c)
 	}
-	for why, b := range z.blanked {
-		s.Blanked = append(s.Blanked, Blank{why, b.Messages, b.Bytes})
-	}
+	s.Blanked = slices.AppendSeq(s.Blanked, maps.Values(z.blanked))
 	slices.SortFunc(s.Blanked, func(a, b Blank) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Why, b.Why))
 	})
 	return s
 }
 
+// tally counts what was done.
+type tally struct {
+	where   [kindCount]map[string]int64 // how many were replaced where
+	kept    int64
+	blanked map[string]Blank
+}
+
 // count counts a secret that was replaced.
-func (z *Sanitizer) count(k Kind, where string) {
-	if z.where[k] == nil {
-		z.where[k] = make(map[string]int64)
+func (t *tally) count(k Kind, where string) { t.addCount(k, where, 1) }
+
+func (t *tally) addCount(k Kind, where string, n int64) {
+	if t.where[k] == nil {
+		t.where[k] = make(map[string]int64)
 	}
-	z.where[k][where]++
+	t.where[k][where] += n
 }
 
 // blank counts what was blanked.
-func (z *Sanitizer) blank(why string, bytes int64) {
-	if z.blanked == nil {
-		z.blanked = make(map[string]*Blank)
+func (t *tally) blank(why string, bytes int64) { t.addBlank(Blank{why, 1, bytes}) }
+
+func (t *tally) addBlank(b Blank) {
+	if t.blanked == nil {
+		t.blanked = make(map[string]Blank)
 	}
-	b := z.blanked[why]
-	if b == nil {
-		b = &Blank{Why: why}
-		z.blanked[why] = b
+	sum := t.blanked[b.Why]
+	t.blanked[b.Why] = Blank{b.Why, sum.Messages + b.Messages, sum.Bytes + b.Bytes}
+}
+
+// add counts what another counted.
+func (t *tally) add(other *tally) {
+	for k, where := range other.where {
+		for place, n := range where {
+			t.addCount(Kind(k), place, n)
+		}
 	}
-	b.Messages++
-	b.Bytes += bytes
+	for _, b := range other.blanked {
+		t.addBlank(b)
+	}
+	t.kept += other.kept
 }
 
 // Map writes each secret of the dictionary with its pseudonym, as JSON Lines: it is for the one
