@@ -25,7 +25,7 @@ FUZZ_TARGETS = $(shell grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+'
 .PHONY: help setup build test test-go test-plain race lint fuzz cover bench bench-peers bench-replay bench-capture bench-serve loop profile golden samples demo check clean
 
 help: ## print this
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup: ## install libpcap's headers, for the second capture engine, when they are missing
 	@if [ -z "$(HAS_PCAP)" ]; then \
