@@ -45,18 +45,23 @@ func TestPacerCancels(t *testing.T) {
 	defer p.close()
 	start := time.Now()
 	var woken atomic.Int64
+	late := int64(0)
 	for i := range 100 {
-		a := p.at(start.Add(time.Duration(10+i)*time.Millisecond), func() { woken.Add(1) })
+		due := start.Add(time.Duration(10+i) * time.Millisecond)
+		a := p.at(due, func() { woken.Add(1) })
 		if i%2 == 0 {
 			p.cancel(a)
 			p.cancel(a)
+			if !time.Now().Before(due) {
+				late++ // it may have been woken before that
+			}
 		}
 	}
 	done := make(chan struct{})
 	p.at(start.Add(200*time.Millisecond), func() { close(done) })
 	<-done
-	if woken.Load() != 50 {
-		t.Errorf("%d were woken, want 50", woken.Load())
+	if n := woken.Load(); n < 50 || n > 50+late {
+		t.Errorf("%d were woken, want 50, and %d may have been", n, late)
 	}
 }
 
