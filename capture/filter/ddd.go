@@ -8,15 +8,18 @@ import (
 	"golang.org/x/net/bpf"
 )
 
+// Program is a filter that was compiled.
+type Program = []bpf.RawInstruction
+
 // ReadDDD reads a program as tcpdump -ddd prints it: how many instructions there
 // are, then a line with the four numbers of each.
-func ReadDDD(r io.Reader) ([]bpf.RawInstruction, error) {
+func ReadDDD(r io.Reader) (Program, error) {
 	in := bufio.NewReader(r)
 	var n int
 	if _, err := fmt.Fscanln(in, &n); err != nil || n < 1 || n > maxProgram {
 		return nil, fmt.Errorf("filter: a compiled filter begins with its number of instructions, up to %d, as tcpdump -ddd prints it", maxProgram)
 	}
-	code := make([]bpf.RawInstruction, n)
+	code := make(Program, n)
 	for i := range code {
 		c := &code[i]
 		if _, err := fmt.Fscanln(in, &c.Op, &c.Jt, &c.Jf, &c.K); err != nil {

@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"golang.org/x/net/bpf"
 
@@ -61,6 +62,7 @@ type Filter struct {
 	link     capture.LinkType // of program
 	program  program
 	programs map[capture.LinkType]program
+	compiled bool // by somebody else
 }
 
 // New reads an expression. What it refuses is wrong for every link type.
@@ -85,10 +87,28 @@ func New(expr string) (*Filter, error) {
 	return nil, err
 }
 
+// Compiled is a filter that somebody else compiled, as ReadDDD reads it, for the packets that
+// it is asked about: those of one link type.
+func Compiled(code Program) (*Filter, error) {
+	for _, c := range code {
+		if c.Op&^0x18 == loadAbsolute&^0x18 && c.K >= beside {
+			return nil, errors.New("filter: it was compiled for Linux's kernel, and asks for what a file does not have: tcpdump -r FILE -ddd makes one for a file")
+		}
+	}
+	return &Filter{program: code, compiled: true, link: math.MaxUint32, programs: make(map[capture.LinkType]program)}, nil
+}
+
 // use makes the program for a link type the one in use.
 func (f *Filter) use(link capture.LinkType) error {
 	p, ok := f.programs[link]
-	if !ok {
+	switch {
+	case ok:
+	case f.compiled && len(f.programs) > 0:
+		return fmt.Errorf("filter: it is compiled for packets of one link type, and behind %s comes %s", f.link, link)
+	case f.compiled:
+		p = f.program
+		f.programs[link] = p
+	default:
 		code, err := compile(gen{expr: f.expr}, f.node, link, 0)
 		if err != nil {
 			return err

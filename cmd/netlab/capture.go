@@ -194,16 +194,26 @@ func captureOptions(c *cli.Context) (live.Options, error) {
 		opts.Buffer = int(n)
 	}
 	if c.IsSet("filter-ddd") {
-		f, err := os.Open(c.String("filter-ddd"))
-		if err != nil {
-			return opts, fmt.Errorf("filter: %w", err)
-		}
-		defer f.Close()
-		if opts.Program, err = filter.ReadDDD(f); err != nil {
-			return opts, hinted{fmt.Errorf("%s: %w", c.String("filter-ddd"), err), "tcpdump -ddd -i lo tcp port 80 > FILE"}
+		var err error
+		if opts.Program, err = readDDD(c.String("filter-ddd")); err != nil {
+			return opts, err
 		}
 	}
 	return opts, nil
+}
+
+// readDDD reads a compiled filter.
+func readDDD(name string) (filter.Program, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("filter: %w", err)
+	}
+	defer f.Close()
+	code, err := filter.ReadDDD(f)
+	if err != nil {
+		return nil, hinted{fmt.Errorf("%s: %w", name, err), "tcpdump -ddd -i lo tcp port 80 > FILE"}
+	}
+	return code, nil
 }
 
 // size reads a size; one without a unit counts in these.

@@ -46,6 +46,7 @@ func decodeCommand(std stdio) *cli.Command {
 			&cli.StringFlag{Name: "har", Usage: "write HTTP as an HTTP Archive to `FILE`, for browsers' network panels"},
 			&cli.StringFlag{Name: "extract", Usage: "write bodies, files that FTP transferred, and mail into the folder `DIR`"},
 			&cli.StringFlag{Name: "write", Aliases: []string{"w"}, Usage: "write the packets of the conversations that --where picks to `FILE`"},
+			&cli.StringFlag{Name: "filter-ddd", Usage: "only packets that the filter picks which tcpdump -r FILE -ddd compiled to `FILE`"},
 			&cli.StringSliceFlag{Name: "decode-as", Usage: "take conversations with a server's port for a protocol: `RULE` is tcp.port==8000:http or 8000=http"},
 			&cli.StringFlag{Name: "proto-descriptor", Usage: "with --json: names for the fields of gRPC from `FILE`, as protoc --include_imports --descriptor_set_out writes it"},
 			&cli.BoolFlag{Name: "redact", Usage: "hide passwords, cookies and tokens"},
@@ -94,10 +95,8 @@ func (std stdio) decode(ctx context.Context, c *cli.Context) error {
 		return usagef("netlab decode: --workers wants a number of 1 or more")
 	}
 	d := &decoding{std: std, c: c, files: files, growing: c.Bool("follow-file")}
-	if len(words) > 0 {
-		if d.packets, err = filter.New(strings.Join(words, " ")); err != nil {
-			return filterError(words, err)
-		}
+	if d.packets, err = decodeFilter(c, words); err != nil {
+		return err
 	}
 	if d.opts.Memory, err = memory(c); err != nil {
 		return err
@@ -208,6 +207,27 @@ func (d *decoding) open(ctx context.Context) (capture.Source, io.Closer, error) 
 		src = d.packets.Source(src)
 	}
 	return src, closers{closer, shown, keys}, nil
+}
+
+// decodeFilter returns the filter that picks packets; nil when all are wanted.
+func decodeFilter(c *cli.Context, words []string) (*filter.Filter, error) {
+	switch {
+	case c.IsSet("filter-ddd") && len(words) > 0:
+		return nil, usagef("netlab decode: --filter-ddd is one filter, and %q another", strings.Join(words, " "))
+	case c.IsSet("filter-ddd"):
+		code, err := readDDD(c.String("filter-ddd"))
+		if err != nil {
+			return nil, err
+		}
+		return filter.Compiled(code)
+	case len(words) > 0:
+		f, err := filter.New(strings.Join(words, " "))
+		if err != nil {
+			return nil, filterError(words, err)
+		}
+		return f, nil
+	}
+	return nil, nil
 }
 
 // filterError adds what the words behind the files may have been meant for: the
