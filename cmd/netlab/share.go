@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
 
 	"netlab/capture"
 	"netlab/decode"
@@ -87,11 +90,12 @@ type sharing struct {
 	spooled *os.File // FILE, where it can be read once only
 	packets *os.File // that are shared, as pcapng
 	written int64    // of these
+	packed  *packed  // the same for a bundle
 	views   *views
 	was, is *proof.Outline
 	search  *redact.Search // in what would be shared
 	differs []proof.Difference
-	told    bool // that FILE is damaged
+	told    sync.Once // that FILE is damaged
 }
 
 func (std stdio) share(ctx context.Context, c *cli.Context) error {
@@ -103,6 +107,7 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 	if s.room, err = memory(c); err != nil {
 		return err
 	}
+	// Two readings go on at a time, of a quarter each.
 	s.was, s.is = proof.New(s.room/8), proof.New(s.room/8)
 	if !c.Bool("no-sanitise") {
 		if s.cleaning, err = newCleaning(c, s.room/8*3); err != nil {
@@ -114,7 +119,7 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 	}
 	s.scratch = &scratch{dir: filepath.Dir(s.out)}
 	defer s.scratch.Close()
-	for _, step := range []func(context.Context) error{s.spool, s.choose, s.learn, s.write, s.read, s.judge, s.pack} {
+	for _, step := range []func(context.Context) error{s.spool, s.choose, s.make, s.judge, s.pack} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -215,39 +220,89 @@ func (s *sharing) open() (capture.Source, io.Closer, error) {
 	return r, r, nil
 }
 
-// again reads a scratch file from its beginning.
+// again reads a scratch file from its beginning; several may at a time.
 func again(f *os.File) (*pcaps.Reader, error) {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	content, err := contentOf(f)
+	if err != nil {
 		return nil, err
 	}
-	return pcaps.NewReader(f)
+	return pcaps.NewReader(content)
 }
 
+// contentOf is all that is in a scratch file.
+func contentOf(f *os.File) (io.Reader, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return io.NewSectionReader(f, 0, st.Size()), nil
+}
+
+// make makes what would be shared, and looks at it, while it is found out what a plan of FILE is.
+func (s *sharing) make(ctx context.Context) error {
+	return besides(ctx, s.outline, func(ctx context.Context) error { return inTurn(ctx, s.learn, s.write, s.read) })
+}
+
+// inTurn takes one step after the other.
+func inTurn(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, step := range steps {
+		if err := step(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// besides takes steps at the same time. An error of one ends the others.
+func besides(ctx context.Context, steps ...func(context.Context) error) error {
+	g, group := errgroup.WithContext(ctx)
+	for _, step := range steps {
+		g.Go(func() error { return step(either{group, ctx}) })
+	}
+	return g.Wait()
+}
+
+// either is a context of a group that has ended as soon as its parent has, not when it is told so.
+type either struct {
+	context.Context
+	parent context.Context
+}
+
+func (e either) Err() error { return cmp.Or(e.Context.Err(), e.parent.Err()) }
+
 // run reads the conversations that are shared, into some sinks.
-func (s *sharing) run(ctx context.Context, sinks ...decode.Sink) error {
+func (s *sharing) run(ctx context.Context, from func(capture.Source) *cutSource, sinks ...decode.Sink) error {
 	src, closer, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
-	sum, err := decode.Run(s.cut.of(until(ctx, src)), decode.Tee(sinks...), decode.Options{Keep: redact.KeepBytes, Memory: s.room / 4})
-	if err == nil && sum.Truncated && !s.told {
-		s.told = true
-		fmt.Fprintf(s.std.err, "netlab: the capture is damaged, all before is shared: %s\n", printer.Clean(sum.Damage))
+	sum, err := decode.Run(from(until(ctx, src)), decode.Tee(sinks...), s.decoding())
+	if err == nil && sum.Truncated {
+		s.told.Do(func() {
+			fmt.Fprintf(s.std.err, "netlab: the capture is damaged, all before is shared: %s\n", printer.Clean(sum.Damage))
+		})
 	}
 	return err
 }
 
-// learn reads FILE for what a plan of it is, and for what has to be replaced.
+// decoding are the options of all readings: what one of them tells of, the others find again.
+func (s *sharing) decoding() decode.Options {
+	return decode.Options{Keep: redact.KeepBytes, Memory: s.room / 4}
+}
+
+// outline reads FILE for what a plan of it is.
+func (s *sharing) outline(ctx context.Context) error { return s.run(ctx, s.cut.of, s.was.Sinks()...) }
+
+// learn reads FILE for what has to be replaced.
 func (s *sharing) learn(ctx context.Context) error {
-	sinks := append(s.was.Sinks(), s.cut)
 	if s.cleaning == nil {
-		return s.run(ctx, sinks...)
+		return s.run(ctx, s.cut.numbering, s.cut)
 	}
-	if err := s.run(ctx, append(sinks, s.cleaning.redact.Learn())...); err != nil || ctx.Err() != nil {
+	if err := s.run(ctx, s.cut.numbering, s.cut, s.cleaning.redact.Learn()); err != nil || ctx.Err() != nil {
 		return err
 	}
-	if err := s.run(ctx, s.cleaning.sinks()...); err != nil || ctx.Err() != nil {
+	if err := s.run(ctx, s.cut.of, s.cleaning.sinks()...); err != nil || ctx.Err() != nil {
 		return err
 	}
 	if s.cleaning.edits.Full() || s.cleaning.redact.Summary().Lost > 0 {

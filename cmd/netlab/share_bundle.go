@@ -23,62 +23,115 @@ import (
 
 // views are what a bundle has beside the packets, made of these as they are shared.
 type views struct {
-	ledger, bodies, har *os.File
+	ledger, bodies, har *packed
 	archive             *printer.HAR
 	servers             []bundle.Server
 	asked               map[[2]int]string // of the findings
 }
 
-// read reads what would be shared, as whoever gets it does: for what a plan of it is, for
-// originals that are left in it, and to make what can be read of it without netlab.
+// packed is a scratch file with what comes into a bundle.
+type packed struct {
+	*bundle.Packed
+	file *os.File
+	buf  *bufio.Writer
+}
+
+func (s *sharing) newPacked() (*packed, error) {
+	f, err := s.scratch.file()
+	if err != nil {
+		return nil, err
+	}
+	p := &packed{file: f, buf: bufio.NewWriterSize(f, 64<<10)}
+	p.Packed = bundle.NewPacked(p.buf)
+	return p, nil
+}
+
+// done says that all of it was written.
+func (p *packed) done() error {
+	if err := errors.Join(p.Flush(), p.buf.Flush()); err != nil {
+		return fmt.Errorf("share: %w", err)
+	}
+	return nil
+}
+
+// part is what comes into a bundle.
+func (p *packed) part(ctx context.Context) (bundle.Part, error) {
+	content, err := contentOf(p.file)
+	return bundle.Part{Packed: p.Packed, Written: &interruptible{ctx, content}}, err
+}
+
+// read reads what would be shared, in several ways at a time.
 func (s *sharing) read(ctx context.Context) error {
+	steps := []func(context.Context) error{s.look}
+	if s.isBundle() {
+		steps = append(steps, s.compress)
+	}
+	if s.cleaning != nil {
+		s.search = s.cleaning.redact.Search()
+		steps = append(steps, s.seek)
+	}
+	return besides(ctx, steps...)
+}
+
+// reread reads the packets that would be shared.
+func (s *sharing) reread(ctx context.Context, sink decode.Sink, through func(capture.Source) capture.Source) error {
+	r, err := again(s.packets)
+	if err == nil {
+		_, err = decode.Run(through(until(ctx, r)), sink, s.decoding())
+	}
+	if err != nil {
+		return fmt.Errorf("share: read what would be shared: %w", err)
+	}
+	return nil
+}
+
+// seek looks for originals that are left in it.
+func (s *sharing) seek(ctx context.Context) error {
+	return s.reread(ctx, s.search, func(src capture.Source) capture.Source { return &searching{src, s.search} })
+}
+
+// compress makes the packets smaller.
+func (s *sharing) compress(ctx context.Context) error {
+	content, err := contentOf(s.packets)
+	if err != nil {
+		return err
+	}
+	if s.packed, err = s.newPacked(); err != nil {
+		return err
+	}
+	if _, err := io.Copy(s.packed, &interruptible{ctx, content}); err != nil {
+		return fmt.Errorf("share: %w", err)
+	}
+	return s.packed.done()
+}
+
+// look reads it as whoever gets it does: for what a plan of it is, and to make what can be read
+// of it without netlab.
+func (s *sharing) look(ctx context.Context) error {
 	s.views = &views{asked: make(map[[2]int]string)}
 	for _, f := range s.findings {
 		s.views.asked[[2]int{f.Conversation, f.Index}] = ""
 	}
 	sinks := append(s.is.Sinks(), s.views)
-	var flush []*bufio.Writer
-	if s.isBundle() {
-		for _, v := range []struct {
-			file **os.File
-			sink func(w io.Writer) decode.Sink
-		}{
-			{&s.views.ledger, func(w io.Writer) decode.Sink { return printer.NewText(w, printer.Style{}) }},
-			{&s.views.bodies, func(w io.Writer) decode.Sink {
-				bodies := printer.NewBodies(w, printer.Style{})
-				bodies.Heads = true
-				return bodies
-			}},
-			{&s.views.har, func(w io.Writer) decode.Sink {
-				s.views.archive = printer.NewHAR(w, version())
-				return s.views.archive
-			}},
-		} {
-			f, err := s.scratch.file()
-			if err != nil {
-				return err
-			}
-			w := bufio.NewWriterSize(f, 256<<10)
-			*v.file, flush = f, append(flush, w)
-			sinks = append(sinks, v.sink(w))
+	files := []**packed{&s.views.ledger, &s.views.bodies, &s.views.har}
+	if !s.isBundle() {
+		files = nil
+	}
+	for _, p := range files {
+		var err error
+		if *p, err = s.newPacked(); err != nil {
+			return err
 		}
 	}
-	r, err := again(s.packets)
-	if err != nil {
+	if s.isBundle() {
+		sinks = append(sinks, s.views.sinks()...)
+	}
+	if err := s.reread(ctx, decode.Tee(sinks...), func(src capture.Source) capture.Source { return src }); err != nil {
 		return err
 	}
-	src := until(ctx, r)
-	if s.cleaning != nil {
-		s.search = s.cleaning.redact.Search()
-		sinks = append(sinks, s.search)
-		src = &searching{src, s.search}
-	}
-	if _, err := decode.Run(src, decode.Tee(sinks...), decode.Options{Keep: redact.KeepBytes, Memory: s.room / 4}); err != nil {
-		return fmt.Errorf("share: read what would be shared: %w", err)
-	}
-	for _, w := range flush {
-		if err := w.Flush(); err != nil {
-			return fmt.Errorf("share: %w", err)
+	for _, p := range files {
+		if err := (*p).done(); err != nil {
+			return err
 		}
 	}
 	for i := range s.findings {
@@ -86,6 +139,14 @@ func (s *sharing) read(ctx context.Context) error {
 		f.Request = s.views.asked[[2]int{f.Conversation, f.Index}]
 	}
 	return nil
+}
+
+// sinks write what can be read in a bundle.
+func (v *views) sinks() []decode.Sink {
+	bodies := printer.NewBodies(v.bodies, printer.Style{})
+	bodies.Heads = true
+	v.archive = printer.NewHAR(v.har, version())
+	return []decode.Sink{printer.NewText(v.ledger, printer.Style{}), bodies, v.archive}
 }
 
 // searching is a Source of packets in which originals are looked for as they come.
@@ -141,11 +202,12 @@ func (s *sharing) pack(ctx context.Context) error {
 	if !s.isBundle() {
 		fill = s.bare
 	}
-	if err := fill(ctx, d.path); err != nil {
-		return err
-	}
+	err = fill(ctx, d.path)
 	if ctx.Err() != nil {
 		return status(exitCanceled)
+	}
+	if err != nil {
+		return err
 	}
 	if s.cleaning == nil {
 		return d.keep()
@@ -209,30 +271,38 @@ func (s *sharing) bundle(ctx context.Context, path string) error {
 		}
 	}
 	w := bundle.NewWriter(f)
-	type entry struct {
-		name    string
-		content []io.Reader
+	if err := w.Add(bundle.Readme, strings.NewReader(readme)); err != nil {
+		return fmt.Errorf("share: %w", err)
 	}
-	entries := []entry{
-		{bundle.Readme, []io.Reader{strings.NewReader(readme)}},
-		{pcaps.BundleCapture, []io.Reader{s.packets}},
-		{bundle.Exchanges, []io.Reader{s.views.ledger, strings.NewReader("\n"), s.views.bodies}},
+	// A line between the ledger and what was said.
+	if _, err := io.WriteString(s.views.ledger, "\n"); err != nil {
+		return fmt.Errorf("share: %w", err)
 	}
-	if s.views.archive.Entries > 0 {
-		entries = append(entries, entry{bundle.HAR, []io.Reader{s.views.har}})
+	if err := s.views.ledger.done(); err != nil {
+		return err
+	}
+	entries := []struct {
+		name  string
+		parts []*packed
+	}{{pcaps.BundleCapture, []*packed{s.packed}}, {bundle.Exchanges, []*packed{s.views.ledger, s.views.bodies}}, {bundle.HAR, []*packed{s.views.har}}}
+	for _, e := range entries {
+		if e.name == bundle.HAR && s.views.archive.Entries == 0 {
+			continue
+		}
+		var parts []bundle.Part
+		for _, p := range e.parts {
+			part, err := p.part(ctx)
+			if err != nil {
+				return err
+			}
+			parts = append(parts, part)
+		}
+		if err := w.Append(e.name, parts...); err != nil {
+			return fmt.Errorf("share: %w", err)
+		}
 	}
 	if len(s.findings) > 0 {
-		entries = append(entries, entry{bundle.Report, []io.Reader{strings.NewReader(report.String())}})
-	}
-	for _, e := range entries {
-		for _, r := range e.content {
-			if f, ok := r.(*os.File); ok {
-				if _, err := f.Seek(0, io.SeekStart); err != nil {
-					return err
-				}
-			}
-		}
-		if err := w.Add(e.name, &interruptible{ctx, io.MultiReader(e.content...)}); err != nil {
+		if err := w.Add(bundle.Report, strings.NewReader(report.String())); err != nil {
 			return fmt.Errorf("share: %w", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 
 	"netlab/capture"
 	"netlab/decode"
@@ -180,8 +181,13 @@ func (m *marking) Next() (*capture.Packet, error) {
 	return p, err
 }
 
-// of is the cut of a Source of FILE.
+// of is the cut of a Source of FILE; several may be read at a time.
 func (k *cut) of(src capture.Source) *cutSource { return &cutSource{cut: k, src: src} }
+
+// numbering is the one in which it is found out what numbers there are in it.
+func (k *cut) numbering(src capture.Source) *cutSource {
+	return &cutSource{cut: k, src: src, numbering: true}
+}
 
 // cutSource are the packets that are shared, numbered anew.
 type cutSource struct {
@@ -190,6 +196,8 @@ type cutSource struct {
 	look   packet.Decoder
 	packet capture.Packet
 	number int64
+
+	numbering bool
 }
 
 func (k *cutSource) Next() (*capture.Packet, error) {
@@ -203,8 +211,10 @@ func (k *cutSource) Next() (*capture.Packet, error) {
 			continue
 		}
 		k.number++
-		if _, ok := k.numbers[p.Number]; ok {
-			k.numbers[p.Number] = k.number
+		if k.numbering {
+			if _, ok := k.numbers[p.Number]; ok {
+				k.numbers[p.Number] = k.number
+			}
 		}
 		k.packet = *p
 		k.packet.Number = k.number
@@ -229,6 +239,7 @@ func (k *cut) Start(c *flow.Conversation) error {
 // scratch makes files that nobody else sees, and that are gone in the end.
 type scratch struct {
 	dir   string
+	mu    sync.Mutex
 	files []*os.File
 	names []string // of those that have one
 }
@@ -239,6 +250,8 @@ func (s *scratch) file() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("share: make room for what is shared: %w", err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.files = append(s.files, f)
 	if os.Remove(f.Name()) != nil { // where an open file has to keep its name
 		s.names = append(s.names, f.Name())

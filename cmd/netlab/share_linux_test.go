@@ -155,11 +155,12 @@ func TestShareMemory(t *testing.T) {
 // fuse is a context that ends when it was asked so often.
 type fuse struct {
 	context.Context
-	asked, last int64
+	asked atomic.Int64
+	last  int64
 }
 
 func (f *fuse) Err() error {
-	if f.asked++; f.asked > f.last {
+	if f.asked.Add(1) > f.last {
 		return context.Canceled
 	}
 	return nil
@@ -174,9 +175,9 @@ func TestShareInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	share := func(last int64) (code int, asked int64, told string) {
 		var out, errs bytes.Buffer
-		ctx := &fuse{t.Context(), 0, last}
+		ctx := &fuse{Context: t.Context(), last: last}
 		code = run(ctx, []string{"netlab", "share", file, "-o", filepath.Join(dir, "bug.zip")}, strings.NewReader(""), &out, &errs)
-		return code, ctx.asked, out.String() + errs.String()
+		return code, ctx.asked.Load(), out.String() + errs.String()
 	}
 	code, whole, told := share(1 << 40)
 	if names := left(t, dir); code != exitDone || !slices.Equal(names, []string{"bug.zip", "bug.zip.map.json"}) {

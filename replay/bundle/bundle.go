@@ -29,8 +29,7 @@ type Writer struct {
 	err error
 }
 
-// NewWriter returns a Writer to w. Compressing is most of its work, and must not take longer than
-// it took to find what has to be replaced.
+// NewWriter returns a Writer to w.
 func NewWriter(w io.Writer) *Writer {
 	z := zip.NewWriter(w)
 	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
@@ -42,9 +41,7 @@ func (b *Writer) Add(name string, content io.Reader) error {
 	if b.err != nil {
 		return b.err
 	}
-	h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: epoch}
-	h.SetMode(0o600)
-	w, err := b.z.CreateHeader(h)
+	w, err := b.z.CreateHeader(header(name))
 	if err == nil {
 		_, err = io.Copy(w, content)
 	}
@@ -56,6 +53,12 @@ func (b *Writer) Add(name string, content io.Reader) error {
 
 // epoch is the first day that the files of a zip can be of: when a bundle was made is nobody's affair.
 var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func header(name string) *zip.FileHeader {
+	h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: epoch}
+	h.SetMode(0o600)
+	return h
+}
 
 // Close ends the bundle.
 func (b *Writer) Close() error {

@@ -3,6 +3,7 @@ package proof
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -110,12 +111,12 @@ type used struct {
 
 func (c *comparison) values(was, is *values.Found) {
 	a, b := usedOf(was), usedOf(is)
-	for v := range a {
+	for _, v := range sorted(a) {
 		if !b[v] {
 			c.differs(v.first.Conversation, "the %s from response %d of conversation %d, which %s of request %d has, is no longer found", v.place, v.from.Index, v.from.Conversation, v.at, v.first.Index)
 		}
 	}
-	for v := range b {
+	for _, v := range sorted(b) {
 		if !a[v] {
 			c.differs(v.first.Conversation, "a %s is taken for what response %d of conversation %d made up, and was not", v.place, v.from.Index, v.from.Conversation)
 		}
@@ -131,6 +132,14 @@ func usedOf(f *values.Found) map[used]bool {
 		}
 	}
 	return list
+}
+
+// sorted are values in the order of their first uses, and then in any that is the same each time.
+func sorted(list map[used]bool) []used {
+	return slices.SortedFunc(maps.Keys(list), func(a, b used) int {
+		return cmp.Or(a.first.Compare(b.first), a.from.Compare(b.from), cmp.Compare(a.place+a.at, b.place+b.at), cmp.Compare(a.form, b.form),
+			cmp.Compare(a.confidence, b.confidence), cmp.Compare(a.uses, b.uses))
+	})
 }
 
 // placeOf is a place without the text that stands around it, which may be another.

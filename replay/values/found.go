@@ -25,7 +25,8 @@ func (c Confidence) String() string { return [...]string{"possible", "likely", "
 // Ref is an exchange of a recording.
 type Ref struct{ Conversation, Index int }
 
-func (r Ref) compare(o Ref) int {
+// Compare orders them by conversation, and in one by when they were asked.
+func (r Ref) Compare(o Ref) int {
 	return cmp.Or(cmp.Compare(r.Conversation, o.Conversation), cmp.Compare(r.Index, o.Index))
 }
 
@@ -112,13 +113,13 @@ func (f *Found) finish() {
 		r := &f.requests[i]
 		r.Uses = f.uses[r.first:r.last]
 	}
-	slices.SortFunc(f.requests, func(a, b Request) int { return a.In.compare(b.In) })
+	slices.SortFunc(f.requests, func(a, b Request) int { return a.In.Compare(b.In) })
 	for i := range f.Values {
 		if f.Values[i].Set == nil {
 			f.from = append(f.from, i)
 		}
 	}
-	slices.SortStableFunc(f.from, func(a, b int) int { return f.Values[a].From.compare(f.Values[b].From) })
+	slices.SortStableFunc(f.from, func(a, b int) int { return f.Values[a].From.Compare(f.Values[b].From) })
 }
 
 // Requests returns those of a conversation that have values, in their order.
@@ -127,7 +128,7 @@ func (f *Found) Requests(conversation int) []Request {
 		return nil
 	}
 	at := func(c int) int {
-		i, _ := slices.BinarySearchFunc(f.requests, Ref{c, -1}, func(r Request, ref Ref) int { return r.In.compare(ref) })
+		i, _ := slices.BinarySearchFunc(f.requests, Ref{c, -1}, func(r Request, ref Ref) int { return r.In.Compare(ref) })
 		return i
 	}
 	return f.requests[at(conversation):at(conversation+1)]
@@ -136,7 +137,7 @@ func (f *Found) Requests(conversation int) []Request {
 // in returns the indices of the Values from the answers between two exchanges.
 func (f *Found) in(first, behind Ref) []int {
 	at := func(r Ref) int {
-		i, _ := slices.BinarySearchFunc(f.from, r, func(i int, r Ref) int { return f.Values[i].From.compare(r) })
+		i, _ := slices.BinarySearchFunc(f.from, r, func(i int, r Ref) int { return f.Values[i].From.Compare(r) })
 		return i
 	}
 	return f.from[at(first):at(behind)]
