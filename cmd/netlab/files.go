@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -38,6 +39,28 @@ func isFile(arg string) bool {
 
 // isPath reports whether a FILE argument names a file.
 func isPath(arg string) bool { return arg != "-" && !strings.HasPrefix(arg, "sample:") }
+
+// spares wants what a flag writes to be none of the files that are read.
+func spares(c *cli.Context, flag, out string, files []string) error {
+	for _, name := range files {
+		if same, err := sameFile(out, name); out != "-" && isPath(name) && (same || err != nil) {
+			return usagef("%s: --%s %s would write over what is read", commandName(c), flag, out)
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) (bool, error) {
+	x, err := os.Stat(a)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y), nil
+}
 
 // openFiles opens what a user calls FILE..., as one Source in the order of time.
 func (s stdio) openFiles(names []string) (capture.Source, io.Closer, error) {

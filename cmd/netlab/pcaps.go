@@ -64,10 +64,8 @@ func (std stdio) newRewriting(c *cli.Context, files []string) (*rewriting, error
 	if k.out == "" {
 		return nil, hinted{usagef("%s: to which file?", commandName(c)), commandName(c) + " " + files[0] + " -o out.pcapng"}
 	}
-	for _, name := range files {
-		if same, err := sameFile(k.out, name); k.out != "-" && isPath(name) && (same || err != nil) {
-			return nil, usagef("%s: --output %s would write over what is read", commandName(c), k.out)
-		}
+	if err := spares(c, "output", k.out, files); err != nil {
+		return nil, err
 	}
 	if f := c.String("format"); f != "" && f != "pcap" && f != "pcapng" {
 		return nil, usagef("%s: --format wants pcap or pcapng, not %q", commandName(c), f)

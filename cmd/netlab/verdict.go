@@ -302,6 +302,9 @@ func (std stdio) curlOf(p *plan.Plan, id, target string) error {
 
 // reporters makes the reports that are asked for.
 func (std stdio) reporters(c *cli.Context, recording string) (reporter, error) {
+	if err := spares(c, "save-rules", c.String("save-rules"), c.Args().Slice()); err != nil {
+		return nil, err
+	}
 	var all report.Several
 	if c.Bool("json") {
 		all = append(all, report.NewJSON(std.out))
@@ -323,6 +326,9 @@ func (std stdio) reporters(c *cli.Context, recording string) (reporter, error) {
 			}
 			if !ok || name == "" || known[form] == nil {
 				return nil, usagef("netlab %s: --report wants json=FILE, junit=FILE or html=FILE, not %q", c.Command.Name, item)
+			}
+			if err := spares(c, "report", name, c.Args().Slice()); err != nil {
+				return nil, err
 			}
 			f, err := createPrivate(name)
 			if err != nil {

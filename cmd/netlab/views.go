@@ -315,6 +315,9 @@ func (d *decoding) har(name string) error {
 	if name == "-" && len(d.sinks) > 0 {
 		return usagef("netlab decode: --har - prints the archive, beside nothing else")
 	}
+	if err := spares(d.c, "har", name, d.files); err != nil {
+		return err
+	}
 	w, done, err := d.create(name)
 	if err != nil {
 		return err
@@ -382,8 +385,8 @@ func (d *decoding) write(name string) error {
 	if len(d.files) != 1 || !readsTwice(d.files[0]) {
 		return usagef("netlab decode: --write reads twice, so it wants one FILE that can be, and no pipe")
 	}
-	if same, err := sameFile(name, d.files[0]); same || err != nil {
-		return usagef("netlab decode: --write %s would write over what is read", name)
+	if err := spares(d.c, "write", name, d.files); err != nil {
+		return err
 	}
 	picked := where.NewCollector(where.Choice{Filter: d.filter})
 	d.sinks = append(d.sinks, picked)
@@ -398,18 +401,6 @@ func readsTwice(name string) bool {
 	}
 	st, err := os.Stat(name)
 	return err != nil || st.Mode().IsRegular() // an error is told when it is opened
-}
-
-func sameFile(a, b string) (bool, error) {
-	x, err := os.Stat(a)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y), nil
 }
 
 // copy writes the packets that were picked, and all IP fragments: which of them are
