@@ -162,11 +162,9 @@ type mysqlParser struct {
 
 // mysqlSide is one direction.
 type mysqlSide struct {
-	inside  bool  // a packet is in progress
-	left    int64 // of it, behind what was looked at
-	goesOn  bool  // the content goes on in the next packet
-	lost    bool
-	missing int64
+	sqlSide
+	inside bool // a packet is in progress
+	goesOn bool // the content goes on in the next packet
 }
 
 // mysqlResult is a result in progress.
@@ -210,13 +208,13 @@ func (p *mysqlParser) Next(d flow.Direction, data []byte, end bool) (int, *Messa
 	s := &p.sides[d]
 	switch {
 	case s.left > 0 && len(data) > 0:
-		n := int(min(s.left, int64(len(data))))
-		if s.left -= int64(n); s.left == 0 {
+		n, over := s.pass(data)
+		if over {
 			return n, p.over(d)
 		}
 		return n, nil
 	case len(data) == 0 && end:
-		return 0, p.ended(d, "the connection ended inside the message")
+		return 0, p.ended(d, endsInside)
 	case len(data) == 0:
 		return 0, nil
 	case s.lost && d == flow.ServerToClient:
@@ -243,10 +241,7 @@ func (p *mysqlParser) Next(d flow.Direction, data []byte, end bool) (int, *Messa
 		if !end {
 			return 0, nil
 		}
-		if m := p.ended(d, "the connection ended inside the message"); m != nil {
-			return len(data), m
-		}
-		return len(data), &Message{Direction: d, Kind: Skipped}
+		return len(data), orSkipped(d, p.ended(d, endsInside))
 	}
 	body := mysqlFields{sqlFields{data: data[mysqlHeaderLen:n], cut: mysqlHeaderLen+size > n}}
 	if d == flow.ServerToClient && p.answer == nil && !p.known && data[3] > 1 && size == 5 && body.data[0] == mysqlEOF {
@@ -357,11 +352,8 @@ func (p *mysqlParser) over(d flow.Direction) *Message {
 // said ends the request.
 func (p *mysqlParser) said() *Message {
 	m, r, s := p.msg, p.req, &p.sides[flow.ClientToServer]
-	m.Complete = s.missing == 0
-	if !m.Complete {
-		m.Why = fmt.Sprintf("%d bytes were not captured", s.missing)
-	}
-	p.msg, p.req, s.missing = nil, nil, 0
+	s.ends(m, "")
+	p.msg, p.req = nil, nil
 	p.sides[flow.ServerToClient].lost = false // who speaks has heard the server out
 	switch r.Command {
 	case "quit", "close", "long data":

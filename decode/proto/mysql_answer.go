@@ -596,14 +596,11 @@ func (r *MySQLResponse) fault(body *mysqlFields) bool {
 func (p *mysqlParser) answerDone(why string) *Message {
 	m, s := p.answer, &p.sides[flow.ServerToClient]
 	p.push()
-	m.Complete, m.Why = why == "" && s.missing == 0, why
-	if why == "" && s.missing > 0 {
-		m.Why = fmt.Sprintf("%d bytes were not captured", s.missing)
-	}
+	s.ends(m, why)
 	if why != "" {
 		m.Next, m.With = "", ""
 	}
-	p.answer, p.resp, p.asked, p.stmt, s.missing = nil, nil, nil, nil, 0
+	p.answer, p.resp, p.asked, p.stmt = nil, nil, nil, nil
 	return m
 }
 

@@ -112,10 +112,8 @@ type pgParser struct {
 
 // pgSide is one direction.
 type pgSide struct {
-	kind    byte  // of the message in progress; 0 between messages
-	left    int64 // of it, behind what was looked at
-	lost    bool  // the place in the stream is lost
-	missing int64 // of the request or response, not captured
+	sqlSide
+	kind byte // of the message in progress; 0 between messages
 }
 
 // pgResult is a result in progress.
@@ -144,13 +142,13 @@ func (p *pgParser) Next(d flow.Direction, data []byte, end bool) (int, *Message)
 	s := &p.sides[d]
 	switch {
 	case s.left > 0 && len(data) > 0:
-		n := int(min(s.left, int64(len(data))))
-		if s.left -= int64(n); s.left == 0 {
+		n, over := s.pass(data)
+		if over {
 			return n, p.over(d)
 		}
 		return n, nil
 	case len(data) == 0 && end:
-		return 0, p.ended(d, "the connection ended inside the message")
+		return 0, p.ended(d, endsInside)
 	case len(data) == 0:
 		return 0, nil
 	case s.lost:
@@ -188,10 +186,7 @@ func (p *pgParser) Next(d flow.Direction, data []byte, end bool) (int, *Message)
 		ok = strings.IndexByte(types, data[0]) >= 0 && pgHeaderLen <= size && size <= maxPgMessage
 	}
 	if !ok && strings.IndexByte(types, data[0]) >= 0 && len(data) < pgHeaderLen {
-		if m := p.ended(d, "the connection ended inside the message"); m != nil {
-			return len(data), m
-		}
-		return len(data), &Message{Direction: d, Kind: Skipped}
+		return len(data), orSkipped(d, p.ended(d, endsInside))
 	}
 	if !ok {
 		if m := p.ended(d, "what follows is no message of PostgreSQL"); m != nil {
@@ -205,10 +200,7 @@ func (p *pgParser) Next(d flow.Direction, data []byte, end bool) (int, *Message)
 		if !end {
 			return 0, nil
 		}
-		if m := p.ended(d, "the connection ended inside the message"); m != nil {
-			return len(data), m
-		}
-		return len(data), &Message{Direction: d, Kind: Skipped}
+		return len(data), orSkipped(d, p.ended(d, endsInside))
 	}
 	p.begin(d, data[0])
 	body := sqlFields{data: data[pgHeaderLen:n], cut: size > n}
@@ -335,11 +327,8 @@ func (p *pgParser) over(d flow.Direction) *Message {
 // said ends the request.
 func (p *pgParser) said() *Message {
 	m, r, s := p.msg, p.req, &p.sides[flow.ClientToServer]
-	m.Complete = s.missing == 0
-	if !m.Complete {
-		m.Why = fmt.Sprintf("%d bytes were not captured", s.missing)
-	}
-	p.msg, p.req, s.missing = nil, nil, 0
+	s.ends(m, "")
+	p.msg, p.req = nil, nil
 	switch r.Command {
 	case "query":
 		p.simple = true
@@ -430,7 +419,7 @@ func (p *pgParser) startup(data []byte, end bool) (int, *Message) {
 	case len(data) < size && !end:
 		return 0, nil
 	case len(data) < max(size, 8):
-		m.Why = "the connection ended inside the message"
+		m.Why = endsInside
 		m.Body = &PostgresRequest{Command: "startup"}
 		return len(data), m
 	}

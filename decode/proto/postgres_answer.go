@@ -444,11 +444,8 @@ func (p *pgParser) answered(kind byte) bool {
 func (p *pgParser) answerDone(why string) *Message {
 	m, s := p.answer, &p.sides[flow.ServerToClient]
 	p.push()
-	m.Complete, m.Why = why == "" && s.missing == 0, why
-	if why == "" && s.missing > 0 {
-		m.Why = fmt.Sprintf("%d bytes were not captured", s.missing)
-	}
-	p.answer, p.resp, p.asked, s.missing = nil, nil, nil, 0
+	s.ends(m, why)
+	p.answer, p.resp, p.asked = nil, nil, nil
 	return m
 }
 

@@ -1,11 +1,14 @@
 package proto
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"netlab/decode/flow"
 )
 
 // What databases answer has one shape, whichever speaks: results with their columns,
@@ -23,6 +26,38 @@ const (
 	maxSQLShapeIn = 4 << 10  // how much of a query is looked at for it
 	maxSQLNotices = 4        // of one response
 )
+
+// sqlSide is what is known of a direction of a connection.
+type sqlSide struct {
+	left    int64 // of the message in progress, behind what was looked at
+	lost    bool  // the place in the stream is lost
+	missing int64 // of the request or response, not captured
+}
+
+// pass returns how much of data is of the message in progress, and whether that is over.
+func (s *sqlSide) pass(data []byte) (n int, over bool) {
+	n = int(min(s.left, int64(len(data))))
+	s.left -= int64(n)
+	return n, s.left == 0
+}
+
+// ends ends a request or response, and says why it is not whole, if it is not.
+func (s *sqlSide) ends(m *Message, why string) {
+	if why == "" && s.missing > 0 {
+		why = fmt.Sprintf("%d bytes were not captured", s.missing)
+	}
+	m.Complete, m.Why, s.missing = why == "", why, 0
+}
+
+const endsInside = "the connection ended inside the message"
+
+// orSkipped returns a message; where there is none, one that says that bytes were passed over.
+func orSkipped(d flow.Direction, m *Message) *Message {
+	if m == nil {
+		return &Message{Direction: d, Kind: Skipped}
+	}
+	return m
+}
 
 // SQLValue is a parameter or a value of a row.
 type SQLValue struct {
