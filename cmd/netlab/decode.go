@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -139,6 +140,9 @@ func (d *decoding) run(ctx context.Context) error {
 	sink := d.sinks[0]
 	if len(d.sinks) > 1 {
 		sink = decode.Tee(d.sinks...)
+	}
+	if slices.ContainsFunc(d.files, isLarge) {
+		largePages(min(d.opts.Memory/4*3, maxLargePages))
 	}
 	sum, err := decode.Run(src, sink, d.opts)
 	if err != nil {

@@ -33,3 +33,15 @@ func memory(c *cli.Context) (int64, error) {
 	}
 	return int64(n), nil
 }
+
+// maxLargePages bounds what is asked for before it is known to be needed: a kernel
+// that promises no more than it has counts it.
+const maxLargePages = 256 << 20
+
+// isLarge reports whether a FILE is so large that it pays to see to the pages of the
+// heap before it is decoded: below, that takes as long as it saves.
+func isLarge(name string) bool {
+	const large = 16 << 20
+	st, err := os.Stat(name)
+	return err == nil && st.Mode().IsRegular() && st.Size() >= large
+}
