@@ -104,7 +104,7 @@ type lines struct {
 	units []int32 // in the order of the packets
 	of    []int32 // the line of each
 	all   []line  // in the order of their first packets
-	slots []place // a table of open addressing, of a power of two
+	slots []place // a table of open addressing, of a power of two, where all are found
 	order []int32 // units, line by line
 }
 
@@ -115,9 +115,13 @@ type line struct {
 	size int32
 }
 
-type place struct {
-	hash uint64
-	line int32 // its number and one; 0 is a free place
+// place is the number of a line and one, behind the upper half of its hash; 0 is a
+// free place. They are read in no order, by who reads the packets: the less room they
+// take, the more of them are in the cache.
+type place uint64
+
+func placeOf(hash uint64, number int32) place {
+	return place(hash>>32<<32 | uint64(number+1))
 }
 
 // minLines is how many places there are at first.
@@ -140,37 +144,36 @@ func (l *lines) put(f *flow.Flow, hash uint64, i int32) (number int32, back bool
 func (l *lines) find(f *flow.Flow, hash uint64) (number int32, back bool) {
 	mask := uint64(len(l.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
-		p := &l.slots[i]
-		if p.line == 0 {
+		p := l.slots[i]
+		if p == 0 {
+			number = int32(len(l.all))
 			l.all = append(l.all, line{flow: *f, hash: hash})
-			p.hash, p.line = hash, int32(len(l.all))
-			return p.line - 1, false
+			l.slots[i] = placeOf(hash, number)
+			return number, false
 		}
-		if p.hash != hash {
+		number = int32(p) - 1
+		if p != placeOf(hash, number) {
 			continue
 		}
-		switch first := &l.all[p.line-1].flow; {
+		switch first := &l.all[number].flow; {
 		case f.Is(first):
-			return p.line - 1, false
+			return number, false
 		case f.Reverses(first):
-			return p.line - 1, true
+			return number, true
 		}
 	}
 }
 
 func (l *lines) grow() {
-	old := l.slots
-	l.slots = make([]place, max(minLines, 2*len(old)))
+	l.slots = make([]place, max(minLines, 2*len(l.slots)))
 	mask := uint64(len(l.slots) - 1)
-	for _, p := range old {
-		if p.line == 0 {
-			continue
-		}
-		i := p.hash & mask
-		for l.slots[i].line != 0 {
+	for number := range l.all {
+		hash := l.all[number].hash
+		i := hash & mask
+		for l.slots[i] != 0 {
 			i = (i + 1) & mask
 		}
-		l.slots[i] = p
+		l.slots[i] = placeOf(hash, int32(number))
 	}
 }
 
@@ -283,7 +286,6 @@ func (w *work) turn() {
 	}
 	d.close(b)
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.full = append(w.full, b); len(w.full) == 1 {
 		w.begin()
 	}
@@ -292,6 +294,8 @@ func (w *work) turn() {
 	w.helpWhile(w.reader(), func() bool { return len(w.free) == 0 || len(w.full) > 1 && w.full[0].open > 0 })
 	last := len(w.free) - 1
 	d.batch, w.free = w.free[last], w.free[:last]
+	w.mu.Unlock()
+	d.batch.reset() // not before: so it comes into the cache of who fills it
 }
 
 // begin has the first batch worked on, if there is any.
@@ -338,7 +342,7 @@ func (w *work) helpWhile(me int, holds func() bool) {
 		w.mu.Unlock()
 		w.d.between(b)
 		w.failed.Store(w.d.err != nil)
-		w.over(b)
+		w.giveBack(b)
 		w.mu.Lock()
 		w.full = slices.Delete(w.full, 0, 1)
 		w.free = append(w.free, b)
@@ -346,8 +350,8 @@ func (w *work) helpWhile(me int, holds func() bool) {
 	}
 }
 
-// over gives back what a batch used.
-func (w *work) over(b *batch) {
+// giveBack gives back the buffers that a batch used.
+func (w *work) giveBack(b *batch) {
 	for _, buf := range b.used {
 		if cap(buf) < bufferBytes {
 			continue // where batches end must not depend on which buffer is at hand
@@ -357,7 +361,6 @@ func (w *work) over(b *batch) {
 		default:
 		}
 	}
-	b.reset()
 }
 
 // wait waits for all that was handed on.

@@ -43,6 +43,7 @@ type shard struct {
 	left          []*talk // at the end, those that are not finished
 	batch         *batch  // that is being worked on
 	warm          uint64  // of no use but that it must be read
+	hashes        [ahead]uint64
 	near          [ahead]*entry
 	unpacked      packet.Segment
 	// current is the conversation that the latest packet was of, line where that
@@ -169,15 +170,20 @@ func (s *shard) work(b *batch) {
 // fetch has what units need come into the cache: what is far is asked for at once,
 // step by step, which takes hardly longer than for one.
 func (s *shard) fetch(b *batch, lines *lines, units []int32) {
-	near, last := s.near[:0], int32(-1)
+	hashes, last := s.hashes[:0], int32(-1)
 	for _, i := range units {
 		u := &b.units[i]
 		s.warm += uint64(u.Warm())
-		if u.line == last {
-			continue
+		if u.line != last {
+			last = u.line
+			hash := lines.all[last].hash
+			hashes = append(hashes, hash)
+			s.warm += s.table.Touch(hash)
 		}
-		last = u.line
-		if e := s.table.Near(lines.all[last].hash); e != nil {
+	}
+	near := s.near[:0]
+	for _, hash := range hashes {
+		if e := s.table.Near(hash); e != nil {
 			near = append(near, e)
 		}
 	}

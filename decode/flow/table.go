@@ -150,9 +150,20 @@ type Turn struct {
 	At     time.Duration
 }
 
-// Near returns the entry that a Lookup of the hash will come to first, which is
-// mostly the one it finds; nil when there is none. It doesn't look at it.
-func (t *Table[V]) Near(hash uint64) *Entry[V] { return t.slots[hash&uint64(len(t.slots)-1)].entry }
+// Touch reads of the slots what a Near of the hash will look at first, and returns
+// something that can't be known without; see Entry.Warm.
+func (t *Table[V]) Touch(hash uint64) uint64 { return t.slots[hash&uint64(len(t.slots)-1)].hash }
+
+// Near returns the entry that a Lookup of the hash will look at, without looking at it;
+// nil when there is none.
+func (t *Table[V]) Near(hash uint64) *Entry[V] {
+	mask := uint64(len(t.slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		if s := &t.slots[i]; s.hash == hash || s.entry == nil {
+			return s.entry
+		}
+	}
+}
 
 // Warm reads a little of all that there is to read, and returns something that can't
 // be known without. Done for several entries in a row, before they are used, it
