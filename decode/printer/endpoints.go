@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"netlab/decode/proto"
 )
 
@@ -23,8 +21,7 @@ type endpointStats struct {
 	failed    int64 // answers that say so
 	open      int64 // not complete
 	bytes     int64 // of the responses
-	latency   *hdrhistogram.Histogram
-	longest   time.Duration
+	latency   times
 }
 
 // maxEndpoints bounds the endpoints of a protocol, some 4 KB each; with more, they
@@ -43,11 +40,13 @@ func (p *protocolStats) asked(e *proto.Exchange, latency time.Duration, answered
 	if !ok {
 		return
 	}
-	name := anyEndpoint
+	x := p.endpoints[anyEndpoint]
 	if !p.crowded {
-		name = b.Endpoint()
+		p.name = proto.AppendEndpoint(p.name[:0], b)
+		if x = p.endpoints[string(p.name)]; x == nil {
+			x = p.endpoint(string(p.name))
+		}
 	}
-	x := p.endpoint(name)
 	x.exchanges++
 	if failed {
 		x.failed++
@@ -59,8 +58,7 @@ func (p *protocolStats) asked(e *proto.Exchange, latency time.Duration, answered
 		x.bytes += e.Response.Length
 	}
 	if answered {
-		record(x.latency, latency)
-		x.longest = max(x.longest, latency)
+		x.latency.add(latency)
 	}
 }
 
@@ -83,7 +81,7 @@ func (p *protocolStats) endpoint(name string) *endpointStats {
 }
 
 func newEndpointStats() *endpointStats {
-	return &endpointStats{latency: hdrhistogram.New(1, maxLatency, 1)}
+	return &endpointStats{latency: times{digits: 1}}
 }
 
 // crowd makes one of all endpoints.
@@ -111,12 +109,8 @@ func (x *endpointStats) add(o *endpointStats) {
 	x.failed += o.failed
 	x.open += o.open
 	x.bytes += o.bytes
-	x.latency.Merge(o.latency)
-	x.longest = max(x.longest, o.longest)
+	x.latency.merge(&o.latency)
 }
-
-// quantile is that of protocolStats.
-func (x *endpointStats) quantile(q float64) time.Duration { return quantile(x.latency, x.longest, q) }
 
 // at returns the sums of an endpoint.
 func (s *Stats) at(k endpointKey) *endpointStats {
@@ -128,7 +122,7 @@ func (s *Stats) sortedEndpoints() []endpointKey {
 	all := make(map[endpointKey]float64)
 	for protocol, p := range s.protocols {
 		for name, x := range p.endpoints {
-			all[endpointKey{protocol, name}] = x.latency.Mean() * float64(x.latency.TotalCount())
+			all[endpointKey{protocol, name}] = x.latency.total()
 		}
 	}
 	return slices.SortedFunc(maps.Keys(all), func(a, b endpointKey) int {
@@ -154,10 +148,10 @@ func (s *Stats) writeEndpoints(w *bufio.Writer) {
 	for _, k := range keys[:min(len(keys), shownEndpoints)] {
 		x := s.at(k)
 		latency := func(q float64) string {
-			if x.latency.TotalCount() == 0 {
+			if !x.latency.any() {
 				return ""
 			}
-			return Duration(x.quantile(q))
+			return Duration(x.latency.quantile(q))
 		}
 		failed := paint("")
 		if x.failed > 0 {
@@ -182,14 +176,14 @@ func (j *JSON) asked(k endpointKey, x *endpointStats) error {
 	j.int("failed", x.failed)
 	j.int("incomplete", x.open)
 	j.int("response_bytes", x.bytes)
-	if x.latency.TotalCount() > 0 {
-		j.quantiles("latency_ms", x.quantile)
+	if x.latency.any() {
+		j.quantiles("latency_ms", &x.latency)
 	}
 	return j.end()
 }
 
-// quantiles prints what is asked of a histogram, in milliseconds.
-func (j *JSON) quantiles(name string, quantile func(float64) time.Duration) {
+// quantiles prints what is asked of times, in milliseconds.
+func (j *JSON) quantiles(name string, t *times) {
 	j.name(name)
 	j.buf = append(j.buf, '{')
 	for _, q := range []struct {
@@ -197,7 +191,7 @@ func (j *JSON) quantiles(name string, quantile func(float64) time.Duration) {
 		at   float64
 	}{{"p50", 50}, {"p90", 90}, {"p99", 99}, {"max", 100}} {
 		j.name(q.name)
-		j.buf = proto.AppendMillis(j.buf, quantile(q.at))
+		j.buf = proto.AppendMillis(j.buf, t.quantile(q.at))
 	}
 	j.buf = append(j.buf, '}')
 }

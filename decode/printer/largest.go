@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"netlab/decode/flow"
 )
 
@@ -99,11 +97,10 @@ func (j *JSON) largest(l *largest) error {
 type tcpStats struct {
 	conversations, resets                     int64
 	packets, resent, reordered, full, missing int64
-	roundTrip                                 *hdrhistogram.Histogram // in microseconds
-	longest                                   time.Duration
+	roundTrip                                 times
 }
 
-func newTCPStats() tcpStats { return tcpStats{roundTrip: hdrhistogram.New(1, maxLatency, 2)} }
+func newTCPStats() tcpStats { return tcpStats{roundTrip: times{digits: 2}} }
 
 // count adds a conversation.
 func (t *tcpStats) count(c *flow.Conversation) {
@@ -120,8 +117,7 @@ func (t *tcpStats) count(c *flow.Conversation) {
 		t.missing += x.GapBytes
 	}
 	if c.RoundTrip > 0 {
-		record(t.roundTrip, c.RoundTrip)
-		t.longest = max(t.longest, c.RoundTrip)
+		t.roundTrip.add(c.RoundTrip)
 	}
 }
 
@@ -133,27 +129,15 @@ func (t *tcpStats) add(o *tcpStats) {
 	t.reordered += o.reordered
 	t.full += o.full
 	t.missing += o.missing
-	t.roundTrip.Merge(o.roundTrip)
-	t.longest = max(t.longest, o.longest)
-}
-
-func (t *tcpStats) quantile(q float64) time.Duration { return quantile(t.roundTrip, t.longest, q) }
-
-// quantile returns the time that q percent of a histogram of microseconds do not
-// exceed; of all it is exact.
-func quantile(h *hdrhistogram.Histogram, longest time.Duration, q float64) time.Duration {
-	if q == 100 {
-		return longest
-	}
-	return min(time.Duration(h.ValueAtQuantile(q))*time.Microsecond, longest)
+	t.roundTrip.merge(&o.roundTrip)
 }
 
 func (t *tcpStats) write(w *bufio.Writer) {
 	if t.conversations == 0 {
 		return
 	}
-	if t.roundTrip.TotalCount() > 0 {
-		fmt.Fprintf(w, "round trips: median %s, p99 %s, max %s\n", Duration(t.quantile(50)), Duration(t.quantile(99)), Duration(t.longest))
+	if t.roundTrip.any() {
+		fmt.Fprintf(w, "round trips: median %s, p99 %s, max %s\n", Duration(t.roundTrip.quantile(50)), Duration(t.roundTrip.quantile(99)), Duration(t.roundTrip.longest))
 	}
 	fmt.Fprintf(w, "tcp: %s in %s, %d sent again, %d out of order, %s, %s, %s missing\n", Count(t.packets, "packet"), Count(t.conversations, "conversation"),
 		t.resent, t.reordered, Count(t.full, "full window"), Count(t.resets, "reset"), Bytes(t.missing))
@@ -172,8 +156,8 @@ func (j *JSON) tcp(t *tcpStats) error {
 	j.int("zero_windows", t.full)
 	j.int("resets", t.resets)
 	j.int("missing_bytes", t.missing)
-	if t.roundTrip.TotalCount() > 0 {
-		j.quantiles("round_trip_ms", t.quantile)
+	if t.roundTrip.any() {
+		j.quantiles("round_trip_ms", &t.roundTrip)
 	}
 	return j.end()
 }

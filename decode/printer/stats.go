@@ -9,9 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"netlab/decode"
 	"netlab/decode/flow"
@@ -42,8 +39,7 @@ type protocolStats struct {
 	exchanges     [3]int64 // by state
 	packets       [2]int64 // of each direction
 	bytes         [2]int64
-	latency       *hdrhistogram.Histogram // in microseconds
-	longest       time.Duration
+	latency       times
 	outcomes      map[outcome]int64
 	// repeated is how often the latest outcome came in a row, not in outcomes yet.
 	latest    outcome
@@ -52,6 +48,7 @@ type protocolStats struct {
 	// crowded means that there are more endpoints than there is room for: they are
 	// counted as one.
 	crowded bool
+	name    []byte // of the endpoint asked for last
 }
 
 // outcome is how an exchange went: a number or a word.
@@ -84,10 +81,6 @@ func outcomeOf(e *proto.Exchange) (o outcome, failed, known bool) {
 	return o, failed, true
 }
 
-// maxLatency is the longest that is told from longer ones, in microseconds: an
-// hour.
-const maxLatency = int64(time.Hour / time.Microsecond)
-
 // NewStats returns a printer to w.
 func NewStats(w io.Writer, style Style) *Stats {
 	return &Stats{w: w, style: style, protocols: make(map[string]*protocolStats), tcp: newTCPStats()}
@@ -100,7 +93,7 @@ func (s *Stats) of(name string) *protocolStats {
 	}
 	p := s.protocols[name]
 	if p == nil {
-		p = &protocolStats{latency: hdrhistogram.New(1, maxLatency, 2), outcomes: make(map[outcome]int64), endpoints: make(map[string]*endpointStats)}
+		p = &protocolStats{latency: times{digits: 2}, outcomes: make(map[outcome]int64), endpoints: make(map[string]*endpointStats)}
 		s.protocols[name] = p
 	}
 	s.latest, s.latestName = p, name
@@ -113,8 +106,7 @@ func (s *Stats) Exchange(e *proto.Exchange) error {
 	p.exchanges[e.State]++
 	d, answered := e.Latency()
 	if answered {
-		record(p.latency, d)
-		p.longest = max(p.longest, d)
+		p.latency.add(d)
 	}
 	o, failed, known := outcomeOf(e)
 	if known {
@@ -138,13 +130,6 @@ func (p *protocolStats) settle() {
 	if p.repeated > 0 {
 		p.outcomes[p.latest] += p.repeated
 		p.repeated = 0
-	}
-}
-
-// record adds a time to a histogram of microseconds.
-func record(h *hdrhistogram.Histogram, d time.Duration) {
-	if err := h.RecordValue(min(d.Microseconds(), maxLatency)); err != nil {
-		panic("BUG: " + err.Error())
 	}
 }
 
@@ -193,18 +178,13 @@ func (p *protocolStats) add(o *protocolStats) {
 		p.packets[d] += o.packets[d]
 		p.bytes[d] += o.bytes[d]
 	}
-	p.latency.Merge(o.latency)
-	p.longest = max(p.longest, o.longest)
+	p.latency.merge(&o.latency)
 	o.settle()
 	for code, n := range o.outcomes {
 		p.outcomes[code] += n
 	}
 	p.addEndpoints(o)
 }
-
-// quantile returns the latency that q percent do not exceed, to two digits; of all
-// it is exact.
-func (p *protocolStats) quantile(q float64) time.Duration { return quantile(p.latency, p.longest, q) }
 
 // Summary prints all.
 func (s *Stats) Summary(sum *decode.Summary) error {
@@ -256,10 +236,10 @@ func (s *Stats) Summary(sum *decode.Summary) error {
 	for _, name := range names {
 		p := s.protocols[name]
 		latency := func(q float64) string {
-			if p.latency.TotalCount() == 0 {
+			if !p.latency.any() {
 				return ""
 			}
-			return Duration(p.quantile(q))
+			return Duration(p.latency.quantile(q))
 		}
 		t.add([]paint{cyan}, name, number(p.conversations), number(p.exchanges[proto.Complete]), number(p.exchanges[proto.Unanswered]),
 			number(p.exchanges[proto.Broken]), Bytes(p.bytes[0]), Bytes(p.bytes[1]), latency(50), latency(99), latency(100), answers(p))
@@ -320,8 +300,8 @@ func (j *JSON) stats(name string, p *protocolStats) error {
 		j.int("bytes", p.bytes[d])
 		j.buf = append(j.buf, '}')
 	}
-	if p.latency.TotalCount() > 0 {
-		j.quantiles("latency_ms", p.quantile)
+	if p.latency.any() {
+		j.quantiles("latency_ms", &p.latency)
 	}
 	if len(p.outcomes) > 0 {
 		j.name("answers")

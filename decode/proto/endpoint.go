@@ -15,21 +15,20 @@ func (h *HTTPMessage) Outcome() (code int, word string, failed bool) {
 
 // Endpoint is the method, the host, and the path with {id} in place of what looks
 // like one; of gRPC, the service and its method.
-func (h *HTTPMessage) Endpoint() string {
+func (h *HTTPMessage) Endpoint() string { return string(h.appendEndpoint(nil)) }
+
+func (h *HTTPMessage) appendEndpoint(dst []byte) []byte {
 	if h.GRPC != nil {
-		return h.GRPC.Service + "/" + h.GRPC.Method
+		return append(append(append(dst, h.GRPC.Service...), '/'), h.GRPC.Method...)
 	}
-	host, _ := h.Get("Host")
 	path := h.Target
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		path = path[:i]
 	}
-	var b strings.Builder
-	b.Grow(len(h.Method) + 1 + len(host) + len(path))
-	b.WriteString(h.Method)
-	b.WriteByte(' ')
+	dst = append(append(dst, h.Method...), ' ')
 	if strings.HasPrefix(path, "/") {
-		b.WriteString(host)
+		host, _ := h.Get("Host")
+		dst = append(dst, host...)
 	}
 	for rest := path; rest != ""; {
 		segment := rest
@@ -40,9 +39,9 @@ func (h *HTTPMessage) Endpoint() string {
 		if segment[0] == '/' && isID(segment[1:]) {
 			segment = "/{id}"
 		}
-		b.WriteString(segment)
+		dst = append(dst, segment...)
 	}
-	return b.String()
+	return dst
 }
 
 // longID is how long what has both letters and digits has to be to look like a

@@ -227,6 +227,14 @@ type Endpoint interface {
 	Endpoint() string
 }
 
+// AppendEndpoint appends what Endpoint returns.
+func AppendEndpoint(dst []byte, b Endpoint) []byte {
+	if h, ok := b.(*HTTPMessage); ok { // which would have to put it together first
+		return h.appendEndpoint(dst)
+	}
+	return append(dst, b.Endpoint()...)
+}
+
 // State says what became of an exchange.
 type State uint8
 
