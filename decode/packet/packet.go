@@ -121,12 +121,16 @@ func (p *Packed) Pack(s *Segment) {
 	}
 }
 
-// Warm reads a little of all that there is to read.
+// Warm reads a little of all that there is to read; of what is large, the rest comes
+// into the cache by itself while its beginning is read.
 func (p *Packed) Warm() byte {
-	const line = 64 // of the cache
+	const line, large = 64, 1024 // of the cache
 	n := len(p.wire)
-	if n == 0 {
+	switch {
+	case n == 0:
 		return 0
+	case n > large:
+		return p.wire[0]
 	}
 	b := p.wire[0] + p.wire[min(n-1, line)]
 	for i := 2 * line; i < min(n, 4*line); i += line {

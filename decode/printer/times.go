@@ -8,11 +8,13 @@ import (
 )
 
 // times counts how long things took, in the buckets of a histogram of microseconds.
-// There may be one for each of thousands of endpoints, which are counted one after the
-// other: it has room only for the buckets between the first and the last that came.
+// There may be one for each of thousands of endpoints, in no order: so that many of
+// them stay in the processor's cache, there is room only for the buckets between the
+// first and the last that came, and little for each.
 type times struct {
-	counts  []int64
-	first   int // bucket that counts begins with
+	counts  []uint16
+	carries []int64 // how often each of counts went over; nil while none did
+	first   int     // bucket that counts begins with
 	digits  int // that buckets tell apart, 1 or 2
 	longest time.Duration
 	whole   *hdrhistogram.Histogram // of all that was counted, once it was asked for
@@ -30,33 +32,66 @@ func (t *times) add(d time.Duration) {
 	v := max(0, min(d.Microseconds(), maxTime))
 	fine := fineBits[t.digits]
 	shift := max(bits.Len64(uint64(v))-fine-1, 0)
-	*t.at(shift<<fine + int(v>>shift))++
+	i := t.at(shift<<fine + int(v>>shift))
+	if t.counts[i]++; t.counts[i] == 0 {
+		t.carry(i, 1)
+	}
 	t.longest = max(t.longest, d)
 }
 
-// at returns the count of a bucket, for which it makes room.
-func (t *times) at(bucket int) *int64 {
-	if i := bucket - t.first; uint(i) < uint(len(t.counts)) {
-		return &t.counts[i]
+// at returns where in counts a bucket is, for which it makes room.
+func (t *times) at(bucket int) int {
+	i := bucket - t.first
+	if uint(i) >= uint(len(t.counts)) {
+		t.grow(bucket)
+		i = bucket - t.first
 	}
-	const line = 8 // a cache line of them at a time
-	from, to := bucket&^(line-1), bucket|(line-1)+1
-	if len(t.counts) > 0 {
-		from, to = min(from, t.first), max(to, t.first+len(t.counts))
+	return i
+}
+
+// grow makes room for a bucket, and for those in the same line of the cache.
+func (t *times) grow(bucket int) {
+	const line = 32
+	first, end := bucket&^(line-1), bucket|(line-1)+1
+	if len(t.counts) == 0 {
+		t.first = first
 	}
-	counts := make([]int64, to-from)
-	if len(t.counts) > 0 {
-		copy(counts[t.first-from:], t.counts)
+	before := max(t.first-first, 0)
+	t.first -= before
+	size := max(before+len(t.counts), end-t.first)
+	if t.carries != nil {
+		t.carries = append(make([]int64, before, size), t.carries...)[:size]
 	}
-	t.counts, t.first = counts, from
-	return &t.counts[bucket-from]
+	t.counts = append(make([]uint16, before, size), t.counts...)[:size]
+}
+
+// carry notes that one of counts went over n times.
+func (t *times) carry(i int, n int64) {
+	if t.carries == nil {
+		t.carries = make([]int64, len(t.counts))
+	}
+	t.carries[i] += n
+}
+
+// count returns how many came for one of counts.
+func (t *times) count(i int) int64 {
+	n := int64(t.counts[i])
+	if t.carries != nil {
+		n += t.carries[i] << 16
+	}
+	return n
 }
 
 // merge adds what another of the same digits has counted.
 func (t *times) merge(o *times) {
-	for i, n := range o.counts {
-		if n > 0 {
-			*t.at(o.first + i) += n
+	for i := range o.counts {
+		if n := o.count(i); n > 0 {
+			here := t.at(o.first + i)
+			n += int64(t.counts[here])
+			t.counts[here] = uint16(n)
+			if n>>16 > 0 {
+				t.carry(here, n>>16)
+			}
 		}
 	}
 	t.longest = max(t.longest, o.longest)
@@ -69,8 +104,11 @@ func (t *times) histogram() *hdrhistogram.Histogram {
 	}
 	t.whole = hdrhistogram.New(1, maxTime, t.digits)
 	fine := fineBits[t.digits]
-	for i, n := range t.counts {
-		bucket := t.first + i
+	for i := range t.counts {
+		n, bucket := t.count(i), t.first+i
+		if n == 0 {
+			continue
+		}
 		shift := max(bucket>>fine-1, 0)
 		if err := t.whole.RecordValues(int64(bucket-shift<<fine)<<shift, n); err != nil {
 			panic("BUG: " + err.Error())

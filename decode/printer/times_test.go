@@ -12,7 +12,7 @@ import (
 func TestTimes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for digits := 1; digits <= 2; digits++ {
-		for _, n := range []int{1, 10, 10_000} {
+		for _, n := range []int{1, 10, 10_000, 1_000_000} {
 			want := hdrhistogram.New(1, maxTime, digits)
 			parts := [3]times{{digits: digits}, {digits: digits}, {digits: digits}}
 			for range n {
