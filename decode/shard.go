@@ -241,8 +241,10 @@ func sortByFirst(talks []*talk) {
 // do does what a packet asks for, the i-th of the batch.
 func (s *shard) do(i int, u *unit) {
 	g, l := &s.unpacked, s.lineOf(u)
-	if g.Flow = l.flow; u.back {
-		g.Flow = l.flow.Reverse()
+	if u.back {
+		g.Flow.SetReverse(&l.flow)
+	} else {
+		g.Flow = l.flow
 	}
 	u.Unpack(g)
 	if !s.d.opts.NoChecksums && g.BadChecksum() {
@@ -426,9 +428,11 @@ func (s *shard) datagram(u *unit, g *packet.Segment) {
 	side.Packets++
 	k := flow.Chunk{Data: g.Payload, Offset: side.End(), Time: g.Time, Packet: g.Packet, Ack: c.Sides[dir.Reverse()].Bytes}
 	side.Bytes += int64(len(g.Payload))
-	t.stream(dir, k)
+	if s.bytes {
+		t.stream(dir, k)
+	}
 	missing := g.Length - len(g.Payload)
-	t.said().Datagram(dir, k, missing)
+	t.said().Datagram(dir, &k, missing)
 	if missing > 0 {
 		gap := flow.Gap{Offset: k.Offset + int64(len(g.Payload)), Length: int64(missing), Cut: true, Packet: g.Packet, Time: g.Time}
 		side.AddGap(gap, &s.gaps)

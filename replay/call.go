@@ -711,7 +711,7 @@ func (k *call) take(data []byte) {
 		k.turns.heard(data)
 		k.turns.settle(k)
 	case k.dialogue != nil:
-		k.dialogue.Datagram(flow.ServerToClient, chunk, 0)
+		k.dialogue.Datagram(flow.ServerToClient, &chunk, 0)
 	default:
 		k.datagrams.pairing.(*volleys).heard(data, now)
 	}

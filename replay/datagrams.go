@@ -94,7 +94,7 @@ func (k *call) stepDatagram(ctx context.Context, p *plan.Part) error {
 		late, slip := k.slip(now, due, ready)
 		g.sent[s.Packet] = sentAt{now, late, slip}
 		if k.dialogue != nil {
-			k.dialogue.Datagram(flow.ClientToServer, flow.Chunk{Data: s.Bytes, Offset: k.sent, Time: now, Packet: s.Packet, Ack: k.received}, 0)
+			k.dialogue.Datagram(flow.ClientToServer, &flow.Chunk{Data: s.Bytes, Offset: k.sent, Time: now, Packet: s.Packet, Ack: k.received}, 0)
 		}
 	})
 	if err == nil && (shot == nil || shot.missed) {

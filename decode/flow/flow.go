@@ -115,6 +115,13 @@ func (f Flow) Reverse() Flow {
 	return f
 }
 
+// SetReverse makes f the other direction of g.
+func (f *Flow) SetReverse(g *Flow) {
+	f.src, f.dst = g.dst, g.src
+	f.srcPort, f.dstPort = g.dstPort, g.srcPort
+	f.transport, f.v4 = g.transport, g.v4
+}
+
 func (f Flow) String() string {
 	return f.transport.String() + " " + f.Src().String() + " > " + f.Dst().String()
 }

@@ -165,12 +165,13 @@ func (t *Table[V]) Near(hash uint64) *Entry[V] {
 	}
 }
 
-// Warm reads a little of all that there is to read, and returns something that can't
-// be known without. Done for several entries in a row, before they are used, it
-// takes hardly longer than for one, for memory is slow, not narrow.
+// Warm reads a little of each line of the cache that e lies in, and returns something
+// that can't be known without. Done for several entries in a row, before they are used,
+// it takes hardly longer than for one, for memory is slow, not narrow. What is in V,
+// their user has to read.
 func (e *Entry[V]) Warm() uint64 {
 	c := &e.Conversation
-	return uint64(c.Tuple.srcPort) + uint64(c.Start) + uint64(c.Sides[0].Packets+c.Sides[1].Packets) + uint64(e.last)
+	return uint64(c.ID) + uint64(c.Start) + uint64(c.Sides[1].Packets) + uint64(e.last) + uint64(e.queue)
 }
 
 // Add puts e in, which is filled in but for its place, and Seen; it was looked for

@@ -1,10 +1,9 @@
 package printer
 
 import (
-	"strconv"
-
 	"netlab/decode"
 	"netlab/decode/flow"
+	"netlab/decode/proto"
 )
 
 // gathered is what a printer has made and not written yet.
@@ -32,7 +31,7 @@ func (g *gathered) Reset() {
 // number puts the number of a conversation, or a hole for it.
 func (g *gathered) number(c *flow.Conversation) {
 	if c.ID != decode.Unnumbered {
-		g.buf = strconv.AppendInt(g.buf, int64(c.ID), 10)
+		g.buf = proto.AppendNatural(g.buf, uint64(c.ID))
 		return
 	}
 	g.holes = append(g.holes, hole{len(g.buf), c})
@@ -51,7 +50,7 @@ func (g *gathered) appendTo(dst []byte, from, to int) []byte {
 	for ; i < len(g.holes) && g.holes[i].at < to; i++ {
 		h := g.holes[i]
 		dst = append(dst, g.buf[from:h.at]...)
-		dst = strconv.AppendInt(dst, int64(h.of.ID), 10)
+		dst = proto.AppendNatural(dst, uint64(h.of.ID))
 		from = h.at
 	}
 	return append(dst, g.buf[from:to]...)

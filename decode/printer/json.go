@@ -90,7 +90,10 @@ func (j *JSON) str(name, s string) {
 
 func (j *JSON) int(name string, n int64) {
 	j.name(name)
-	j.buf = strconv.AppendInt(j.buf, n, 10)
+	if n < 0 {
+		j.buf, n = append(j.buf, '-'), -n
+	}
+	j.buf = proto.AppendNatural(j.buf, uint64(n))
 }
 
 func (j *JSON) bool(name string, b bool) {
@@ -133,8 +136,7 @@ func (j *JSON) named(name string) {
 
 // begin begins a record.
 func (j *JSON) begin(typ string) {
-	j.buf = append(j.buf, '{')
-	j.str("type", typ)
+	j.buf = append(append(append(j.buf, `{"type":"`...), typ...), '"')
 }
 
 // Finish prints a conversation.
@@ -220,9 +222,11 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 		return nil
 	}
 	j.begin(e.Protocol.Record())
-	j.id("conversation", e.Conversation)
-	j.int("index", int64(e.Index))
-	j.str("state", e.State.String())
+	j.buf = append(j.buf, `,"conversation":`...)
+	j.number(e.Conversation)
+	b := append(j.buf, `,"index":`...)
+	b = append(proto.AppendNatural(b, uint64(e.Index)), `,"state":"`...)
+	j.buf = append(append(b, e.State.String()...), '"')
 	if why := e.Why(); why != "" {
 		j.str("why", remark(why, j.Hide))
 	}
@@ -311,10 +315,14 @@ func (j *JSON) side(name string, m *proto.Message) {
 	j.buf = append(j.buf, '}')
 }
 
-// message prints when and where a message was seen, and what it says.
+// message prints when and where a message was seen, and what it says, behind the
+// brace that begins it or other fields.
 func (j *JSON) message(m *proto.Message) {
-	j.time("time", m.Time)
-	j.int("packet", m.Packet)
+	if j.buf[len(j.buf)-1] != '{' {
+		j.buf = append(j.buf, ',')
+	}
+	b := j.clock.AppendTime(append(j.buf, `"time":`...), m.Time)
+	j.buf = proto.AppendNatural(append(b, `,"packet":`...), uint64(m.Packet))
 	if !m.Complete {
 		j.bool("complete", false)
 		j.str("why", remark(m.Why, j.Hide))

@@ -15,7 +15,7 @@ type times struct {
 	counts  []uint16
 	carries []int64 // how often each of counts went over; nil while none did
 	first   int     // bucket that counts begins with
-	digits  int // that buckets tell apart, 1 or 2
+	digits  int     // that buckets tell apart, 1 or 2
 	longest time.Duration
 	whole   *hdrhistogram.Histogram // of all that was counted, once it was asked for
 }

@@ -206,8 +206,8 @@ func BenchmarkDNS(b *testing.B) {
 	b.SetBytes(int64(len(query) + len(answer)))
 	b.ReportAllocs()
 	for b.Loop() {
-		g.Datagram(c2s, flow.Chunk{Data: query, Time: epoch, Packet: 1}, 0)
-		g.Datagram(s2c, flow.Chunk{Data: answer, Time: epoch, Packet: 2}, 0)
+		g.Datagram(c2s, &flow.Chunk{Data: query, Time: epoch, Packet: 1}, 0)
+		g.Datagram(s2c, &flow.Chunk{Data: answer, Time: epoch, Packet: 2}, 0)
 	}
 	if out.exchanges != b.N {
 		b.Errorf("%d exchanges in %d runs", out.exchanges, b.N)
@@ -226,9 +226,9 @@ func BenchmarkDialogueDNS(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			g.Renew(conv, out, opts, out.exchanges)
-			g.Datagram(c2s, flow.Chunk{Data: query, Time: epoch, Packet: 1}, 0)
+			g.Datagram(c2s, &flow.Chunk{Data: query, Time: epoch, Packet: 1}, 0)
 			held += g.Held()
-			g.Datagram(s2c, flow.Chunk{Data: answer, Time: epoch, Packet: 2}, 0)
+			g.Datagram(s2c, &flow.Chunk{Data: answer, Time: epoch, Packet: 2}, 0)
 			if !g.Idle() {
 				b.Fatal("something waits")
 			}

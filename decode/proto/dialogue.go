@@ -377,7 +377,7 @@ func (g *Dialogue) hold(h held) {
 
 // Datagram adds one datagram of a direction, which ends where it ends. Cut says
 // how many bytes of it were cut off.
-func (g *Dialogue) Datagram(d flow.Direction, c flow.Chunk, cut int) {
+func (g *Dialogue) Datagram(d flow.Direction, c *flow.Chunk, cut int) {
 	g.stale = true
 	if g.protocol == nil {
 		o := Opening{Transport: flow.UDP, Ended: [2]bool{true, true}}
@@ -385,9 +385,10 @@ func (g *Dialogue) Datagram(d flow.Direction, c flow.Chunk, cut int) {
 		g.speak(Find(o), "")
 	}
 	s := &g.sides[d]
-	at := Mark{c.Offset, c.Time, c.Packet, c.Ack}
-	s.offset, s.start, s.last, s.length = c.Offset, at, at, 0
-	g.shown[d] = at
+	s.offset, s.length = c.Offset, 0
+	for _, at := range [...]*Mark{&s.start, &s.last, &g.shown[d]} { // a copy would wait for what was just written
+		at.Offset, at.Time, at.Packet, at.Ack = c.Offset, c.Time, c.Packet, c.Ack
+	}
 	data := c.Data
 	for {
 		n, m := g.next(d, data, true)

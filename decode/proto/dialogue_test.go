@@ -297,10 +297,10 @@ func TestRenew(t *testing.T) {
 func TestDatagramsHaveEnded(t *testing.T) {
 	s := &silent{}
 	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.UDP)}, s, Options{})
-	g.Datagram(flow.ClientToServer, flow.Chunk{Data: []byte(dnsQuery)}, 0)
+	g.Datagram(flow.ClientToServer, &flow.Chunk{Data: []byte(dnsQuery)}, 0)
 	g.End(flow.ServerToClient)
 	g.End(flow.ClientToServer)
-	g.Datagram(flow.ServerToClient, flow.Chunk{Data: []byte(dnsResponse), Packet: 2}, 0)
+	g.Datagram(flow.ServerToClient, &flow.Chunk{Data: []byte(dnsResponse), Packet: 2}, 0)
 	g.Close()
 	if finals, _ := g.Answers(); finals != 1 {
 		t.Errorf("%d answers", finals)

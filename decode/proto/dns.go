@@ -241,7 +241,11 @@ func (a dnsAsked) appendName(dst, b []byte, off int) ([]byte, int) {
 		return append(dst, dst[a.from:a.to]...), off + 2
 	}
 	start := len(dst)
-	dst, off = walkName(append(dst, '"'), b, off, maxDNSPointers, asText)
+	dst = append(dst, '"')
+	if dst, next := appendUsualName(dst, b, off); next > 0 {
+		return append(dst, '"'), next
+	}
+	dst, off = walkName(dst, b, off, maxDNSPointers, asText)
 	return quote(dst, start), off
 }
 
@@ -260,7 +264,7 @@ func (a dnsAsked) appendRecords(dst, b []byte, off, n int) ([]byte, int) {
 		}
 		dst = appendType(dst, r.typ)
 		dst = append(dst, `,"ttl":`...)
-		dst = strconv.AppendUint(dst, uint64(r.ttl), 10)
+		dst = AppendNatural(dst, uint64(r.ttl))
 		dst = append(dst, `,"data":`...)
 		data := len(dst)
 		dst = appendData(append(dst, '"'), b, start, r)
@@ -382,6 +386,11 @@ func pointsToFirst(b []byte, off int) bool {
 
 // skipName returns the offset behind a name, -1 when it is malformed.
 func skipName(b []byte, off int) int {
+	for end := off; end < len(b) && end-off < maxDNSName && b[end] < 0x40; end += 1 + int(b[end]) {
+		if b[end] == 0 {
+			return end + 1
+		}
+	}
 	_, next := walkName(nil, b, off, maxDNSPointers, notAtAll)
 	return next
 }
@@ -582,7 +591,10 @@ func appendData(dst, b []byte, start int, r dnsFixed) []byte {
 	switch r.typ {
 	case dns.TypeA:
 		if len(data) == 4 {
-			return netip.AddrFrom4([4]byte(data)).AppendTo(dst)
+			for _, n := range data {
+				dst = append(AppendNatural(dst, uint64(n)), '.')
+			}
+			return dst[:len(dst)-1]
 		}
 	case dns.TypeAAAA:
 		if len(data) == 16 {

@@ -71,10 +71,47 @@ func TestDNSMessage(t *testing.T) {
 func TestDNSOverUDPIsFoundOnce(t *testing.T) {
 	s := &silent{}
 	g := NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.UDP)}, s, Options{})
-	g.Datagram(c2s, flow.Chunk{Data: []byte("hello")}, 0)
-	g.Datagram(c2s, flow.Chunk{Data: []byte(dnsQuery)}, 0)
+	g.Datagram(c2s, &flow.Chunk{Data: []byte("hello")}, 0)
+	g.Datagram(c2s, &flow.Chunk{Data: []byte(dnsQuery)}, 0)
 	g.Close()
 	if g.Protocol() != &Raw || len(s.exchanges) != 2 || s.exchanges[1].Protocol != &Raw {
 		t.Errorf("%s, %d exchanges", protocolName(g.Protocol()), len(s.exchanges))
+	}
+}
+
+// TestUsualName has names that are written quickly be as those that are walked.
+func TestUsualName(t *testing.T) {
+	long := strings.Repeat("\x3f"+strings.Repeat("x", 63), 4)
+	for name, c := range map[string]struct {
+		wire  string
+		usual bool
+	}{
+		"root":           {"\x00", true},
+		"usual":          {"\x03www\x07example\x03com\x00\x00\x01\x00\x01", true},
+		"at_the_end":     {"\x01a\x02de\x00", true},
+		"long_labels":    {"\x08eightlet\x09nineletrs\x11seventeen-letters\x00", true},
+		"largest":        {long[:3*64] + "\x3d" + strings.Repeat("y", 61) + "\x00", true},
+		"too_large":      {long[:3*64] + "\x3e" + strings.Repeat("y", 62) + "\x00", false},
+		"dot":            {"\x03a.b\x03com\x00\x00\x01\x00\x01", false},
+		"backslash":      {"\x0cabcdefghijk\\\x00", false},
+		"quote":          {"\x02a\"\x00", false},
+		"less":           {"\x02<a\x00", false},
+		"control":        {"\x01\x01\x00", false},
+		"utf8":           {"\x02\xc3\xa4\x00", false},
+		"del":            {"\x09aaaaaaaa\x7f\x00", false},
+		"pointer":        {"\x01a\xc0\x00", false},
+		"no_end":         {"\x01a", false},
+		"cut_in_a_label": {"\x05abc", false},
+	} {
+		got, next := appendUsualName([]byte("so far "), []byte(c.wire), 0)
+		want, end := walkName([]byte("so far "), []byte(c.wire), 0, maxDNSPointers, asText)
+		switch {
+		case next > 0 != c.usual:
+			t.Errorf("%s: it ends at %d", name, next)
+		case next > 0 && (string(got) != string(want) || next != end):
+			t.Errorf("%s: %q up to %d, want %q up to %d", name, got, next, want, end)
+		case next == 0 && string(got) != "so far ":
+			t.Errorf("%s: %q was left behind", name, got)
+		}
 	}
 }

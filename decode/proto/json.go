@@ -2,6 +2,7 @@ package proto
 
 import (
 	"math/bits"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -186,6 +187,45 @@ func appendFraction(dst []byte, t time.Time) []byte {
 	return dst
 }
 
+// AppendNatural appends a number that is not negative, where it is to stand: most that
+// are written are small, and done before strconv has copied them.
+func AppendNatural(dst []byte, n uint64) []byte {
+	end := len(dst) + digits(n)
+	dst = slices.Grow(dst, maxDigits)[:end]
+	for ; n >= 100; n /= 100 {
+		end -= 2
+		put2(dst[end:], uint32(n%100))
+	}
+	if n >= 10 {
+		put2(dst[end-2:], uint32(n))
+	} else {
+		dst[end-1] = byte('0' + n)
+	}
+	return dst
+}
+
+// maxDigits is how many a number can have.
+const maxDigits = 20
+
+// powers are those of 10.
+var powers = func() (p [maxDigits]uint64) {
+	p[0] = 1
+	for i := range p[1:] {
+		p[i+1] = 10 * p[i]
+	}
+	return p
+}()
+
+// digits returns how many digits n has.
+func digits(n uint64) int {
+	const log2 = 1233 // of 10, in parts of 4096: that or one more is a number's
+	d := bits.Len64(n|1) * log2 >> 12
+	if n|1 >= powers[d] {
+		d++
+	}
+	return d
+}
+
 // put2 writes a number of two digits.
 func put2(b []byte, n uint32) {
 	b[0], b[1] = byte('0'+n/10), byte('0'+n%10)
@@ -203,7 +243,7 @@ func AppendMillis(dst []byte, d time.Duration) []byte {
 	if d < 0 {
 		dst, d = append(dst, '-'), -d
 	}
-	dst = strconv.AppendInt(dst, int64(d/1e6), 10)
+	dst = AppendNatural(dst, uint64(d/1e6))
 	if ns := uint32(d % 1e6); ns > 0 {
 		dst = append(dst, ".000000"...)
 		b := dst[len(dst)-6:]

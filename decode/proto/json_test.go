@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,18 @@ func sameNumbers(t *testing.T, clock *Clock, at time.Time, d time.Duration) {
 	}
 	if got, want := AppendMillis(nil, d), oldAppendMillis(nil, d); !bytes.Equal(got, want) {
 		t.Errorf("%d ns are %s, want %s", d, got, want)
+	}
+}
+
+func TestAppendNatural(t *testing.T) {
+	numbers := []uint64{math.MaxUint64}
+	for n := uint64(1); n < 1e19; n *= 10 {
+		numbers = append(numbers, n-1, n, n+1, 2*n, 9*n)
+	}
+	for _, n := range numbers {
+		if got, want := AppendNatural([]byte("n "), n), strconv.AppendUint([]byte("n "), n, 10); !bytes.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

@@ -284,7 +284,7 @@ func (tr *transcript) playIn(t testing.TB, g *Dialogue, opts Options, cut cutter
 				k := flow.Chunk{Data: scratch, Offset: int64(len(r.present[l.d])), Time: timeOf(packet), Packet: packet, Ack: ack}
 				r.said(l.d, scratch)
 				if tr.transport == flow.UDP {
-					g.Datagram(l.d, k, int(l.n))
+					g.Datagram(l.d, &k, int(l.n))
 				} else if n > 0 {
 					g.Chunk(l.d, k)
 				}

@@ -85,7 +85,7 @@ func (k *talk) run(t testing.TB, sink exchanger) (*flow.Conversation, []*proto.E
 			}
 		}
 		if k.transport == flow.UDP {
-			g.Datagram(s.d, x, 0)
+			g.Datagram(s.d, &x, 0)
 		} else {
 			g.Chunk(s.d, x)
 		}

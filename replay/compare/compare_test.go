@@ -341,7 +341,7 @@ func dnsAnswer(t *testing.T, flags func(*dns.Msg), records ...string) *proto.Mes
 	}
 	r := &receiver{}
 	g := proto.NewDialogue(&flow.Conversation{Tuple: flow.Unknown(flow.UDP)}, r, proto.Options{Keep: 1 << 20, Protocol: &proto.DNS})
-	g.Datagram(flow.ServerToClient, flow.Chunk{Data: wire}, 0)
+	g.Datagram(flow.ServerToClient, &flow.Chunk{Data: wire}, 0)
 	g.Close()
 	return r.response
 }
