@@ -40,9 +40,10 @@ type batch struct {
 
 	made []extent // of each unit, by its shard
 	// Of the parts in which it is worked on, how many nobody has begun, and how many
-	// are not done; begun says which are.
+	// are not done; begun says which are. Somebody finishes it when none is left.
 	open, left int
 	begun      []bool
+	finishing  bool
 }
 
 // unit is a packet's part in a batch: a line of the cache.
@@ -303,7 +304,7 @@ func (w *work) begin() {
 	if len(w.full) > 0 {
 		b := w.full[0]
 		b.open = w.d.parts(b)
-		b.left = b.open
+		b.left, b.finishing = b.open, false
 		b.begun = append(b.begun[:0], make([]bool, b.open)...)
 	}
 	w.changed.Broadcast()
@@ -327,27 +328,42 @@ func (w *work) reader() int { return w.d.workers - 1 }
 // whose conversations its processor has seen in the batch before.
 func (w *work) helpWhile(me int, holds func() bool) {
 	for holds() {
-		if len(w.full) == 0 || w.full[0].open == 0 {
+		switch {
+		case len(w.full) > 0 && w.full[0].open > 0:
+			b := w.full[0]
+			i := b.take(me * len(b.begun) / w.d.workers)
+			w.mu.Unlock()
+			w.d.part(b, i)
+			w.mu.Lock()
+			b.left--
+		case w.unfinished():
+			w.finish(w.full[0])
+		default:
 			w.changed.Wait()
-			continue
 		}
-		b := w.full[0]
-		i := b.take(me * len(b.begun) / w.d.workers)
-		w.mu.Unlock()
-		w.d.part(b, i)
-		w.mu.Lock()
-		if b.left--; b.left > 0 {
-			continue
-		}
-		w.mu.Unlock()
-		w.d.between(b)
-		w.failed.Store(w.d.err != nil)
-		w.giveBack(b)
-		w.mu.Lock()
-		w.full = slices.Delete(w.full, 0, 1)
-		w.free = append(w.free, b)
-		w.begin()
 	}
+	if w.unfinished() { // there is something better to do: another may have waited for this
+		w.changed.Signal()
+	}
+}
+
+// unfinished reports whether all parts of the first batch are done, and nobody
+// finishes it yet.
+func (w *work) unfinished() bool {
+	return len(w.full) > 0 && w.full[0].left == 0 && !w.full[0].finishing
+}
+
+// finish does what is to be done behind the first batch, and has the next begun.
+func (w *work) finish(b *batch) {
+	b.finishing = true
+	w.mu.Unlock()
+	w.d.between(b)
+	w.failed.Store(w.d.err != nil)
+	w.giveBack(b)
+	w.mu.Lock()
+	w.full = slices.Delete(w.full, 0, 1)
+	w.free = append(w.free, b)
+	w.begin()
 }
 
 // giveBack gives back the buffers that a batch used.

@@ -190,6 +190,9 @@ func appendFraction(dst []byte, t time.Time) []byte {
 // AppendNatural appends a number that is not negative, where it is to stand: most that
 // are written are small, and done before strconv has copied them.
 func AppendNatural(dst []byte, n uint64) []byte {
+	if n < 10 {
+		return append(dst, byte('0'+n))
+	}
 	end := len(dst) + digits(n)
 	dst = slices.Grow(dst, maxDigits)[:end]
 	for ; n >= 100; n /= 100 {
@@ -198,7 +201,7 @@ func AppendNatural(dst []byte, n uint64) []byte {
 	}
 	if n >= 10 {
 		put2(dst[end-2:], uint32(n))
-	} else {
+	} else { // the first of an odd number
 		dst[end-1] = byte('0' + n)
 	}
 	return dst
