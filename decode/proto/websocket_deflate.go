@@ -145,8 +145,10 @@ func (x *deflateSide) inflate(data []byte, keep int) (content []byte, n int64, p
 		return content, n, "", false
 	}
 	problem = err.Error()
-	if corrupt := flate.CorruptInputError(0); errors.As(err, &corrupt) {
-		problem = "it is corrupt" // where, depends on what the reader had read before
+	var corrupt flate.CorruptInputError
+	var internal flate.InternalError
+	if errors.As(err, &corrupt) || errors.As(err, &internal) {
+		problem = "it is corrupt" // where and how, depends on what the reader had read before
 	}
 	x.lose(problem)
 	return content, -1, problem, true
