@@ -7,6 +7,7 @@ import (
 
 	"netlab/capture"
 	"netlab/decode/flow"
+	"netlab/decode/packet"
 	"netlab/decode/printer"
 	"netlab/decode/proto"
 )
@@ -16,10 +17,35 @@ import (
 type meter struct {
 	src   capture.Source
 	from  *origin
-	talks bool // whether conversations are known
+	pairs *pairs // nil where it is told of conversations
 	shown *statusLine
 
 	packets, bytes, conversations atomic.Int64
+}
+
+// pairs tell the conversations of packets that nobody decodes: they are between other endpoints
+// than those that came before, of which maxPairs are remembered.
+type pairs struct {
+	look packet.Decoder
+	seed flow.Seed
+	seen map[uint64]struct{}
+}
+
+const maxPairs = 1 << 16
+
+func newPairs() *pairs { return &pairs{seed: flow.NewSeed(), seen: make(map[uint64]struct{})} }
+
+// isNew reports whether a packet begins a conversation.
+func (s *pairs) isNew(p *capture.Packet) bool {
+	if len(s.seen) == maxPairs {
+		return false
+	}
+	if kind := s.look.Decode(p); kind != packet.TCP && kind != packet.UDP {
+		return false
+	}
+	before := len(s.seen)
+	s.seen[s.seed.Hash(&s.look.Segment.Flow)] = struct{}{}
+	return len(s.seen) > before
 }
 
 // meter shows how the capture goes, where there is a terminal that nothing else is
@@ -29,7 +55,10 @@ func (k *captureRun) meter() {
 	if !k.std.watched(watches) {
 		return
 	}
-	k.live = &meter{src: k.src, from: k.from, talks: watches}
+	k.live = &meter{src: k.src, from: k.from}
+	if !watches {
+		k.live.pairs = newPairs()
+	}
 	k.src = k.live
 	var packets, bytes int64
 	k.live.shown = showLine(k.std.err, time.Second, func(time.Duration) string {
@@ -45,6 +74,9 @@ func (m *meter) Next() (*capture.Packet, error) {
 	if err == nil {
 		m.packets.Add(1)
 		m.bytes.Add(int64(p.Length))
+		if m.pairs != nil && m.pairs.isNew(p) {
+			m.conversations.Add(1)
+		}
 	}
 	return p, err
 }
@@ -67,8 +99,10 @@ func (m *meter) line(packets, more, bytes int64) string {
 			s += fmt.Sprintf(" and %d by the interface", stats.IfDropped)
 		}
 	}
-	if m.talks {
-		s += ", " + printer.Count(m.conversations.Load(), "conversation")
+	n := m.conversations.Load()
+	s += ", " + printer.Count(n, "conversation")
+	if m.pairs != nil && n == maxPairs {
+		s += " or more"
 	}
 	return s
 }
