@@ -107,10 +107,10 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 	if s.room, err = memory(c); err != nil {
 		return err
 	}
-	// Two readings go on at a time, of a quarter each.
-	s.was, s.is = proof.New(s.room/8), proof.New(s.room/8)
+	// Two readings go on at a time, of a quarter of the room each, beside what is held of all.
+	s.was, s.is = proof.New(s.room/16), proof.New(s.room/16)
 	if !c.Bool("no-sanitise") {
-		if s.cleaning, err = newCleaning(c, s.room/8*3); err != nil {
+		if s.cleaning, err = newCleaning(c, s.room/16*5); err != nil {
 			return err
 		}
 	}
@@ -293,23 +293,6 @@ func (s *sharing) decoding() decode.Options {
 
 // outline reads FILE for what a plan of it is.
 func (s *sharing) outline(ctx context.Context) error { return s.run(ctx, s.cut.of, s.was.Sinks()...) }
-
-// learn reads FILE for what has to be replaced.
-func (s *sharing) learn(ctx context.Context) error {
-	if s.cleaning == nil {
-		return s.run(ctx, s.cut.numbering, s.cut)
-	}
-	if err := s.run(ctx, s.cut.numbering, s.cut, s.cleaning.redact.Learn()); err != nil || ctx.Err() != nil {
-		return err
-	}
-	if err := s.run(ctx, s.cut.of, s.cleaning.sinks()...); err != nil || ctx.Err() != nil {
-		return err
-	}
-	if s.cleaning.edits.Full() || s.cleaning.redact.Summary().Lost > 0 {
-		return hinted{fmt.Errorf("share: there is more to replace than %s of memory hold", s.c.String("memory")), "more, as --memory 2GiB, or a part of the recording"}
-	}
-	return nil
-}
 
 // judge looks at what was found in what would be shared.
 func (s *sharing) judge(context.Context) error {

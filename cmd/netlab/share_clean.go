@@ -17,7 +17,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"netlab/capture"
-	"netlab/decode"
 	"netlab/decode/printer"
 	"netlab/decode/redact"
 	"netlab/decode/rewrite"
@@ -28,13 +27,13 @@ import (
 // next as edits, and packets are rewritten by these in a third.
 type cleaning struct {
 	redact *redact.Sanitizer
-	edits  *rewrite.Edits
+	edits  *rewrite.Edits   // when all is learned
 	sum    *rewrite.Summary // of what was written
 }
 
 // newCleaning reads the flags that say what is a secret.
 func newCleaning(c *cli.Context, room int64) (*cleaning, error) {
-	opts := redact.Options{Allow: c.StringSlice("allow"), Memory: room / 3}
+	opts := redact.Options{Allow: c.StringSlice("allow"), Memory: room}
 	for name, list := range map[string]*[]redact.Rule{"keep": &opts.Keep, "hide": &opts.Hide} {
 		for _, s := range c.StringSlice(name) {
 			r, err := redact.ParseRule(s)
@@ -48,7 +47,7 @@ func newCleaning(c *cli.Context, room int64) (*cleaning, error) {
 	if opts.Key, err = shareKey(c.String("key")); err != nil {
 		return nil, err
 	}
-	k := &cleaning{edits: rewrite.NewEdits(room / 3 * 2)}
+	k := &cleaning{}
 	if k.redact, err = redact.NewSanitizer(opts); err != nil {
 		return nil, usagef("netlab share: %v", err)
 	}
@@ -75,10 +74,28 @@ func shareKey(name string) ([]byte, error) {
 	return bytes.TrimSpace(data), nil
 }
 
-// sinks are those of the reading in which edits are said: to who rewrites packets, who has to
-// be told of the end of a conversation behind them.
-func (k *cleaning) sinks() []decode.Sink {
-	return []decode.Sink{k.redact.Edit(k.edits), k.edits}
+// learn reads FILE for what has to be replaced, and again for where. To who rewrites packets, that is
+// said by who has to be told of the end of a conversation behind them.
+func (s *sharing) learn(ctx context.Context) error {
+	if s.cleaning == nil {
+		return s.run(ctx, s.cut.numbering, s.cut)
+	}
+	k := s.cleaning
+	if err := s.run(ctx, s.cut.numbering, s.cut, k.redact.Learn()); err != nil || ctx.Err() != nil {
+		return err
+	}
+	f, err := s.scratch.file()
+	if err != nil {
+		return err
+	}
+	k.edits = rewrite.NewEdits(s.room/16*3, f)
+	if err := s.run(ctx, s.cut.of, k.redact.Edit(k.edits), k.edits); err != nil || ctx.Err() != nil {
+		return err
+	}
+	if k.edits.Full() || k.redact.Summary().Lost > 0 {
+		return hinted{fmt.Errorf("share: there is more to replace than %s of memory hold", s.c.String("memory")), "more, as --memory 2GiB, or a part of the recording"}
+	}
+	return nil
 }
 
 // commented is a Sink that writes packets with comments.
@@ -130,6 +147,7 @@ func (s *sharing) write(ctx context.Context) error {
 		r := rewrite.New(to, s.cleaning.edits, s.cleaning.redact.Pseudonyms(), rewrite.Options{OnPacket: to.onPacket})
 		_, err = capture.Copy(r, from)
 		sum, e := r.Close()
+		s.cleaning.edits = nil // the memory is free
 		if s.cleaning.sum = sum; err == nil || errors.Is(err, capture.ErrDamaged) {
 			err = e
 		}

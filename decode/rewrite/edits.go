@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"sort"
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -24,12 +23,12 @@ type Edit struct {
 // behind the one that finds: all that belongs to a conversation has to be said before they
 // are told that it is finished. Create them with NewEdits.
 type Edits struct {
-	left    int64             // memory that may still be taken
-	full    bool              // it was not enough
-	live    map[int64]*talk   // those that are not finished, by their first packet
-	talks   []*talk           // those that are
-	texts   [][]byte          // what edits put in, each once
-	textOf  map[string]uint32 // the place of each among texts
+	left    int64           // memory that may still be taken
+	full    bool            // it was not enough
+	live    map[int64]*talk // those that are not finished, by their first packet
+	talks   []*talk         // those that are
+	journal journal
+	open    open
 	ignored []ignored
 	// lost is set when there was no room for what was ignored: which bytes of a stream are
 	// its own is not known then.
@@ -42,8 +41,8 @@ const DefaultMemory = 128 << 20
 // What is counted for the memory that things take, with their place in a table.
 const (
 	talkCost    = 192
-	editCost    = 32
-	textCost    = 96
+	runCost     = 24
+	editCost    = 8 // with no Scratch
 	ignoredCost = 24
 )
 
@@ -59,24 +58,14 @@ type talk struct {
 
 // side is one direction of a talk.
 type side struct {
-	edits  []edit
+	runs   []run
+	shift  int64  // of what is behind the last edit
 	looked int64  // where what was looked at ends
-	end    int64  // of the stream
+	end    int64  // of the stream; before it is finished, of the last edit
 	start  uint32 // the sequence number of its first byte
 	closed bool   // there was no room for what comes behind looked
 	wild   bool   // where a sequence number stands in it is not sure
 }
-
-// edit is an Edit in less memory.
-type edit struct {
-	off    int64
-	shift  int64 // of all before off
-	length uint32
-	text   uint32 // among Edits.texts, or blank
-}
-
-// blank is the text of an edit that has none.
-const blank = math.MaxUint32
 
 // maxEdit is how long an edit can be; a longer Edit becomes several, up to maxPieces.
 const (
@@ -90,12 +79,14 @@ type ignored struct {
 }
 
 // NewEdits returns Edits that take up to about memory bytes; 0 is DefaultMemory. Where
-// that is too little, what is found later is blanked as a whole.
-func NewEdits(memory int64) *Edits {
+// that is too little, what is found later is blanked as a whole. With a Scratch, which is
+// theirs from then on, memory is needed for conversations, and 16 bytes for each message that
+// has edits, or for 64 edits of a larger one; without one, for all.
+func NewEdits(memory int64, s Scratch) *Edits {
 	if memory <= 0 {
 		memory = DefaultMemory
 	}
-	return &Edits{left: memory, live: make(map[int64]*talk), textOf: make(map[string]uint32)}
+	return &Edits{left: memory, live: make(map[int64]*talk), journal: journal{scratch: s}}
 }
 
 // Edit adds an edit of a conversation. Those of a direction come in the order of the
@@ -105,23 +96,23 @@ func (x *Edits) Edit(c *flow.Conversation, d flow.Direction, e Edit) {
 	if e.Blank && e.Length > maxEdit {
 		e.Length = x.pieces(s, &e)
 	}
-	switch n := len(s.edits); {
+	switch {
 	case s.closed:
 		return
 	case e.Length < 1 || e.Length > maxEdit || len(e.New) > maxEdit:
 		panic("BUG: rewrite: an edit of no bytes, or of too many")
-	case n > 0 && e.Offset < s.edits[n-1].end():
+	case len(s.runs) > 0 && e.Offset < s.end:
 		panic("BUG: rewrite: an edit begins before the end of the one before it")
 	}
-	t := uint32(blank)
-	if !e.Blank {
-		var ok bool
-		if t, ok = x.text(e.New); !ok {
-			s.close(e.Offset)
-			return
-		}
+	if e.Blank {
+		x.add(s, blanked(e.Offset, e.Length), nil)
+	} else {
+		x.add(s, edit{off: e.Offset, length: e.Length, size: int64(len(e.New))}, e.New)
 	}
-	x.add(s, edit{off: e.Offset, length: uint32(e.Length), text: t})
+}
+
+func blanked(off, length int64) edit {
+	return edit{off: off, length: length, size: length, text: blank}
 }
 
 // pieces adds all but the last part of an Edit that is too long, and returns how long that
@@ -131,39 +122,9 @@ func (x *Edits) pieces(s *side, e *Edit) int64 {
 		s.close(e.Offset)
 	}
 	for ; e.Length > maxEdit && !s.closed; e.Offset, e.Length = e.Offset+maxEdit, e.Length-maxEdit {
-		x.add(s, edit{off: e.Offset, length: maxEdit, text: blank})
+		x.add(s, blanked(e.Offset, maxEdit), nil)
 	}
 	return e.Length
-}
-
-// add adds an edit in its place.
-func (x *Edits) add(s *side, e edit) {
-	if s.closed {
-		return
-	}
-	if !x.take(editCost) {
-		s.close(e.off)
-		return
-	}
-	if n := len(s.edits); n > 0 {
-		e.shift = x.behind(&s.edits[n-1])
-	}
-	s.edits = append(s.edits, e)
-}
-
-// text returns the place of b among the texts.
-func (x *Edits) text(b []byte) (uint32, bool) {
-	if t, ok := x.textOf[string(b)]; ok {
-		return t, true
-	}
-	if len(x.texts) == blank || !x.take(int64(textCost+2*len(b))) {
-		return 0, false
-	}
-	t := uint32(len(x.texts))
-	own := string(b)
-	x.textOf[own] = t
-	x.texts = append(x.texts, []byte(own))
-	return t, true
 }
 
 // take reports whether there is room for n bytes more.
@@ -204,8 +165,9 @@ func (x *Edits) talk(c *flow.Conversation) *talk {
 	return t
 }
 
-// Exchange does nothing: what is in it is for the one who finds.
-func (x *Edits) Exchange(*proto.Exchange) error { return nil }
+// Exchange does nothing: what is in it is for the one who finds. It is an error that what was found
+// can't be kept.
+func (x *Edits) Exchange(*proto.Exchange) error { return x.journal.err }
 
 // Ignored keeps what is not in a stream.
 func (x *Edits) Ignored(_ *flow.Conversation, _ flow.Direction, i flow.Ignored) error {
@@ -234,89 +196,16 @@ func (x *Edits) Finish(c *flow.Conversation) error {
 	}
 	for i := range t.sides {
 		if s := &t.sides[i]; s.wild {
-			s.edits = nil // there is no place for them
+			s.runs = nil // there is no place for them
 		}
 	}
 	x.talks = append(x.talks, t)
-	return nil
+	return x.journal.err
 }
 
-// Join adds what others found in other conversations.
-func (x *Edits) Join(y *Edits) {
-	places := make([]uint32, len(y.texts))
-	for i, b := range y.texts {
-		places[i], _ = x.place(b)
-	}
-	for _, t := range y.talks {
-		for i := range t.sides {
-			for k := range t.sides[i].edits {
-				if e := &t.sides[i].edits[k]; e.text != blank {
-					e.text = places[e.text]
-				}
-			}
-		}
-	}
-	x.talks = append(x.talks, y.talks...)
-	x.ignored = append(x.ignored, y.ignored...)
-	x.lost = x.lost || y.lost
-	x.full = x.full || y.full
-}
-
-// place is text without a bound: what is joined was counted before.
-func (x *Edits) place(b []byte) (uint32, bool) {
-	left := x.left
-	x.left = math.MaxInt64
-	t, ok := x.text(b)
-	x.left = left
-	return t, ok
-}
-
-// sort puts all in the order of the packets.
-func (x *Edits) sort() {
+// finish puts all in the order of the packets.
+func (x *Edits) finish() {
+	x.endRun()
 	slices.SortFunc(x.talks, func(a, b *talk) int { return cmp.Compare(a.first, b.first) })
 	slices.SortStableFunc(x.ignored, func(a, b ignored) int { return cmp.Compare(a.packet, b.packet) })
-}
-
-// end returns where an edit ends in the stream as it was.
-func (e *edit) end() int64 { return e.off + int64(e.length) }
-
-// size returns how long what an edit puts in is.
-func (x *Edits) size(e *edit) int64 {
-	if e.text == blank {
-		return int64(e.length)
-	}
-	return int64(len(x.texts[e.text]))
-}
-
-// behind returns by how much what is behind an edit is shifted.
-func (x *Edits) behind(e *edit) int64 { return e.shift + x.size(e) - int64(e.length) }
-
-// at returns the number of edits that begin before an offset. near is what it was for
-// another, close by.
-func (s *side) at(off int64, near int) int {
-	for range 4 { // streams are read in order
-		switch {
-		case near > 0 && s.edits[near-1].off >= off:
-			near--
-		case near < len(s.edits) && s.edits[near].off < off:
-			near++
-		default:
-			return near
-		}
-	}
-	return sort.Search(len(s.edits), func(i int) bool { return s.edits[i].off >= off })
-}
-
-// moved returns where an offset of the stream is in the new stream, of which i edits
-// begin before it. Within an edit it is as far along what was put in as it was along what
-// was taken out.
-func (x *Edits) moved(s *side, off int64, i int) int64 {
-	if i == 0 {
-		return off
-	}
-	e := &s.edits[i-1]
-	if off >= e.end() {
-		return off + x.behind(e)
-	}
-	return e.off + e.shift + (off-e.off)*x.size(e)/int64(e.length)
 }

@@ -196,7 +196,7 @@ func TestFragmentsInVain(t *testing.T) {
 	pieces := cutInto(t, whole[0], []int{90})
 	in := []capture.Packet{pieces[0], whole[1], whole[1]}
 	in[2].Time = in[2].Time.Add(maxWait)
-	x := NewEdits(0)
+	x := NewEdits(0, nil)
 	if _, err := decode.Run(&list{packets: in}, finder{x, nil}, decode.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -233,8 +233,8 @@ func TestNoRoom(t *testing.T) {
 	for i := range int64(100) {
 		edits = append(edits, Edit{Offset: 17*i + 2, Length: 6, New: []byte(fmt.Sprintf("%06d", i))})
 	}
-	for _, room := range []int64{1, 200, 1000, 5000} {
-		x := NewEdits(room)
+	for _, room := range []int64{1, 200, 400, 1000} {
+		x := NewEdits(room, nil)
 		if _, err := decode.Run(&list{packets: in}, finder{x, always(edits...)}, decode.Options{}); err != nil {
 			t.Fatal(err)
 		}
@@ -254,64 +254,6 @@ func TestNoRoom(t *testing.T) {
 		}
 	}
 }
-
-// TestJoin has what several found be the same as what one found.
-func TestJoin(t *testing.T) {
-	b := craft.New(craft.Options{})
-	for i := range uint16(20) {
-		talk := b.TCP(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), 40000+i), netip.MustParseAddrPort("10.0.0.2:80"))
-		talk.Open()
-		talk.Send(craft.Client, []byte(fmt.Sprintf("say %d and no more", i)))
-		talk.Segment(craft.Client, 0, craft.Flags{ACK: true}, []byte("SAY"))
-	}
-	in, err := b.Packets()
-	if err != nil {
-		t.Fatal(err)
-	}
-	edits := func(c *flow.Conversation, d flow.Direction) []Edit {
-		if d == flow.ServerToClient {
-			return nil
-		}
-		return []Edit{{Offset: 4, Length: 1, New: []byte(fmt.Sprint("number ", c.Client().Port()%3))}}
-	}
-	want, _ := rewritten(t, in, same{}, edits)
-	all := shared{NewEdits(0), NewEdits(0)}
-	if _, err := decode.Run(&list{packets: in}, all.finder(edits), decode.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	all[0].Join(all[1])
-	var out list
-	if _, err := capture.Copy(New(&out, all[0], same{}, Options{}), &list{packets: in}); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, out.packets); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-}
-
-// shared has each of two find in every other conversation.
-type shared [2]*Edits
-
-type sharedFinder struct {
-	finder
-	all [2]finder
-}
-
-func (s shared) finder(edits func(*flow.Conversation, flow.Direction) []Edit) sharedFinder {
-	return sharedFinder{finder{s[0], edits}, [2]finder{{s[0], edits}, {s[1], edits}}}
-}
-
-func (s sharedFinder) of(c *flow.Conversation) finder { return s.all[c.ID%2] }
-
-func (s sharedFinder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
-	return s.of(c).Stream(c, d, k)
-}
-
-func (s sharedFinder) Ignored(c *flow.Conversation, d flow.Direction, i flow.Ignored) error {
-	return s.of(c).Ignored(c, d, i)
-}
-
-func (s sharedFinder) Finish(c *flow.Conversation) error { return s.of(c).Finish(c) }
 
 // TestWild has a stream be blanked of which so much is missing that a sequence number may
 // stand at several places in it.
@@ -380,7 +322,7 @@ func TestAllocatesNothing(t *testing.T) {
 			e.Offset += i * 28
 			edits = append(edits, e)
 		}
-		x := NewEdits(0)
+		x := NewEdits(0, nil)
 		if _, err := decode.Run(&list{packets: in}, finder{x, always(edits...)}, decode.Options{}); err != nil {
 			t.Fatal(err)
 		}

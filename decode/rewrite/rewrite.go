@@ -44,6 +44,10 @@ type Rewriter struct {
 	passed  int // of what was ignored
 	held    held
 
+	taken   [maxTaken]taken // by their place
+	runHead []byte
+	over    []edit // of the part that is looked at
+
 	buf   []byte // the packet that is made
 	new   []byte // its payload, where that has another length
 	head  []byte // its headers, where it becomes several
@@ -65,13 +69,13 @@ type state struct {
 // position is how far a direction is.
 type position struct {
 	at   int64 // UDP: offset of the next datagram; TCP: of the end of what came
-	near int   // edits before the place that was looked for last
+	near int   // runs before the place that was looked for last
 }
 
 // New returns a Rewriter that hands on to dst. It reads the same packets, with the same
 // numbers, that edits were found in, which are its own from then on.
 func New(dst capture.Sink, edits *Edits, n Names, opts Options) *Rewriter {
-	edits.sort()
+	edits.finish()
 	r := &Rewriter{dst: dst, opts: opts, edits: edits, names: newNames(n), table: flow.NewTable[state](), seed: flow.NewSeed()}
 	r.decoder.Trace = &r.trace
 	r.sum.Dropped = make(map[string]int64)
@@ -178,6 +182,9 @@ func (r *Rewriter) write(p *capture.Packet, data []byte, length int) {
 
 // hand hands a packet on.
 func (r *Rewriter) hand(p *capture.Packet, data []byte, length int) {
+	if r.err == nil {
+		r.err = r.edits.journal.err // some of it may be as it was
+	}
 	if r.err != nil {
 		return
 	}

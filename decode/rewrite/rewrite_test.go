@@ -101,7 +101,7 @@ func (l *list) WritePacket(p *capture.Packet) error {
 // rewritten returns what packets become.
 func rewritten(t testing.TB, packets []capture.Packet, n Names, edits func(*flow.Conversation, flow.Direction) []Edit) ([]capture.Packet, *Summary) {
 	t.Helper()
-	x := NewEdits(0)
+	x := NewEdits(0, &scratch{})
 	if _, err := decode.Run(&list{packets: packets}, finder{x, edits}, decode.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -27,13 +27,13 @@ type part struct {
 	// from and length are what becomes of that, and of how long it was.
 	from   int64
 	length int
-	first  int // edits before off
+	first  int // runs before off
 }
 
 // part returns the part of a stream that begins at off and was length bytes long.
 func (r *Rewriter) part(s *side, at *position, off int64, length int) part {
 	p := part{side: s, off: off, from: off, length: length}
-	if len(s.edits) == 0 {
+	if len(s.runs) == 0 {
 		return p
 	}
 	p.from = r.moved(s, at, off)
@@ -44,38 +44,26 @@ func (r *Rewriter) part(s *side, at *position, off int64, length int) part {
 
 // moved returns where an offset is in the new stream.
 func (r *Rewriter) moved(s *side, at *position, off int64) int64 {
-	if len(s.edits) == 0 {
+	if len(s.runs) == 0 {
 		return off
 	}
-	at.near = s.at(off, at.near)
-	return r.edits.moved(s, off, at.near)
+	at.near = s.runsBefore(off, at.near)
+	return r.movedIn(s, off, at.near)
 }
 
 // becomes returns where the n-th byte of a part is in what it becomes.
 func (r *Rewriter) becomes(p *part, n int) int {
-	if len(p.side.edits) == 0 {
+	if len(p.side.runs) == 0 {
 		return n
 	}
 	off := p.off + int64(n)
-	return int(r.edits.moved(p.side, off, p.side.at(off, p.first)) - p.from)
-}
-
-// overlap returns the edits that reach into the n bytes from the beginning of a part on.
-func (p *part) overlap(n int) []edit {
-	i, all := p.first, p.side.edits
-	if i > 0 && all[i-1].end() > p.off {
-		i--
-	}
-	j := i
-	for end := p.off + int64(n); j < len(all) && all[j].off < end; j++ {
-	}
-	return all[i:j]
+	return int(r.movedIn(p.side, off, p.side.runsBefore(off, p.first)) - p.from)
 }
 
 // text returns what becomes of b, which was captured of a part, in b itself where it has
 // the same length.
 func (r *Rewriter) text(p *part, b []byte, ign []ignored, why reason) []byte {
-	edits := p.overlap(len(b))
+	edits := r.overlap(p, len(b))
 	seen := p.side.looked - p.off
 	if why == becauseEdit && len(ign) == 0 && seen >= int64(len(b)) && p.off >= 0 {
 		r.count(p, edits, len(b))
@@ -170,7 +158,7 @@ func (r *Rewriter) mark(p *part, edits []edit, b []byte, ign []ignored, why reas
 func (r *Rewriter) apply(p *part, edits []edit, b []byte) []byte {
 	same := true
 	for i := range edits {
-		same = same && r.edits.size(&edits[i]) == int64(edits[i].length)
+		same = same && edits[i].size == edits[i].length
 	}
 	if same {
 		for i := range edits {
@@ -179,7 +167,7 @@ func (r *Rewriter) apply(p *part, edits []edit, b []byte) []byte {
 			if e.text == blank {
 				Fill(b[from:to])
 			} else {
-				copy(b[from:to], r.edits.texts[e.text][from+p.off-e.off:])
+				r.edits.journal.read(b[from:to], e.text+from+p.off-e.off)
 			}
 		}
 		return b
@@ -194,9 +182,10 @@ func (r *Rewriter) apply(p *part, edits []edit, b []byte) []byte {
 			Fill(out[len(out)-int(to-from):])
 			continue
 		}
-		text, length := r.edits.texts[e.text], int64(e.length)
-		first, last := from+p.off-e.off, to+p.off-e.off
-		out = append(out, text[first*int64(len(text))/length:last*int64(len(text))/length]...)
+		first, last := (from+p.off-e.off)*e.size/e.length, (to+p.off-e.off)*e.size/e.length
+		n := len(out)
+		out = slices.Grow(out, int(last-first))[:n+int(last-first)]
+		r.edits.journal.read(out[n:], e.text+first)
 	}
 	r.new = append(out, b[at:]...)
 	return r.new
@@ -290,7 +279,7 @@ type end struct {
 
 // renumber has a sequence number at b be that of the same place in the new stream.
 func (e *end) renumber(b []byte) {
-	if len(e.side.edits) > 0 {
+	if len(e.side.runs) > 0 {
 		off := e.at.offset(e.side, be.Uint32(b))
 		be.PutUint32(b, e.side.start+uint32(e.r.moved(e.side, e.at, off)))
 	}

@@ -1,0 +1,92 @@
+package rewrite
+
+import (
+	"fmt"
+	"io"
+)
+
+// Scratch is where Edits may keep what they are told, beside memory; as an *os.File is.
+type Scratch interface {
+	io.ReaderAt
+	io.WriterAt
+}
+
+// journal keeps bytes in the order in which they come, to be read at any place: in a Scratch but for
+// the latest and some that were read lately, or without one in memory. Its errors stick.
+type journal struct {
+	scratch Scratch
+	size    int64
+	blocks  [][]byte // without a Scratch: all
+	tail    []byte   // with one: the block that is not whole
+	lately  [cachedBlocks]cached
+	err     error
+}
+
+// cached is a block that was read.
+type cached struct {
+	number int64 // from 1; 0 is none
+	data   []byte
+}
+
+// Packets are read in the order in which edits came, so a few blocks are enough: what is not is
+// what was said long before it was understood.
+const (
+	blockSize    = 64 << 10
+	cachedBlocks = 32
+)
+
+// add adds bytes.
+func (j *journal) add(b []byte) {
+	for len(b) > 0 && j.err == nil {
+		at := int(j.size % blockSize)
+		if at == 0 {
+			j.begin()
+		}
+		n := copy(j.tail[at:blockSize], b)
+		j.size += int64(n)
+		if b = b[n:]; at+n == blockSize && j.scratch != nil {
+			if _, err := j.scratch.WriteAt(j.tail, j.size-blockSize); err != nil {
+				j.err = fmt.Errorf("rewrite: keep what is to be replaced: %w", err)
+			}
+		}
+	}
+}
+
+// begin begins a block.
+func (j *journal) begin() {
+	if j.scratch == nil || j.tail == nil {
+		j.tail = make([]byte, blockSize)
+	}
+	if j.scratch == nil {
+		j.blocks = append(j.blocks, j.tail)
+	}
+}
+
+// read fills b with the bytes from an offset on, which are there.
+func (j *journal) read(b []byte, from int64) {
+	for len(b) > 0 && j.err == nil {
+		n := copy(b, j.block(from / blockSize)[from%blockSize:])
+		b, from = b[n:], from+int64(n)
+	}
+}
+
+// block returns one by its number from 0, until another is asked for.
+func (j *journal) block(number int64) []byte {
+	switch {
+	case j.scratch == nil:
+		return j.blocks[number]
+	case number == j.size/blockSize:
+		return j.tail
+	}
+	c := &j.lately[number%cachedBlocks]
+	if c.number != number+1 {
+		if c.data == nil {
+			c.data = make([]byte, blockSize)
+		}
+		c.number = number + 1
+		if _, err := j.scratch.ReadAt(c.data, number*blockSize); err != nil {
+			c.number, j.err = 0, fmt.Errorf("rewrite: read what is to be replaced: %w", err)
+		}
+	}
+	return c.data
+}
