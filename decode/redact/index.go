@@ -1,7 +1,9 @@
 package redact
 
 import (
+	"encoding/base64"
 	"encoding/binary"
+	"hash/maphash"
 	"slices"
 	"strings"
 )
@@ -13,17 +15,19 @@ import (
 // its first stride grams begins. Only these places are looked at, and where such a gram
 // may be, the few beginnings that it may belong to.
 type index struct {
-	values map[string]wanted
-	sizes  map[uint64][]int32 // by the beginning, the largest first
-	starts bitmap             // of beginnings
-	grams  bitmap
+	dict   *dictionary
+	but    byte // the mark of those that are not looked for all the same
+	count  int
+	sizes  sizes
+	starts bitmap // of beginnings
+	coded  bitmap // of beginnings in base64, if that is looked for
+	grams  bitmap // of both
 }
 
 // wanted says what something that is looked for is.
 type wanted struct {
 	secret  string
 	encoded bool // in base64
-	weak    bool // it may well be a part of something else
 }
 
 // gram is how many bytes are looked at at once, and stride how far apart.
@@ -32,80 +36,66 @@ const (
 	stride = least - gram + 1
 )
 
-// bitmap is a set of hashes: what it has not is not there.
-type bitmap struct {
-	bits  []uint64
-	shift uint
-}
-
-// newBitmap makes one for n values, and of a bounded size: with more, it tells less.
-func newBitmap(n int) bitmap {
-	const sparse, low, high = 5, 12, 24 // bits
-	size := uint(low)
-	for size < high && n > 1<<(size-sparse) {
-		size++
-	}
-	return bitmap{make([]uint64, 1<<size/64), 64 - size}
-}
-
-// spread is 2^64 divided by the golden ratio (Knuth, volume 3, section 6.4).
-const spread = 0x9e3779b97f4a7c15
-
-func (b *bitmap) hash(v uint64) uint64 { return v * spread >> b.shift }
-
-func (b *bitmap) add(v uint64) {
-	h := b.hash(v)
-	b.bits[h/64] |= 1 << (h % 64)
-}
-
-func (b *bitmap) has(v uint64) bool {
-	h := b.hash(v)
-	return b.bits[h/64]>>(h%64)&1 != 0
-}
-
-// seek returns the first of every stride places in data where a gram is that the set may have; the
-// length of data when there is none. It is has in a loop without calls, for that is where the time goes.
-func (b *bitmap) seek(data []byte, at int) int {
-	bits, shift := b.bits, b.shift&63
-	for i := at; i+gram <= len(data); i += stride {
-		h := uint64(binary.LittleEndian.Uint32(data[i:])) * spread >> shift
-		if bits[h/64]>>(h%64)&1 != 0 {
-			return i
+// newIndex makes one of those values that have the mark of being sought.
+func newIndex(d *dictionary) *index {
+	x := &index{dict: d}
+	sought := func(yield func(string)) {
+		for r := range d.all() {
+			if *d.marks(r)&isSought != 0 {
+				text, _ := d.at(r)
+				yield(text)
+			}
 		}
 	}
-	return len(data)
-}
-
-// newIndex makes one of those that keep wants.
-func newIndex(d *dictionary, keep func(k Kind, value string) bool) *index {
-	x := &index{values: make(map[string]wanted), sizes: make(map[uint64][]int32)}
-	for v, k := range d.values {
-		if isTelling(v) && k != Address && keep(k, v) {
-			x.values[v] = wanted{secret: v, weak: isWeak(v)}
-		}
-	}
-	x.build()
+	sought(func(string) { x.count++ })
+	x.starts, x.grams, x.sizes = newBitmap(x.count), newBitmap(stride*x.count), newSizes(x.count)
+	sought(func(v string) {
+		key := beginning(v)
+		x.sizes.add(key, len(v))
+		x.starts.add(key)
+		x.grams.addGrams(key)
+	})
 	return x
 }
 
-// build makes what is looked for quick to find.
-func (x *index) build() {
-	clear(x.sizes)
-	x.starts, x.grams = newBitmap(len(x.values)), newBitmap(stride*len(x.values))
-	for v := range x.values {
-		key := beginning(v)
-		if size := int32(len(v)); !slices.Contains(x.sizes[key], size) {
-			x.sizes[key] = append(x.sizes[key], size)
+// encoded returns an index that finds secrets in base64 too (RFC 4648, sections 4 and 5), wherever they stand in the
+// groups of three, but none that are pseudonyms of others. Of a weak one, which is no part of a word, it is all.
+func (x *index) encoded() *index {
+	y := *x
+	y.but, y.count = isMade, 0
+	// A beginning has some characters that others are in too, and what is not in both alphabets.
+	const forms, alphabets = 3, 2
+	y.coded, y.grams = newBitmap(forms*x.count), newBitmap((1+forms)*stride*x.count)
+	for r := range x.dict.all() {
+		if !y.has(r) {
+			continue
 		}
-		x.starts.add(key)
-		for i := range stride {
-			x.grams.add(key >> (8 * i) & (1<<(8*gram) - 1))
+		y.count++
+		v, _ := x.dict.at(r)
+		y.grams.addGrams(beginning(v))
+		var padded [2 + least]byte
+		copy(padded[2:], v)
+		for pad := range forms {
+			for _, e := range [alphabets]*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+				var text [11]byte
+				e.Encode(text[:], padded[2-pad:])
+				key := beginning(view(text[firstWhole(pad):]))
+				y.coded.add(key)
+				y.grams.addGrams(key)
+			}
+			if isWeak(v) {
+				break
+			}
 		}
 	}
-	for _, list := range x.sizes {
-		slices.SortFunc(list, func(a, b int32) int { return int(b - a) })
-	}
+	return &y
 }
+
+// firstWhole is the first character of base64 that nothing is in but what is behind some bytes.
+func firstWhole(pad int) int { return (8*pad + 5) / 6 }
+
+// has reports whether a value is looked for.
+func (x *index) has(r ref) bool { return *x.dict.marks(r)&(isSought|x.but) == isSought }
 
 // beginning is what the first bytes of s are, of which it has least.
 func beginning(s string) uint64 {
@@ -115,7 +105,7 @@ func beginning(s string) uint64 {
 // next returns where something that is looked for stands in data at or behind an offset, and what
 // that is; none when there is nothing. Of several that begin there, it is the longest.
 func (x *index) next(data []byte, at int) (int, wanted) {
-	if len(x.values) == 0 {
+	if x.count == 0 {
 		return 0, wanted{}
 	}
 	for i := x.grams.seek(data, at); i < len(data); i = x.grams.seek(data, i+stride) {
@@ -132,19 +122,195 @@ func (x *index) next(data []byte, at int) (int, wanted) {
 // has least bytes from there on.
 func (x *index) begins(data []byte, at int) (wanted, bool) {
 	key := beginning(view(data[at:]))
-	if !x.starts.has(key) {
-		return wanted{}, false
+	var few [16]int
+	if x.starts.has(key) {
+		for _, size := range x.sizes.of(key, few[:0]) {
+			end := at + size
+			if end > len(data) {
+				continue
+			}
+			if r := x.dict.find(view(data[at:end])); r != 0 && x.has(r) {
+				if v, _ := x.dict.at(r); !isWeak(v) || standsAlone(data, at, end) {
+					return wanted{secret: v}, true
+				}
+			}
+		}
 	}
-	for _, size := range x.sizes[key] {
-		end := at + int(size)
-		if end > len(data) {
+	if x.coded.bits != nil && x.coded.has(key) {
+		return x.decoded(data, at)
+	}
+	return wanted{}, false
+}
+
+// decoded is begins, of what is in base64 there.
+func (x *index) decoded(data []byte, at int) (wanted, bool) {
+	for pad := range 3 {
+		from := at
+		if pad > 0 { // some bits are in the character before
+			from--
+		}
+		var first [least]byte
+		if from < 0 || decodeBits(first[:], data[from:], 2*pad) < least {
 			continue
 		}
-		if w, ok := x.values[view(data[at:end])]; ok && (!w.weak || standsAlone(data, at, end)) {
-			return w, true
+		var few [16]int
+		list := x.sizes.of(beginning(view(first[:])), few[:0])
+		if len(list) == 0 {
+			continue
+		}
+		b := make([]byte, list[0])
+		n := decodeBits(b, data[from:], 2*pad)
+		for _, size := range list {
+			if size > n {
+				continue
+			}
+			if r := x.dict.find(view(b[:size])); r != 0 && x.has(r) {
+				if v, _ := x.dict.at(r); !isWeak(v) || pad == 0 && isAll(data, at, v) {
+					return wanted{v, true}, true
+				}
+			}
 		}
 	}
 	return wanted{}, false
+}
+
+// isAll reports whether at an offset of data is the base64 of a value, and stands alone there.
+func isAll(data []byte, at int, value string) bool {
+	for _, e := range [...]*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if text := e.EncodeToString([]byte(value)); strings.HasPrefix(view(data[at:]), text) && standsAlone(data, at, at+len(text)) {
+			return true
+		}
+	}
+	return false
+}
+
+// decodeBits fills b with what is in base64 of either alphabet, without the first bits. It returns
+// how many bytes there are of that.
+func decodeBits(b, text []byte, skip int) int {
+	bits, have := uint32(0), -skip
+	i := 0
+	for n := range b {
+		for have < 8 {
+			if i == len(text) || base64Value[text[i]] < 0 {
+				return n
+			}
+			bits = bits<<6 | uint32(base64Value[text[i]])
+			have += 6
+			i++
+		}
+		have -= 8
+		b[n] = byte(bits >> have)
+	}
+	return len(b)
+}
+
+// base64Value are the bits that characters of base64 stand for, in either alphabet; -1 for others.
+var base64Value = func() (t [256]int8) {
+	for c := range t {
+		t[c] = -1
+	}
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	for i, chars := range append(strings.Split(letters, ""), "+-", "/_") {
+		for _, c := range []byte(chars) {
+			t[c] = int8(i)
+		}
+	}
+	return t
+}()
+
+// bitmap is a set of hashes: what it has not is not there.
+type bitmap struct {
+	bits   []uint64
+	shift  uint
+	spread uint64
+}
+
+// newBitmap makes one for n values, and of a bounded size: with more, it tells less.
+func newBitmap(n int) bitmap {
+	const sparse, low, high = 4, 12, 26 // bits
+	size := uint(low)
+	for size < high && n > 1<<(size-sparse) {
+		size++
+	}
+	return bitmap{make([]uint64, 1<<size/64), 64 - size, oddChance()}
+}
+
+// oddChance is what a hash multiplies with (M. Dietzfelbinger et al., "A Reliable Randomized Algorithm for the
+// Closest-Pair Problem", 1997): who makes a recording can't make its secrets have one hash.
+func oddChance() uint64 { return maphash.Bytes(maphash.MakeSeed(), nil) | 1 }
+
+func (b *bitmap) hash(v uint64) uint64 { return v * b.spread >> (b.shift & 63) }
+
+func (b *bitmap) add(v uint64) {
+	h := b.hash(v)
+	b.bits[h/64] |= 1 << (h % 64)
+}
+
+// addGrams adds those that something that is looked for begins with.
+func (b *bitmap) addGrams(beginning uint64) {
+	for i := range stride {
+		b.add(beginning >> (8 * i) & (1<<(8*gram) - 1))
+	}
+}
+
+func (b *bitmap) has(v uint64) bool {
+	h := b.hash(v)
+	return b.bits[h/64]>>(h%64)&1 != 0
+}
+
+// seek returns the first of every stride places in data where a gram is that the set may have; the
+// length of data when there is none. It is has in a loop without calls, for that is where the time goes.
+func (b *bitmap) seek(data []byte, at int) int {
+	bits, shift, spread := b.bits, b.shift&63, b.spread
+	for i := at; i+gram <= len(data); i += stride {
+		h := uint64(binary.LittleEndian.Uint32(data[i:])) * spread >> shift
+		if bits[h/64]>>(h%64)&1 != 0 {
+			return i
+		}
+	}
+	return len(data)
+}
+
+// sizes are the lengths that secrets have, by their beginning.
+type sizes struct {
+	set    []uint64 // of the length in 16 bits, and the beginning below; 0 is none
+	spread uint64
+}
+
+const beginningBits = 8 * least
+
+// newSizes makes room for n.
+func newSizes(n int) sizes {
+	size := 64
+	for 3*size < 4*n {
+		size *= 2
+	}
+	return sizes{set: make([]uint64, size), spread: oddChance()}
+}
+
+// slot is where a beginning is to be, or behind that.
+func (s *sizes) slot(key uint64) int { return int(key*s.spread>>32) & (len(s.set) - 1) }
+
+func (s *sizes) add(key uint64, size int) {
+	v := key | uint64(size)<<beginningBits
+	i := s.slot(key)
+	for s.set[i] != 0 && s.set[i] != v {
+		i = (i + 1) & (len(s.set) - 1)
+	}
+	s.set[i] = v
+}
+
+// of appends those of a beginning, the largest first.
+func (s *sizes) of(key uint64, list []int) []int {
+	for i := s.slot(key); s.set[i] != 0; i = (i + 1) & (len(s.set) - 1) {
+		if s.set[i]&(1<<beginningBits-1) == key {
+			list = append(list, int(s.set[i]>>beginningBits))
+		}
+	}
+	if len(list) > 1 {
+		slices.SortFunc(list, func(a, b int) int { return b - a })
+	}
+	return list
 }
 
 // isWeak reports whether a secret may well be a part of something else.

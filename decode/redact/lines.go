@@ -157,7 +157,7 @@ func (f *finder) users(place string, from, to int) {
 		for end < to && isAlnum(f.raw[end]) {
 			end++
 		}
-		if word := view(f.raw[i:end]); len(word) < least && f.z.dict.values[word] == User {
+		if k, ok := f.z.dict.kind(view(f.raw[i:end])); ok && k == User && end-i < least {
 			f.hidden(User, place, "", i, end, plainly)
 		}
 		i = end

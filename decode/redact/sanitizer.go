@@ -81,8 +81,8 @@ func NewSanitizer(o Options) (*Sanitizer, error) {
 	if o.Memory <= 0 {
 		o.Memory = DefaultMemory
 	}
-	z := &Sanitizer{names: NewPseudonyms(o.Key), keep: o.Keep, hide: o.Hide, allow: o.Allow, limit: o.Memory / 4}
-	z.dict.limit = o.Memory / 2
+	z := &Sanitizer{names: NewPseudonyms(o.Key), keep: o.Keep, hide: o.Hide, allow: o.Allow, limit: o.Memory / 8}
+	z.dict.limit = o.Memory / 4 * 3
 	z.bodies, z.digests = memo.New[*judgement](z.limit/2), memo.NewDigester(nil)
 	return z, nil
 }
@@ -99,11 +99,27 @@ func (z *Sanitizer) Edit(to Editor) *Reading {
 	return newReading(z, to)
 }
 
-// learned makes what is looked for everywhere of what was learned.
+// learned marks what is looked for everywhere of what was learned: not what stays for what it is, nor
+// what has no pseudonym.
 func (z *Sanitizer) learned() {
-	if z.index == nil {
-		z.index = newIndex(&z.dict, z.searchable())
+	if z.index != nil {
+		return
 	}
+	public := strings.Join(slices.Sorted(maps.Keys(z.public)), "\n")
+	for r := range z.dict.all() {
+		v, k := z.dict.at(r)
+		p := z.pseudonym(k, v)
+		if p == v {
+			continue
+		}
+		if made := z.dict.find(p); made != 0 {
+			*z.dict.marks(made) |= isMade
+		}
+		if k != Address && isTelling(v) && !strings.Contains(public, v) {
+			*z.dict.marks(r) |= isSought
+		}
+	}
+	z.index = newIndex(&z.dict)
 }
 
 // maxPublic bounds what is known to stay.
@@ -119,13 +135,6 @@ func (z *Sanitizer) stays(text string) {
 	}
 	z.public[strings.Clone(text)] = true
 	z.publicSize += len(text)
-}
-
-// searchable returns what tells whether a secret is looked for everywhere: not when that stays
-// for what it is, nor when it has no pseudonym.
-func (z *Sanitizer) searchable() func(k Kind, v string) bool {
-	public := strings.Join(slices.Sorted(maps.Keys(z.public)), "\n")
-	return func(k Kind, v string) bool { return z.pseudonym(k, v) != v && !strings.Contains(public, v) }
 }
 
 // Replace returns a text with all secrets replaced that are found in it, for what is told about a

@@ -160,7 +160,8 @@ func (s *scan) known() {
 		if v == "" {
 			return
 		}
-		s.secret(s.f.z.dict.values[v], i, i+len(v))
+		k, _ := s.f.z.dict.kind(v)
+		s.secret(k, i, i+len(v))
 		at = i + 1
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
 
 	"netlab/decode/flow"
@@ -23,7 +21,6 @@ import (
 // Nor is what is the pseudonym of another, as addresses of one network are.
 type Search struct {
 	index *index // of secrets as they are, and in base64
-	kinds map[string]Kind
 	// emptyLines says that some secret has one.
 	emptyLines bool
 	clean      *memo.Memo[struct{}]
@@ -61,21 +58,14 @@ const maxFinds = 1000
 
 // Search returns one for all that was learned.
 func (z *Sanitizer) Search() *Search {
-	s := &Search{kinds: z.dict.values, clean: memo.New[struct{}](z.limit / 2), digests: memo.NewDigester(nil)}
-	pseudonyms := make(map[string]bool, len(z.dict.values))
-	for v, k := range z.dict.values {
-		if p := z.pseudonym(k, v); p != v {
-			pseudonyms[p] = true
-		}
+	z.learned()
+	s := &Search{index: z.index.encoded(), clean: memo.New[struct{}](z.limit / 2), digests: memo.NewDigester(nil)}
+	s.looked = s.index.count
+	s.omitted = z.dict.count - s.looked
+	for r := range z.dict.all() {
+		v, _ := z.dict.at(r)
+		s.emptyLines = s.emptyLines || s.index.has(r) && (strings.Contains(v, "\n\n") || strings.Contains(v, "\n\r\n"))
 	}
-	searchable := z.searchable()
-	s.index = newIndex(&z.dict, func(k Kind, v string) bool { return !pseudonyms[v] && searchable(k, v) })
-	s.looked = len(s.index.values)
-	s.omitted = len(z.dict.values) - s.looked
-	for v := range s.index.values {
-		s.emptyLines = s.emptyLines || strings.Contains(v, "\n\n") || strings.Contains(v, "\n\r\n")
-	}
-	s.index.encode()
 	return s
 }
 
@@ -228,7 +218,8 @@ func (s *Search) find(where func() string, data []byte, encoding string) {
 			if w.encoded {
 				as = within(encoding, "base64")
 			}
-			s.found = append(s.found, Find{s.kinds[w.secret], where(), int64(i), as, shown(w.secret)})
+			k, _ := s.index.dict.kind(w.secret)
+			s.found = append(s.found, Find{k, where(), int64(i), as, shown(w.secret)})
 		}
 		at = i + 1
 	}
@@ -246,29 +237,6 @@ func (s *Search) bytes(where func() string, data []byte, encoding string, depth 
 		s.bytes(where, unslashed(data), within(encoding, "json"), depth+1)
 	}
 	s.base64(where, data, within(encoding, "base64"), depth)
-}
-
-// encode adds what secrets are in base64 (RFC 4648, sections 4 and 5), wherever they stand in the
-// groups of three: of each, the characters that nothing else is in. Of a weak one, which is no
-// part of a word, it is all.
-func (x *index) encode() {
-	std, url := base64.RawStdEncoding, base64.RawURLEncoding
-	for _, w := range slices.Collect(maps.Values(x.values)) {
-		pads := 3
-		if w.weak {
-			pads = 1
-		}
-		for pad := range pads {
-			for _, e := range [...]*base64.Encoding{std, url} {
-				text := e.EncodeToString([]byte("\x00\x00"[:pad] + w.secret))
-				if !w.weak {
-					text = text[(8*pad+5)/6 : 8*(pad+len(w.secret))/6]
-				}
-				x.values[text] = wanted{w.secret, true, w.weak}
-			}
-		}
-	}
-	x.build()
 }
 
 // unescaped decodes all %XX.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Summary says what a Sanitizer found and what it did.
@@ -105,8 +106,13 @@ func (t *tally) add(other *tally) {
 func (z *Sanitizer) Map(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	for _, v := range slices.Sorted(maps.Keys(z.dict.values)) {
-		k := z.dict.values[v]
+	sorted := slices.SortedFunc(z.dict.all(), func(a, b ref) int {
+		one, _ := z.dict.at(a)
+		other, _ := z.dict.at(b)
+		return strings.Compare(one, other)
+	})
+	for _, r := range sorted {
+		v, k := z.dict.at(r)
 		line := struct {
 			Kind      string `json:"kind"`
 			Original  string `json:"original"`
