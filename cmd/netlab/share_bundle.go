@@ -85,9 +85,9 @@ func (s *sharing) reread(ctx context.Context, sink decode.Sink, through func(cap
 	return nil
 }
 
-// seek looks for originals that are left in it.
+// seek looks for originals that are left in it, and for what a plan of it is.
 func (s *sharing) seek(ctx context.Context) error {
-	return s.reread(ctx, s.search, func(src capture.Source) capture.Source { return &searching{src, s.search} })
+	return s.reread(ctx, decode.Tee(append(s.is.Sinks(), s.search)...), func(src capture.Source) capture.Source { return &searching{src, s.search} })
 }
 
 // compress makes the packets smaller.
@@ -105,14 +105,17 @@ func (s *sharing) compress(ctx context.Context) error {
 	return s.packed.done()
 }
 
-// look reads it as whoever gets it does: for what a plan of it is, and to make what can be read
-// of it without netlab.
+// look reads it as whoever gets it does, to make what can be read of it without netlab; for what a
+// plan of it is, too, if nobody else does.
 func (s *sharing) look(ctx context.Context) error {
 	s.views = &views{asked: make(map[[2]int]string)}
 	for _, f := range s.findings {
 		s.views.asked[[2]int{f.Conversation, f.Index}] = ""
 	}
-	sinks := append(s.is.Sinks(), s.views)
+	sinks := []decode.Sink{s.views}
+	if s.cleaning == nil {
+		sinks = append(sinks, s.is.Sinks()...)
+	}
 	files := []**packed{&s.views.ledger, &s.views.bodies, &s.views.har}
 	if !s.isBundle() {
 		files = nil

@@ -30,9 +30,11 @@ type Bodies struct {
 	// Heads has the heads of HTTP's messages printed whole, too.
 	Heads bool
 
-	w     io.Writer
-	style Style
-	start time.Time
+	w        io.Writer
+	style    Style
+	start    time.Time
+	contents contents
+	buf      []byte
 }
 
 // NewBodies returns a printer to w.
@@ -48,7 +50,7 @@ func (p *Bodies) Start(c *flow.Conversation) error {
 
 // Exchange prints an exchange.
 func (p *Bodies) Exchange(e *proto.Exchange) error {
-	var b strings.Builder
+	b := p.buf[:0]
 	ms := e.Messages()
 	head := fmt.Sprintf("#%d.%d %s, +%.6f s", e.Conversation.ID, e.Index, e.Protocol.Name, ms[0].Time.Sub(p.start).Seconds())
 	if d, ok := e.Latency(); ok {
@@ -57,26 +59,32 @@ func (p *Bodies) Exchange(e *proto.Exchange) error {
 	if why := e.Why(); why != "" {
 		head += " (" + Clean(why) + ")"
 	}
-	b.WriteString(p.style.paint(dim, head) + "\n")
+	b = append(append(b, p.style.paint(dim, head)...), '\n')
 	for _, m := range ms {
-		arrow, paint := arrow(m.Direction)
-		b.WriteString(p.style.paint(paint, arrow+" "+Clean(m.Body.Summary())) + "\n")
-		if h, ok := m.Body.(*proto.HTTPMessage); ok && p.Heads {
-			b.WriteString(visible(headOf(h)))
-		}
-		data, note := content(m)
-		if len(data) > maxShown {
-			note = strings.TrimPrefix(note+fmt.Sprintf("; %s more, which --json has", Count(int64(len(data)-maxShown), "byte")), "; ")
-			data = data[:maxShown]
-		}
-		b.WriteString(visible(data))
-		if note != "" {
-			b.WriteString(p.style.paint(yellow, "--- "+Clean(note)) + "\n")
-		}
+		b = p.message(b, m)
 	}
-	b.WriteByte('\n')
-	_, err := io.WriteString(p.w, b.String())
+	p.buf = append(b, '\n')
+	_, err := p.w.Write(p.buf)
 	return err
+}
+
+// message appends a message with what it carries.
+func (p *Bodies) message(b []byte, m *proto.Message) []byte {
+	arrow, paint := arrow(m.Direction)
+	b = append(append(b, p.style.paint(paint, arrow+" "+Clean(m.Body.Summary()))...), '\n')
+	if h, ok := m.Body.(*proto.HTTPMessage); ok && p.Heads {
+		b = appendVisible(b, headOf(h))
+	}
+	data, note := content(m, &p.contents)
+	if len(data) > maxShown {
+		note = strings.TrimPrefix(note+fmt.Sprintf("; %s more, which --json has", Count(int64(len(data)-maxShown), "byte")), "; ")
+		data = data[:maxShown]
+	}
+	b = appendVisible(b, data)
+	if note != "" {
+		b = append(append(b, p.style.paint(yellow, "--- "+Clean(note))...), '\n')
+	}
+	return b
 }
 
 // headOf is the head of a message as it was sent, or what of it is known where that is not text.
@@ -93,10 +101,10 @@ func headOf(h *proto.HTTPMessage) []byte {
 
 // content returns what a message carries beside what its summary says, and what
 // is wrong with it.
-func content(m *proto.Message) (data []byte, note string) {
+func content(m *proto.Message, c *contents) (data []byte, note string) {
 	switch b := m.Body.(type) {
 	case *proto.HTTPMessage:
-		data, err := proto.ContentUpTo(m, maxContent)
+		data, err := c.upTo(m, maxContent)
 		if err != nil {
 			note = err.Error()
 		}
@@ -139,7 +147,7 @@ func (j *JSON) body(m *proto.Message) {
 	if _, ok := m.Body.(*proto.ServerEvent); ok {
 		return // the record has it
 	}
-	data, note := content(m)
+	data, note := content(m, nil)
 	switch {
 	case len(data) == 0:
 	case utf8.Valid(data):

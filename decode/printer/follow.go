@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -260,7 +259,7 @@ func (f *Follow) show(data []byte) string {
 	case f.Form == Hex, f.Form == Auto && !textual(data):
 		return hex.Dump(data)
 	}
-	return visibleText(data)
+	return string(appendVisibleText(nil, data))
 }
 
 // arrow shows who speaks, and in which colour.
@@ -271,30 +270,14 @@ func arrow(d flow.Direction) (string, paint) {
 	return ">>>", cyan
 }
 
-// visible shows bytes, as lines.
-func visible(data []byte) string {
-	if !textual(data) {
-		return hex.Dump(data)
-	}
-	return visibleText(data)
-}
-
-func visibleText(data []byte) string {
-	var b strings.Builder
-	for line := range bytes.Lines(data) {
-		s := string(line)
-		s = strings.TrimSuffix(s, "\n")
-		s = strings.TrimSuffix(s, "\r")
-		b.WriteString(Clean(strings.ReplaceAll(s, "\t", "    ")))
-		b.WriteByte('\n')
-	}
-	return b.String()
-}
-
 // textual reports whether data is better read as text.
 func textual(data []byte) bool {
 	odd := 0
 	for i := 0; i < len(data); {
+		if printable[data[i]] {
+			i++
+			continue
+		}
 		r, n := utf8.DecodeRune(data[i:])
 		if r == utf8.RuneError && n == 1 || r < ' ' && r != '\n' && r != '\r' && r != '\t' {
 			odd++

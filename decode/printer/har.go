@@ -1,6 +1,7 @@
 package printer
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -28,7 +29,10 @@ type HAR struct {
 	w       io.Writer
 	version string // of netlab
 	buf     []byte
+	latest  []byte // entry
 	open    map[int]*upgraded
+
+	contents contents
 }
 
 // MaxHARMessages bounds the messages of an upgraded connection, and MaxHARHeld the
@@ -71,15 +75,15 @@ func (h *HAR) Exchange(e *proto.Exchange) error {
 		h.message(e)
 		return nil
 	}
-	entry := h.entry(nil, e, q, r)
+	h.latest = h.entry(h.latest[:0], e, q, r)
 	if e.Protocol == &proto.HTTP && r != nil && r.Status == 101 {
 		if err := h.Finish(e.Conversation); err != nil { // of an upgrade before this one
 			return err
 		}
-		h.open[e.Conversation.ID] = &upgraded{entry: entry}
+		h.open[e.Conversation.ID] = &upgraded{entry: bytes.Clone(h.latest)}
 		return nil
 	}
-	return h.write(entry)
+	return h.write(h.latest)
 }
 
 // write writes an entry and closes it.
@@ -236,7 +240,7 @@ func (h *HAR) request(dst []byte, e *proto.Exchange, q *proto.HTTPMessage) []byt
 		dst = appendQuery(dst, query)
 	}
 	dst = append(dst, ']')
-	if body, err := proto.Content(e.Request); len(body) > 0 && h.Hide == nil {
+	if body, err := h.contents.upTo(e.Request, proto.MaxContent); len(body) > 0 && h.Hide == nil {
 		kind, _ := q.Get("Content-Type")
 		dst = append(dst, `,"postData":{"mimeType":`...)
 		dst = proto.AppendString(dst, kind)
@@ -296,7 +300,7 @@ func (h *HAR) response(dst []byte, e *proto.Exchange, r *proto.HTTPMessage) []by
 	if !ok {
 		kind = "x-unknown"
 	}
-	body, err := proto.Content(e.Response)
+	body, err := h.contents.upTo(e.Response, proto.MaxContent)
 	size := int64(len(body))
 	if len(body) == 0 {
 		size = r.BodyBytes

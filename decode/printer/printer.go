@@ -7,7 +7,9 @@
 package printer
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,25 +34,70 @@ func Clean(s string) string {
 	if !strings.ContainsFunc(s, proto.Harmful) && utf8.ValidString(s) {
 		return s
 	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
+	return string(appendClean(nil, []byte(s)))
+}
+
+// printable are the bytes that harm nobody and stand for themselves.
+var printable = func() (t [256]bool) {
+	for c := byte(' '); c <= '~'; c++ {
+		t[c] = true
+	}
+	return t
+}()
+
+// appendClean appends text that Clean makes harmless.
+func appendClean(dst, s []byte) []byte {
+	for len(s) > 0 {
+		n := 0
+		for n < len(s) && printable[s[n]] {
+			n++
+		}
+		dst, s = append(dst, s[:n]...), s[n:]
+		if len(s) == 0 {
+			break
+		}
+		r, n := utf8.DecodeRune(s)
 		switch {
 		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case proto.Harmful(r):
-			if r < 0x100 {
-				fmt.Fprintf(&b, `\x%02x`, r)
-			} else {
-				fmt.Fprintf(&b, `\u%04x`, r)
-			}
+			dst = fmt.Appendf(dst, `\x%02x`, s[0])
+		case !proto.Harmful(r):
+			dst = append(dst, s[:n]...)
+		case r < 0x100:
+			dst = fmt.Appendf(dst, `\x%02x`, r)
 		default:
-			b.WriteString(s[i : i+n])
+			dst = fmt.Appendf(dst, `\u%04x`, r)
 		}
-		i += n
+		s = s[n:]
 	}
-	return b.String()
+	return dst
 }
+
+// appendVisible appends bytes as lines of text, or as a dump where they are none.
+func appendVisible(dst, data []byte) []byte {
+	if !textual(data) {
+		return append(dst, hex.Dump(data)...)
+	}
+	return appendVisibleText(dst, data)
+}
+
+func appendVisibleText(dst, data []byte) []byte {
+	for len(data) > 0 {
+		line, rest, _ := bytes.Cut(data, newline)
+		data = rest
+		line = bytes.TrimSuffix(line, carriageReturn)
+		for {
+			text, after, tab := bytes.Cut(line, tabulator)
+			if dst = appendClean(dst, text); !tab {
+				break
+			}
+			dst, line = append(dst, "    "...), after
+		}
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+var newline, carriageReturn, tabulator = []byte("\n"), []byte("\r"), []byte("\t")
 
 // remark returns what was found wrong with bytes; without those it quotes, when
 // some must not be shown.
