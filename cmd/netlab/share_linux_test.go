@@ -138,7 +138,7 @@ func TestShareMemory(t *testing.T) {
 	talk.Open()
 	for i := range 2500 {
 		var cookies strings.Builder
-		for k := range 40 {
+		for k := range 90 {
 			fmt.Fprintf(&cookies, "c%d=value-%d-%d-7QK3ZV5PYJ; ", k, i, k)
 		}
 		talk.Send(craft.Client, []byte("GET / HTTP/1.1\r\nCookie: "+cookies.String()+"\r\n\r\n"))
