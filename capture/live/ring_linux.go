@@ -31,6 +31,8 @@ type ring struct {
 	next  int    // the block behind it
 	left  int    // packets of block that were not read
 	at    int    // where the next of them is
+	taken int64  // packets that were read
+	due   int64  // that had come when the capture was stopped, or a little later; -1 before
 
 	mu         sync.Mutex
 	stats      Stats
@@ -91,6 +93,7 @@ func (r *ring) take(p *capture.Packet) {
 	p.Time = time.Unix(int64(h.Sec), int64(h.Nsec)).UTC()
 	p.Link = r.link
 	r.left--
+	r.taken++
 	r.at += int(h.Next_offset)
 }
 
@@ -145,6 +148,8 @@ func (s *rings) Next() (*capture.Packet, error) {
 	for s.err == nil {
 		first, at, wait := s.first()
 		switch {
+		case first >= 0 && s.over(at) && s.withheld():
+			s.err = s.await(time.Millisecond)
 		case first >= 0 && s.over(at):
 			s.err = io.EOF
 		case first >= 0 && wait <= 0:
@@ -203,6 +208,26 @@ func (s *rings) over(at int64) bool {
 	return stopped != 0 && (at > stopped || time.Now().UnixNano()-stopped > hang.Nanoseconds())
 }
 
+// withheld reports whether the kernel keeps packets to itself that came before Stop. It gives out
+// what it has within settle; but a machine that is busy may be late, and what has come is
+// known by its counts. A ring that shows a packet has none behind.
+func (s *rings) withheld() bool {
+	const patience = 2 * time.Second // whatever becomes of the counts
+	if time.Now().UnixNano()-s.stopped.Load() > patience.Nanoseconds() {
+		return false
+	}
+	for _, r := range s.list {
+		if r.due < 0 {
+			stats, _ := r.count3() // what was counted before is due
+			r.due = stats.Received - stats.Dropped
+		}
+		if r.left == 0 && r.taken < r.due {
+			return true
+		}
+	}
+	return false
+}
+
 // nap is how long one poll waits. From a goroutine that has run for 10 ms without a pause
 // the Go runtime takes its processor when it is in a system call, and when it comes back
 // the runtime looks every 20 µs for others, for a while: that costs as much as a quarter
@@ -215,7 +240,7 @@ func (s *rings) await(most time.Duration) error {
 	stopped := s.stopped.Load()
 	if stopped != 0 {
 		rest := settle - time.Duration(time.Now().UnixNano()-stopped)
-		if rest <= 0 && most == idle {
+		if rest <= 0 && most == idle && !s.withheld() {
 			return io.EOF
 		}
 		most = min(most, max(rest, time.Millisecond))

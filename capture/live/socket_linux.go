@@ -143,7 +143,7 @@ func newRing(name string, opts Options, less bool) (*ring, error) {
 	case err != nil:
 		return nil, fmt.Errorf("live: listen on %s: %w", name, err)
 	}
-	r := &ring{device: d, fd: fd, snap: opts.SnapLen, lostBefore: lostBy(d.index)}
+	r := &ring{device: d, fd: fd, snap: opts.SnapLen, lostBefore: lostBy(d.index), due: -1}
 	if err := r.start(program, opts, less); err != nil {
 		r.close()
 		return nil, fmt.Errorf("live: listen on %s: %w", name, err)
@@ -181,10 +181,11 @@ func (r *ring) start(program []bpf.RawInstruction, opts Options, less bool) erro
 }
 
 const (
-	// blockMost and blockLeast bound a block: large ones cost fewer system calls, but
-	// a ring wants a few.
-	blockMost, blockLeast = 1 << 20, 64 << 10
-	blocksLeast           = 4
+	// A block is given out when it has waited long enough, whatever is in it: so blocks are
+	// how many times idle may go by before packets are lost, where little comes and nobody
+	// reads. blockLeast has room for the largest packet that is no BIG TCP's.
+	blocks, blocksLeast   = 128, 4
+	blockMost, blockLeast = 1 << 20, 128 << 10
 	// frame is a size that the kernel wants to hear, and with TPACKET_V3 has no use for.
 	frame = 2048
 )
@@ -197,7 +198,7 @@ func (r *ring) buffer(opts Options, less bool) error {
 	}
 	size := max(opts.Buffer, blockLeast*blocksLeast)
 	for {
-		r.size = min(1<<(bits.Len(uint(size/(4*blocksLeast)))-1), blockMost)
+		r.size = min(1<<(bits.Len(uint(size/blocks))-1), blockMost)
 		r.size = max(r.size, blockLeast)
 		r.count = size / r.size
 		err := unix.SetsockoptTpacketReq3(r.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &unix.TpacketReq3{
