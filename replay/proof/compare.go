@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/netip"
 	"regexp"
 	"slices"
 
@@ -31,7 +30,7 @@ const MaxDifferences = 100
 // Compare returns in what a recording differs from the one that was made of it, up to
 // MaxDifferences.
 func Compare(was, is *Outline) []Difference {
-	c := &comparison{there: make(map[netip.Addr]netip.Addr), back: make(map[netip.Addr]netip.Addr)}
+	c := &comparison{there: make(map[uint64]uint64), back: make(map[uint64]uint64)}
 	for _, o := range []*Outline{was, is} {
 		slices.SortFunc(o.conns, func(a, b conversation) int { return cmp.Compare(a.id, b.id) })
 	}
@@ -48,8 +47,8 @@ func Compare(was, is *Outline) []Difference {
 // comparison is one under way.
 type comparison struct {
 	list []Difference
-	// there and back say which address stands for which.
-	there, back map[netip.Addr]netip.Addr
+	// there and back say which address, by its hash, stands for which.
+	there, back map[uint64]uint64
 }
 
 func (c *comparison) differs(conversation int, format string, args ...any) {
@@ -61,32 +60,32 @@ func (c *comparison) differs(conversation int, format string, args ...any) {
 func (c *comparison) conversation(a, b *conversation) {
 	differs := func(what string, was, is any) {
 		if was != is {
-			c.differs(a.id, "%s was %v, is %v", what, was, is)
+			c.differs(int(a.id), "%s was %v, is %v", what, was, is)
 		}
 	}
 	differs("its number", a.id, b.id)
 	differs("the transport", a.transport, b.transport)
 	differs("the protocol", a.protocol, b.protocol)
-	differs("the server's port", a.server.Port(), b.server.Port())
-	differs("the client's port", a.client.Port(), b.client.Port())
+	differs("the server's port", a.server.port, b.server.port)
+	differs("the client's port", a.client.port, b.client.port)
 	differs("what it was opened for", a.opened, b.opened)
-	differs("why it can't be replayed", apart(a.skip), apart(b.skip))
-	differs("its end", a.close.String(), b.close.String())
+	differs("why it can't be replayed", a.skip, b.skip)
+	differs("its end", a.close, b.close)
 	if differs("the number of its exchanges", a.exchanges, b.exchanges); a.exchanges == b.exchanges {
 		differs("what can be compared", a.comparable, b.comparable)
-		if a.answered.hash != b.answered.hash {
-			c.differs(a.id, "its exchanges are of another kind, or came to something else")
+		if a.answered != b.answered {
+			c.differs(int(a.id), "its exchanges are of another kind, or came to something else")
 		}
 	}
-	if a.said.hash != b.said.hash {
-		c.differs(a.id, "its client waits for other answers")
+	if a.said != b.said {
+		c.differs(int(a.id), "its client waits for other answers")
 	}
-	c.address(a.id, a.client.Addr(), b.client.Addr())
-	c.address(a.id, a.server.Addr(), b.server.Addr())
+	c.address(int(a.id), a.client.addr, b.client.addr)
+	c.address(int(a.id), a.server.addr, b.server.addr)
 }
 
 // address wants each address to stand for one, and one only.
-func (c *comparison) address(id int, was, is netip.Addr) {
+func (c *comparison) address(id int, was, is uint64) {
 	there, ok := c.there[was]
 	if back, known := c.back[is]; ok && there != is || known && back != was {
 		c.differs(id, "its addresses do not stand for one each")

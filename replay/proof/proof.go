@@ -2,16 +2,16 @@
 // in them: whether a sanitised one still has the conversations, the exchanges, the causality
 // and the values that live of the original, so that it reproduces the same bug.
 //
-// An Outline takes down what a plan is made of without what was said: some 200 bytes for a
+// An Outline takes down what a plan is made of without what was said: some 130 bytes for a
 // conversation, and nothing for an exchange but a hash. Compare holds two of them against
 // each other. What may differ is what sanitising changes: addresses, as long as it is
 // one for one, the bytes, and how many packets they came in.
 package proof
 
 import (
-	"fmt"
 	"hash/maphash"
 	"net/netip"
+	"reflect"
 
 	"netlab/decode"
 	"netlab/decode/flow"
@@ -23,25 +23,39 @@ import (
 // Outline is what a recording comes to when it is replayed. It takes one reading of it.
 type Outline struct {
 	conns  []conversation
-	byConn map[*plan.Conn]int
+	open   map[*plan.Conn]*talk
+	names  map[string]string // of protocols and reasons, one of each
 	finder *values.Finder
 	found  *values.Found
 }
 
 // conversation is one of the recording.
 type conversation struct {
-	id             int
+	id, opened     int32 // the latter is for which other conversation; -1 for none
+	client, server endpoint
 	transport      flow.Transport
-	client, server netip.AddrPort
-	protocol       string
-	opened         int // for which other conversation; -1 for none
-	errand         bool
-	close          plan.Close
-	skip           string
+	protocol, skip string
+	close          string
 	exchanges      int64
 	comparable     int64
-	said           sequence // what it waits for, in order
-	answered       sequence // what was asked and answered
+	said           uint64 // what it waits for, in order
+	answered       uint64 // what was asked and answered
+}
+
+// endpoint is one without its address: it is enough to know which are the same.
+type endpoint struct {
+	addr uint64
+	port uint16
+}
+
+func endpointOf(a netip.AddrPort) endpoint {
+	return endpoint{maphash.Comparable(seed, a.Addr()), a.Port()}
+}
+
+// talk is a conversation that is not over.
+type talk struct {
+	at             int // in Outline.conns
+	said, answered sequence
 }
 
 // sequence is a number of things in order, by their hash.
@@ -57,7 +71,7 @@ var seed = maphash.MakeSeed()
 // New returns an Outline of a recording that is still to be read. Memory is about how many
 // bytes may be held of values that may live; 0 is values.DefaultMemory.
 func New(memory int64) *Outline {
-	return &Outline{byConn: make(map[*plan.Conn]int), finder: values.NewFinder(values.Options{Memory: memory})}
+	return &Outline{open: make(map[*plan.Conn]*talk), names: make(map[string]string), finder: values.NewFinder(values.Options{Memory: memory})}
 }
 
 // Sinks are what the recording is read into.
@@ -67,35 +81,52 @@ func (o *Outline) Sinks() []decode.Sink { return []decode.Sink{plan.NewRecorder(
 type taker struct{ *Outline }
 
 func (o taker) Take(p *plan.Part) error {
+	if p.Kind == plan.Opened {
+		o.begin(p.Conn)
+		return nil
+	}
+	t := o.open[p.Conn]
+	c := &o.conns[t.at]
 	switch p.Kind {
-	case plan.Opened:
-		o.open(p.Conn)
 	case plan.Said:
-		o.conn(p).say(p)
+		t.say(p)
+		c.said = t.said.hash
 	case plan.Answered:
-		o.conn(p).answer(p.Check)
+		c.exchanges++
+		if p.Check.Skip == "" {
+			c.comparable++
+		}
+		t.answer(p.Check)
+		c.answered = t.answered.hash
 	case plan.Over:
-		c := o.conn(p)
-		c.close, c.skip, c.protocol = p.Ending.Close, p.Ending.Skip, p.Ending.Protocol.Name
-		delete(o.byConn, p.Conn)
+		c.close, c.skip, c.protocol = o.name(p.Ending.Close.String()), o.name(apart(p.Ending.Skip)), p.Ending.Protocol.Name
+		delete(o.open, p.Conn)
 	}
 	return nil
 }
 
-func (o *Outline) conn(p *plan.Part) *conversation { return &o.conns[o.byConn[p.Conn]] }
-
-func (o *Outline) open(c *plan.Conn) {
-	x := conversation{id: c.ID, transport: c.Transport, client: c.Client, server: c.Server, opened: -1}
-	if c.Errand != nil {
-		x.errand, x.opened = true, c.Errand.For.ID
+// name is a text of which there are few, once.
+func (o *Outline) name(s string) string {
+	if kept, ok := o.names[s]; ok {
+		return kept
 	}
-	o.byConn[c] = len(o.conns)
+	o.names[s] = s
+	return s
+}
+
+// begin takes down a conversation that begins.
+func (o *Outline) begin(c *plan.Conn) {
+	x := conversation{id: int32(c.ID), transport: c.Transport, client: endpointOf(c.Client), server: endpointOf(c.Server), opened: -1}
+	if c.Errand != nil {
+		x.opened = int32(c.Errand.For.ID)
+	}
+	o.open[c] = &talk{at: len(o.conns)}
 	o.conns = append(o.conns, x)
 }
 
 // say takes down what is waited for before something is said. In how many pieces that is
 // does not count.
-func (c *conversation) say(p *plan.Part) {
+func (c *talk) say(p *plan.Part) {
 	w := p.Step.After
 	now := [3]int64{int64(w.Finals), int64(w.Interims), int64(p.Step.Turn)}
 	if c.said.n > 0 && now == c.said.last {
@@ -106,11 +137,7 @@ func (c *conversation) say(p *plan.Part) {
 }
 
 // answer takes down an exchange: how it stands, of what kind it is, and what came of it.
-func (c *conversation) answer(k *plan.Check) {
-	c.exchanges++
-	if k.Skip == "" {
-		c.comparable++
-	}
+func (c *talk) answer(k *plan.Check) {
 	if t := k.Turn; t != nil {
 		c.answered.add(int64(k.Index), sign(t.Sent), sign(t.Length), int64(len(t.Datagrams)))
 		return
@@ -122,15 +149,22 @@ func (c *conversation) answer(k *plan.Check) {
 			c.answered.text("nothing")
 			continue
 		}
-		c.answered.text(fmt.Sprintf("%T", m.Body))
+		c.answered.text(reflect.TypeOf(m.Body).String())
 		if b, ok := m.Body.(proto.Outcome); ok {
 			code, _, failed := b.Outcome()
-			c.answered.text(fmt.Sprint(code, failed))
+			c.answered.add(int64(code), truth(failed))
 		}
 		if q, ok := m.Body.(*proto.HTTPMessage); ok {
 			c.answered.text(q.Method)
 		}
 	}
+}
+
+func truth(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func sign(n int64) int64 { return min(n, 1) }
