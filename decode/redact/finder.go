@@ -16,6 +16,7 @@ type finder struct {
 
 	raw     []byte   // of the message
 	changes []change // of it
+	fields  []httpField
 }
 
 // change is what becomes of some bytes of a message.

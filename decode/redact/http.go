@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"netlab/decode/proto"
@@ -18,9 +19,15 @@ const (
 
 // httpField is a field of a head, by where its value stands.
 type httpField struct {
-	name     string // in small letters
+	httpName
 	from, to int
 	begin    int // of the line
+}
+
+// httpName is the name of a field.
+type httpName struct {
+	name   string // in small letters
+	secret bool   // it says that it holds a secret
 }
 
 // httpMessage is a message of HTTP/1 that is looked at.
@@ -35,9 +42,10 @@ type httpMessage struct {
 func (f *finder) http(m *proto.Message, h *proto.HTTPMessage) int {
 	x := &httpMessage{finder: f, m: m, h: h}
 	x.line()
-	x.fields = httpFields(f.raw[:len(h.Head)], bytes.IndexByte(f.raw, '\n')+1)
+	f.fields = x.httpFields(f.fields[:0], f.raw[:len(h.Head)], bytes.IndexByte(f.raw, '\n')+1)
+	x.fields = f.fields
 	for i := range x.fields {
-		x.field(&x.fields[i])
+		x.known(&x.fields[i])
 	}
 	switch head := len(h.Head); {
 	case m.RawMissing > 0:
@@ -79,10 +87,9 @@ func (x *httpMessage) line() {
 	}
 }
 
-// httpFields finds the fields of a head whose first line has been passed. A folded line belongs to
+// httpFields appends the fields of a head whose first line has been passed. A folded line belongs to
 // the value before it.
-func httpFields(head []byte, at int) []httpField {
-	var list []httpField
+func (f *finder) httpFields(list []httpField, head []byte, at int) []httpField {
 	for at < len(head) {
 		end := len(head)
 		if i := bytes.IndexByte(head[at:], '\n'); i >= 0 {
@@ -95,15 +102,32 @@ func httpFields(head []byte, at int) []httpField {
 		case (head[at] == ' ' || head[at] == '\t') && len(list) > 0:
 			list[len(list)-1].to = to
 		case colon < 0:
-			list = append(list, httpField{"", from, to, at})
+			list = append(list, httpField{from: from, to: to, begin: at})
 		default:
-			name := lowered(strings.TrimRight(string(head[at:at+colon]), " \t"))
+			name := f.z.httpName(bytes.TrimRight(head[at:at+colon], " \t"))
 			from, to = trim(head, at+colon+1, end)
 			list = append(list, httpField{name, from, to, at})
 		}
 		at = end
 	}
 	return list
+}
+
+// httpName is the name that is written so: there are few of them.
+func (z *Sanitizer) httpName(written []byte) httpName {
+	n, ok := z.headers[view(written)]
+	if ok {
+		return n
+	}
+	n.name = lowered(string(written))
+	n.secret = secretHeader(n.name)
+	if z.headers == nil || len(z.headers) >= maxKinds {
+		z.headers = make(map[string]httpName)
+	}
+	if len(written) <= maxName {
+		z.headers[string(written)] = n
+	}
+	return n
 }
 
 // trim leaves out white space at both ends.
@@ -125,6 +149,40 @@ var structural = map[string]bool{
 	"content-range": true, "keep-alive": true, "pragma": true, "age": true, "te": true, "trailer": true, "sec-websocket-key": true,
 	"sec-websocket-accept": true, "sec-websocket-version": true, "sec-websocket-extensions": true, "expect": true, "allow": true,
 	"upgrade-insecure-requests": true, "dnt": true,
+}
+
+// Bounds of the lines of heads of which it is known what becomes of them, and what one takes beside its text.
+const (
+	maxLine  = 1 << 10
+	lineCost = 512
+)
+
+// known looks at a field of the head, or knows what became of the same line before: that depends on
+// nothing else, as with bodies.
+func (x *httpMessage) known(a *httpField) {
+	z, line := x.z, x.raw[a.begin:a.to]
+	if j, ok := z.lines[view(line)]; ok {
+		z.tally.add(&j.tally)
+		for _, c := range j.list {
+			c.from, c.to = c.from+a.begin, c.to+a.begin
+			x.changes = append(x.changes, c)
+		}
+		return
+	}
+	n, lost := len(x.changes), z.dict.lost
+	tally := z.tallied(func() { x.field(a) })
+	if len(line) > maxLine || z.dict.lost != lost {
+		return
+	}
+	j := &judgement{list: slices.Clone(x.changes[n:]), tally: tally}
+	for i := range j.list {
+		j.list[i].from -= a.begin
+		j.list[i].to -= a.begin
+	}
+	if z.lineBytes += int64(len(line)) + lineCost; z.lineBytes > z.limit/2 || z.lines == nil {
+		z.lines, z.lineBytes = make(map[string]*judgement), int64(len(line))+lineCost
+	}
+	z.lines[string(line)] = j
 }
 
 // field looks at a field of the head.
@@ -157,7 +215,7 @@ func (x *httpMessage) field(a *httpField) {
 		x.target(a.from, a.to)
 	case name == "etag", name == "if-none-match", name == "if-match", name == "if-range":
 		x.validators(a.from, a.to)
-	case secretHeader(name):
+	case a.secret:
 		x.hidden(Token, inHeader, name, a.from, a.to, plainly)
 	default:
 		x.named(inHeader, name, a.from, a.to, plainly)

@@ -43,7 +43,7 @@ func (x *httpMessage) body() {
 		for _, p := range b.extensions {
 			x.texts(inHeader, p[0], p[1])
 		}
-		trailer := httpFields(x.raw, min(len(x.raw), b.last+bytes.IndexByte(x.raw[b.last:], '\n')+1))
+		trailer := x.httpFields(nil, x.raw, min(len(x.raw), b.last+bytes.IndexByte(x.raw[b.last:], '\n')+1))
 		for i := range trailer {
 			x.field(&trailer[i])
 		}
@@ -135,11 +135,10 @@ func (x *httpMessage) judged(sent []byte) *judgement {
 		x.z.tally.add(&j.tally)
 		return j
 	}
-	before, lost := x.z.tally, x.z.dict.lost
-	x.z.tally = tally{}
-	j := x.judge(sent, typ)
-	j.tally, x.z.tally = x.z.tally, before
-	x.z.tally.add(&j.tally)
+	var j *judgement
+	lost := x.z.dict.lost
+	tally := x.z.tallied(func() { j = x.judge(sent, typ) })
+	j.tally = tally
 	if x.z.dict.lost == lost {
 		x.z.bodies.Put(k, j, j.bytes())
 	}

@@ -227,7 +227,7 @@ type bitmap struct {
 
 // newBitmap makes one for n values, and of a bounded size: with more, it tells less.
 func newBitmap(n int) bitmap {
-	const sparse, low, high = 4, 12, 26 // bits
+	const sparse, low, high = 4, 18, 26 // bits; what is as low stays near
 	size := uint(low)
 	for size < high && n > 1<<(size-sparse) {
 		size++

@@ -61,7 +61,10 @@ type Sanitizer struct {
 	cacheBytes int64
 	kinds      map[string]int8 // what names mean
 	coders     coders
-	limit      int64 // of the cache; of what is remembered of bodies, and in a Search, half of that
+	limit      int64 // of the cache; of what is remembered of bodies and lines, and in a Search, half of that
+	headers    map[string]httpName
+	lines      map[string]*judgement // of heads
+	lineBytes  int64
 	bodies     *memo.Memo[*judgement]
 	digests    *memo.Digester
 
@@ -81,7 +84,7 @@ func NewSanitizer(o Options) (*Sanitizer, error) {
 	if o.Memory <= 0 {
 		o.Memory = DefaultMemory
 	}
-	z := &Sanitizer{names: NewPseudonyms(o.Key), keep: o.Keep, hide: o.Hide, allow: o.Allow, limit: o.Memory / 8}
+	z := &Sanitizer{names: NewPseudonyms(o.Key), keep: o.Keep, hide: o.Hide, allow: o.Allow, limit: o.Memory / 10}
 	z.dict.limit = o.Memory / 4 * 3
 	z.bodies, z.digests = memo.New[*judgement](z.limit/2), memo.NewDigester(nil)
 	return z, nil
@@ -119,6 +122,7 @@ func (z *Sanitizer) learned() {
 			*z.dict.marks(r) |= isSought
 		}
 	}
+	z.lines = nil // so far, nothing became of them
 	z.index = newIndex(&z.dict)
 }
 

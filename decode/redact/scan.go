@@ -280,6 +280,15 @@ func (s *scan) valueEnd(from, to int) int {
 	return to
 }
 
+// between are the characters that may stand between a name and what it is of, by what they are.
+var between = [256]uint8{' ': isSpace, '\t': isSpace, '"': isQuote, '\'': isQuote, '=': isAssigning, ':': isAssigning, '>': isAssigning}
+
+const (
+	isSpace = 1 << iota
+	isQuote
+	isAssigning
+)
+
 // naming has the next word be a secret when this one says so: password: hunter2,
 // <password>hunter2, Bearer hunter2.
 func (s *scan) naming(from, to int) {
@@ -287,18 +296,17 @@ func (s *scan) naming(from, to int) {
 	for end > from && (s.data[end-1] == ':' || s.data[end-1] == '=') {
 		end--
 	}
-	next, assigned, quoted := end, false, false
-	for next < len(s.data) && next-end < 6 && strings.IndexByte(" \t\"'=:>", s.data[next]) >= 0 {
-		assigned = assigned || strings.IndexByte("=:>", s.data[next]) >= 0
-		quoted = quoted || s.data[next] == '"' || s.data[next] == '\''
+	next, seen := end, uint8(0)
+	for next < len(s.data) && next-end < 6 && between[s.data[next]] != 0 {
+		seen |= between[s.data[next]]
 		next++
 	}
 	if next == end || next >= len(s.data) || inWord[s.data[next]] == 0 {
 		return
 	}
 	name := view(s.data[from:end])
-	if !assigned {
-		if (strings.EqualFold(name, "Bearer") || strings.EqualFold(name, "Basic")) && !quoted && longWord(s.data[next:]) {
+	if seen&isAssigning == 0 {
+		if name != "" && name[0]|0x20 == 'b' && (strings.EqualFold(name, "Bearer") || strings.EqualFold(name, "Basic")) && seen&isQuote == 0 && longWord(s.data[next:]) {
 			s.named, s.isFor = Token, true
 		}
 		return

@@ -101,6 +101,17 @@ func (t *tally) add(other *tally) {
 	t.kept += other.kept
 }
 
+// tallied returns what is counted meanwhile, which it counts too.
+func (z *Sanitizer) tallied(f func()) tally {
+	before := z.tally
+	z.tally = tally{}
+	f()
+	t := z.tally
+	z.tally = before
+	z.tally.add(&t)
+	return t
+}
+
 // Map writes each secret of the dictionary with its pseudonym, as JSON Lines: it is for the one
 // whose recording it is, and nobody else.
 func (z *Sanitizer) Map(w io.Writer) error {
