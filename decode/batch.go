@@ -33,10 +33,9 @@ type batch struct {
 	idle    bool // no packet comes
 	look    bool // it is time to look for what timed out
 
-	errors  []packet.ICMPError // of the units that are such, by their Length
-	arena   []byte             // bytes of packets that had to be copied
-	used    [][]byte           // the buffers that nobody reads any more when this is done
-	swapped int                // how many units there were when a buffer was full
+	errors []packet.ICMPError // of the units that are such, by their Length
+	arena  []byte             // bytes of packets that had to be copied
+	used   [][]byte           // the buffers that nobody reads any more when this is done
 
 	made []extent // of each unit, by its shard
 	// Of the parts in which it is worked on, how many nobody has begun, and how many
@@ -65,16 +64,14 @@ const (
 	unitOverlap // fragments that disagree
 )
 
-// The sizes of a batch. A buffer should stay in the cache until it is worked on,
-// unless it is full of small packets: then it pays more to have many of each
-// conversation. Of packets of ever more conversations, there is no use in many: what
-// is made of them should stay in the cache, too.
+// The sizes of a batch. Its bytes should stay in the cache until they are worked on;
+// but whoever waits for a batch has to be woken, and of small packets it pays to have
+// many of each conversation. Of packets of ever more conversations, there is no use in
+// many: what is made of them should stay in the cache, too.
 const (
 	batchUnits   = 16 << 10
 	batchLines   = 4 << 10
 	bufferBytes  = 256 << 10
-	fewBuffers   = 4   // of a batch, when they hold fewer than
-	manyUnits    = 512 // each, for then their bytes are what counts
 	batchBuffers = 8
 )
 
@@ -92,7 +89,7 @@ func (b *batch) add() *unit {
 func (b *batch) drop() { b.units = b.units[:len(b.units)-1] }
 
 func (b *batch) reset() {
-	b.units, b.arena, b.used, b.swapped = b.units[:0], b.arena[:0], b.used[:0], 0
+	b.units, b.arena, b.used = b.units[:0], b.arena[:0], b.used[:0]
 	b.errors, b.made = b.errors[:0], b.made[:0]
 	b.first, b.related, b.idle, b.look, b.flows = 0, false, false, false, 0
 	for i := range b.lines {
@@ -246,16 +243,11 @@ func newWork(d *Decoder, src capture.Source) *work {
 
 // swap takes over a buffer that the source has filled, and gives it another.
 func (w *work) swap(used []byte) []byte {
-	b := w.d.batch
-	most := batchBuffers
-	if len(b.units)-b.swapped < manyUnits {
-		most = fewBuffers
-	}
-	if len(b.used)+1 >= most {
+	if len(w.d.batch.used)+1 >= batchBuffers {
 		w.turn()
 	}
-	b = w.d.batch // its last packets may be among those to come
-	b.used, b.swapped = append(b.used, used), len(b.units)
+	b := w.d.batch // its last packets may be among those to come
+	b.used = append(b.used, used)
 	select {
 	case buf := <-w.buffers:
 		return buf

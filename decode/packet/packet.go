@@ -121,16 +121,13 @@ func (p *Packed) Pack(s *Segment) {
 	}
 }
 
-// Warm reads a little of all that there is to read; of what is large, the rest comes
-// into the cache by itself while its beginning is read.
+// Warm reads a little of all that there is to read, unless that is large: then the most of
+// it comes into the cache by itself, as it is read in order.
 func (p *Packed) Warm() byte {
-	const line, large = 64, 1024 // of the cache
+	const line, large = 64, 1024 // the first is the cache's
 	n := len(p.wire)
-	switch {
-	case n == 0:
+	if n == 0 || n > large {
 		return 0
-	case n > large:
-		return p.wire[0]
 	}
 	b := p.wire[0] + p.wire[min(n-1, line)]
 	for i := 2 * line; i < min(n, 4*line); i += line {
