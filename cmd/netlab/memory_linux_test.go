@@ -13,10 +13,9 @@ func TestLargePages(t *testing.T) {
 		t.Skip("this kernel has no transparent huge pages")
 	}
 	const size = 32 << 20
-	before := advised(t)
 	largePages(size)
-	if got := advised(t) - before; got < size {
-		t.Errorf("%d more bytes are advised to be of large pages, want %d", got, size)
+	if got := advised(t); got < size {
+		t.Errorf("%d bytes may be of large pages, want %d", got, size)
 	}
 }
 
