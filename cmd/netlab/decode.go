@@ -142,6 +142,7 @@ func (d *decoding) run(ctx context.Context) error {
 		sink = decode.Tee(d.sinks...)
 	}
 	if slices.ContainsFunc(d.files, isLarge) {
+		limitHeap(d.opts.Memory / 4 * 3) // large pages are not there by halves
 		largePages(min(d.opts.Memory/4*3, maxLargePages))
 	}
 	sum, err := decode.Run(src, sink, d.opts)

@@ -21,17 +21,22 @@ func decodeMemoryFlag() cli.Flag {
 	return memoryFlag("128MiB", "keep within about `SIZE` of memory, by giving up what has waited longest")
 }
 
-// memory returns what --memory says, and has the garbage collector keep to it
-// unless the environment tells it otherwise.
+// memory returns what --memory says, and has the garbage collector keep to it.
 func memory(c *cli.Context) (int64, error) {
 	n, err := humanize.ParseBytes(c.String("memory"))
 	if err != nil || n < decode.MinMemory || n > math.MaxInt64/2 {
 		return 0, usagef("netlab %s: --memory wants a size of %s or more, as 512MiB; %q is none", c.Command.Name, humanize.IBytes(decode.MinMemory), c.String("memory"))
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(n) / 5 * 4) // what is freed is not given back at once, and not all is heap
-	}
+	limitHeap(int64(n) / 5 * 4) // what is freed is not given back at once, and not all is heap
 	return int64(n), nil
+}
+
+// limitHeap has the garbage collector keep to n bytes, unless the environment says to
+// what.
+func limitHeap(n int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(n)
+	}
 }
 
 // maxLargePages bounds what is asked for before it is known to be needed: a kernel
