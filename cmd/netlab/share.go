@@ -47,6 +47,7 @@ func shareCommand(std stdio) *cli.Command {
 			&cli.StringFlag{Name: "map", Usage: "write what stands for what to `FILE`, which is for you alone", DefaultText: "the output's name and .map.json"},
 			&cli.BoolFlag{Name: "strict", Usage: "write nothing if something had to be blanked"},
 			&cli.BoolFlag{Name: "no-sanitise", Usage: "share all secrets as they were said"},
+			&cli.BoolFlag{Name: "json", Usage: "tell what was done as a line of JSON"},
 			memoryFlag("512MiB", "keep within about `SIZE` of memory; where there is more to replace than fits in it, nothing is written"),
 		}...)...),
 		Action: func(c *cli.Context) error { return std.share(c.Context, c) },
