@@ -33,6 +33,8 @@ const (
 	kindMask = 0x0f
 	isSought = 0x10 // it is looked for everywhere
 	isMade   = 0x20 // it is the pseudonym of another
+
+	_ = uint(kindMask + 1 - kindCount) // which has room for all kinds
 )
 
 // Bounds of what a dictionary holds: the size of a piece of its texts, how many there are, and the longest
