@@ -74,9 +74,9 @@ type Options struct {
 const DefaultSnapLen = 262144
 
 const (
-	// idle is how long Next waits before it says that there is nothing, if that is new,
-	// and how long the kernel gathers packets before it hands them on: short enough
-	// that stopping and clocks are prompt.
+	// idle is how long Next waits before it says that there is nothing, and how
+	// long the kernel gathers packets before it hands them on: short enough that
+	// stopping and clocks are prompt.
 	idle = 40 * time.Millisecond
 	// immediate is how long it gathers them for who watches.
 	immediate = 4 * time.Millisecond

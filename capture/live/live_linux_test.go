@@ -134,30 +134,6 @@ func TestStop(t *testing.T) {
 	})
 }
 
-// TestQuiet waits longer where nothing comes, until something does.
-func TestQuiet(t *testing.T) {
-	h := open(t, Options{Engine: Ring, Filter: "udp dst port 9009"}, "lo").(*rings)
-	for i := range quietMost + 2 {
-		if h.quiet != min(i, quietMost) {
-			t.Fatalf("quiet is %d after nothing came %d times", h.quiet, i)
-		}
-		if _, err := h.Next(); !errors.Is(err, capture.ErrIdle) {
-			t.Fatal(err)
-		}
-	}
-	talk(t, 9009, 1, 100)
-	for {
-		if _, err := h.Next(); err == nil {
-			break
-		} else if !errors.Is(err, capture.ErrIdle) {
-			t.Fatal(err)
-		}
-	}
-	if h.quiet != 0 {
-		t.Errorf("quiet is %d after a packet came", h.quiet)
-	}
-}
-
 // TestSnapLen cuts packets.
 func TestSnapLen(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {

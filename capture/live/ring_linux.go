@@ -6,11 +6,9 @@ import (
 	"io"
 	"math"
 	"net"
-	"os"
-	"slices"
+	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -99,7 +97,7 @@ func (r *ring) take(p *capture.Packet) {
 	r.at += int(h.Next_offset)
 }
 
-// trouble tells what went wrong on the socket. An interface that is down may come up
+// trouble tells what poll saw on the socket. An interface that is down may come up
 // again; one that is gone does not.
 func (r *ring) trouble() error {
 	n, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR)
@@ -129,18 +127,17 @@ func (r *ring) close() {
 // rings is a Handle of one ring or several.
 type rings struct {
 	list   []*ring
-	shared bool // the buffer's size was left to us
+	shared bool       // the buffer's size was left to us
+	wake   int        // an eventfd that ends a poll; -1 when it is closed
+	waking sync.Mutex // held to use wake beside Next
 	packet capture.Packet
 	number int64
 
-	blocks  *os.File        // an epoll of all rings
-	arrival syscall.RawConn // of it
-
 	stopped atomic.Int64 // when Stop was called, in nanoseconds since 1970
 	// safe is a time before which no packet comes any more that has not been seen.
-	safe  int64
-	quiet int   // how often nothing came, up to quietMost
-	err   error // sticky
+	safe int64
+	poll []unix.PollFd
+	err  error // sticky
 }
 
 func (s *rings) Link() capture.LinkType { return s.list[0].link }
@@ -231,98 +228,85 @@ func (s *rings) withheld() bool {
 	return false
 }
 
-// watch has the runtime's poller wait for all rings. What waits in a system call of its own
-// keeps a processor: the runtime takes that away after 10 ms, and then looks for more of
-// the kind, every 20 µs for a while.
-func (s *rings) watch() error {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("live: wait for packets: %w", err)
-	}
-	err = unix.SetNonblock(fd, true) // which tells NewFile that it can be waited for
-	for _, r := range s.list {
-		err = errors.Join(err, unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, r.fd, &unix.EpollEvent{Events: unix.EPOLLIN}))
-	}
-	s.blocks = os.NewFile(uintptr(fd), "blocks of packets")
-	var e error
-	if s.arrival, e = s.blocks.SyscallConn(); e != nil || err != nil {
-		return fmt.Errorf("live: wait for packets: %w", errors.Join(err, e))
-	}
-	return nil
-}
+// nap is how long one poll waits. From a goroutine that has run for 10 ms without a pause
+// the Go runtime takes its processor when it is in a system call, and when it comes back
+// the runtime looks every 20 µs for others, for a while: that costs as much as a quarter
+// of the packets. So we pause before each poll, and poll for less than that.
+const nap = 8 * time.Millisecond
 
-// await waits for a block of a ring that shows no packet, at most this long; longer where
-// none shows any and that has been so before. Idle is what it is when there is none then.
+// await waits for a block of a ring that shows no packet, at most this long. Idle is what
+// it is when there is none in any ring.
 func (s *rings) await(most time.Duration) error {
-	empty := !slices.ContainsFunc(s.list, func(r *ring) bool { return r.left > 0 })
 	stopped := s.stopped.Load()
-	switch rest := settle - time.Duration(time.Now().UnixNano()-stopped); {
-	case stopped == 0 && empty:
-		most <<= s.quiet
-	case stopped == 0:
-	case rest <= 0 && empty && !s.withheld():
-		return io.EOF
-	default:
+	if stopped != 0 {
+		rest := settle - time.Duration(time.Now().UnixNano()-stopped)
+		if rest <= 0 && most == idle && !s.withheld() {
+			return io.EOF
+		}
 		most = min(most, max(rest, time.Millisecond))
 	}
-	if err := s.blocks.SetReadDeadline(time.Now().Add(most)); err != nil {
-		return fmt.Errorf("live: wait for packets: %w", err)
-	}
-	if s.stopped.Load() != stopped {
-		return nil // Stop's deadline may have been before ours
-	}
-	arrived, err := s.arrives()
-	switch {
-	case arrived:
-		s.quiet = 0
-		return nil
-	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("live: wait for packets: %w", err)
-	}
+	s.poll = s.poll[:0]
+	full := false
 	for _, r := range s.list {
-		if err := r.trouble(); err != nil {
-			return err
+		if r.left > 0 {
+			full = true
+			continue
 		}
+		s.poll = append(s.poll, unix.PollFd{Fd: int32(r.fd), Events: unix.POLLIN})
 	}
-	if err != nil && empty && s.stopped.Load() == 0 {
-		s.quiet = min(s.quiet+1, quietMost)
+	if stopped == 0 {
+		s.poll = append(s.poll, unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
+	}
+	n := 0
+	for n == 0 && most > 0 {
+		runtime.Gosched()
+		var err error
+		n, err = unix.Poll(s.poll, int(max(min(most, nap).Milliseconds(), 1)))
+		switch {
+		case errors.Is(err, unix.EINTR):
+			return nil
+		case err != nil:
+			return fmt.Errorf("live: wait for packets: %w", err)
+		}
+		most -= nap
+	}
+	if n == 0 && !full && stopped == 0 {
 		return capture.ErrIdle
 	}
-	return nil
-}
-
-// quietMost is how often what Next waits for doubles where nothing comes: to a third of a
-// second. Each time costs as much as dozens of packets.
-const quietMost = 3
-
-// arrives waits until one of the rings that show no packet has a block, for the deadline, or
-// for anything else to happen. What was there before it waits wakes nobody, so it looks first.
-func (s *rings) arrives() (arrived bool, err error) {
-	waited := false
-	err = s.arrival.Read(func(uintptr) bool {
-		for _, r := range s.list {
-			arrived = arrived || r.left == 0 && r.ready()
+	for _, p := range s.poll {
+		if p.Revents&^unix.POLLIN == 0 {
+			continue
 		}
-		done := arrived || waited
-		waited = true
-		return done
-	})
-	return arrived, err
+		for _, r := range s.list {
+			if int32(r.fd) == p.Fd {
+				if err := r.trouble(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // Stop wakes Next, which goes on with what the kernel has gathered.
 func (s *rings) Stop() {
 	s.stopped.CompareAndSwap(0, time.Now().UnixNano())
-	_ = s.blocks.SetReadDeadline(time.Now()) // it may be closed
+	s.waking.Lock()
+	defer s.waking.Unlock()
+	if s.wake >= 0 {
+		one := [8]byte{1}
+		_, _ = unix.Write(s.wake, one[:]) // it can't be full
+	}
 }
 
 func (s *rings) Close() {
 	for _, r := range s.list {
 		r.close()
 	}
-	if s.blocks != nil {
-		s.blocks.Close()
-	}
+	s.waking.Lock()
+	defer s.waking.Unlock()
+	unix.Close(s.wake)
+	s.wake = -1
 	s.err = errors.New("live: the capture is closed")
 	s.list = nil
 }

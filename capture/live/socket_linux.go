@@ -21,6 +21,10 @@ func openRing(opts Options) (Handle, error) { return openRings([]string{opts.Int
 // openRings listens on interfaces with a ring each.
 func openRings(names []string, opts Options) (Handle, error) {
 	h := &rings{}
+	var err error
+	if h.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, fmt.Errorf("live: %w", err)
+	}
 	if opts.SnapLen <= 0 {
 		opts.SnapLen = DefaultSnapLen
 	}
@@ -40,10 +44,6 @@ func openRings(names []string, opts Options) (Handle, error) {
 			return nil, err
 		}
 		h.list = append(h.list, r)
-	}
-	if err := h.watch(); err != nil {
-		h.Close()
-		return nil, err
 	}
 	return h, nil
 }
