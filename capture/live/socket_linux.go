@@ -184,7 +184,7 @@ const (
 	// A block is given out when it has waited long enough, whatever is in it: so blocks are
 	// how many times idle may go by before packets are lost, where little comes and nobody
 	// reads. blockLeast has room for the largest packet that is no BIG TCP's.
-	blocks, blocksLeast   = 128, 4
+	blocks, blocksLeast   = 64, 4
 	blockMost, blockLeast = 1 << 20, 128 << 10
 	// frame is a size that the kernel wants to hear, and with TPACKET_V3 has no use for.
 	frame = 2048
