@@ -19,18 +19,16 @@ const maxKnown = 8 << 20
 // upTo is proto.ContentUpTo.
 func (c *contents) upTo(m *proto.Message, limit int) ([]byte, error) {
 	h, ok := m.Body.(*proto.HTTPMessage)
-	coding, coded := "", false
+	var how []string
 	if c != nil && ok && m.RawMissing == 0 && len(m.Raw) >= len(h.Head) && !h.Chunked {
-		coding, coded = h.Get("Content-Encoding")
+		how = h.AppendEncodings(nil)
 	}
-	if !coded {
+	if len(how) == 0 {
 		return proto.ContentUpTo(m, limit)
 	}
 	if c.known == nil {
 		c.known, c.digest = memo.New[[]byte](maxKnown), memo.NewDigester(nil)
 	}
-	how := []string{coding}
-	h.Values("Content-Encoding", func(v string) { how = append(how, v) })
 	k := c.digest.Of(m.Raw[len(h.Head):], how...)
 	if data, ok := c.known.Get(k); ok && len(data) <= limit {
 		return data, nil

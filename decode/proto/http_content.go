@@ -66,6 +66,13 @@ func ContentUpTo(m *Message, limit int) ([]byte, error) {
 	return m.Body.(*HTTPMessage).Decoded(body, limit)
 }
 
+// AppendEncodings appends the content encodings that the head names, in lower case and the order
+// in which they were put on (RFC 9110, section 8.4).
+func (h *HTTPMessage) AppendEncodings(list []string) []string {
+	h.Values("Content-Encoding", func(v string) { list = append(list, v) })
+	return list
+}
+
 // Decoded returns a body that was transferred with all encodings taken off, up to limit bytes. When
 // that fails, it returns what it got, and why.
 func (h *HTTPMessage) Decoded(body []byte, limit int) ([]byte, error) {
@@ -86,8 +93,7 @@ func (h *HTTPMessage) Decoded(body []byte, limit int) ([]byte, error) {
 
 // encodings are what was put on a body, in order.
 func (h *HTTPMessage) encodings() ([]string, error) {
-	var list []string
-	h.Values("Content-Encoding", func(v string) { list = append(list, v) })
+	list := h.AppendEncodings(nil)
 	if len(list) > maxEncodings {
 		return nil, fmt.Errorf("%d content encodings", len(list))
 	}

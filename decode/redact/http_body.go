@@ -125,8 +125,7 @@ func (x *httpMessage) judged(sent []byte) *judgement {
 		how[0] = "edit"
 	}
 	typ, _ := x.h.Get("Content-Type")
-	how = append(how, typ)
-	x.h.Values("Content-Encoding", func(v string) { how = append(how, v) })
+	how = x.h.AppendEncodings(append(how, typ))
 	if len(sent) < memo.Worth && len(how) == 2 {
 		return x.judge(sent, typ)
 	}
@@ -147,12 +146,7 @@ func (x *httpMessage) judged(sent []byte) *judgement {
 
 // judge looks at a body as it was sent.
 func (x *httpMessage) judge(sent []byte, typ string) *judgement {
-	var encodings []string
-	x.h.Values("Content-Encoding", func(v string) {
-		if v != "identity" {
-			encodings = append(encodings, v)
-		}
-	})
+	encodings := slices.DeleteFunc(x.h.AppendEncodings(nil), func(v string) bool { return v == "identity" })
 	content := sent
 	if len(encodings) > 0 {
 		var err error

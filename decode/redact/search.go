@@ -140,7 +140,7 @@ func (s *Search) http(where func() string, m *proto.Message, h *proto.HTTPMessag
 	if h.Chunked {
 		how[0] = "chunked body"
 	}
-	h.Values("Content-Encoding", func(v string) { how = append(how, v) })
+	how = h.AppendEncodings(how)
 	s.once(body, func() { s.body(where, m, h, body) }, how...)
 }
 
