@@ -24,8 +24,8 @@ type endpointStats struct {
 	latency   times
 }
 
-// maxEndpoints bounds the endpoints of a protocol, some 4 KB each; with more, they
-// are no endpoints, and all count as one.
+// maxEndpoints bounds the endpoints of a protocol; with more, they are no endpoints, and
+// all count as one.
 const maxEndpoints = 1000
 
 // anyEndpoint stands for all of a protocol with too many.
