@@ -23,7 +23,7 @@ import (
 func captureCommand(ctx context.Context, std stdio, args []string) error {
 	fs := flag.NewFlagSet("capture", flag.ContinueOnError)
 	rounds := fs.Int("rounds", 3, "rounds, of each in turn")
-	length := fs.Duration("time", 4*time.Second, "of each load")
+	length := fs.Duration("time", 10*time.Second, "of each load; 10 s make a million packets of the slowest")
 	netlab := fs.String("netlab", "netlab", "the netlab to measure")
 	rotate := fs.Duration("rotate", time.Minute, "how long to rotate files, one a second; 0 leaves that out")
 	only := fs.String("only", "", "only loads whose names hold one of these words, separated by commas")
