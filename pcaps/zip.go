@@ -31,19 +31,53 @@ var errDirectory = fmt.Errorf("%w: its directory is larger than the %d MiB that 
 
 // openZip returns what reads the one capture in a zip file of size bytes.
 func openZip(f io.ReaderAt, size int64) (io.Reader, error) {
+	z, err := newZipped(f, size)
+	if err != nil {
+		return nil, err
+	}
+	return z.open(z.capture)
+}
+
+// Beside returns what reads the entry of a name beside the capture in a bundle; nil where
+// there is none, or the file is no bundle.
+func Beside(f io.ReaderAt, size int64, name string) (io.Reader, error) {
+	if !isZip(f) {
+		return nil, nil
+	}
+	z, err := newZipped(f, size)
+	if err != nil {
+		return nil, err
+	}
+	name = path.Join(path.Dir(z.capture.Name), name)
+	i := slices.IndexFunc(z.entries, func(e *zip.File) bool { return e.Name == name })
+	if i < 0 {
+		return nil, nil
+	}
+	return z.open(z.entries[i])
+}
+
+// zipped is a zip file with a capture in it.
+type zipped struct {
+	entries []*zip.File
+	capture *zip.File // one of them
+	bounded *boundedAt
+}
+
+func newZipped(f io.ReaderAt, size int64) (*zipped, error) {
 	bounded := &boundedAt{r: f, left: maxDirectory}
-	z, err := zip.NewReader(bounded, size)
+	r, err := zip.NewReader(bounded, size)
 	if err != nil {
 		if bounded.left < 0 {
 			err = errDirectory
 		}
 		return nil, fmt.Errorf("%w: zip: %w", ErrFormat, err)
 	}
-	entry, err := captureIn(z.File)
-	if err != nil {
-		return nil, err
-	}
-	bounded.open = true
+	capture, err := captureIn(r.File)
+	return &zipped{r.File, capture, bounded}, err
+}
+
+func (z *zipped) open(entry *zip.File) (io.Reader, error) {
+	z.bounded.open = true
 	r, err := entry.Open()
 	if err != nil {
 		return nil, fmt.Errorf("%w: zip: %s: %w", ErrFormat, entry.Name, err)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,4 +126,31 @@ func FuzzOpenZip(f *testing.F) {
 		defer r.Close()
 		drain(t, r)
 	})
+}
+
+// TestBeside finds what lies beside the capture, in the same folder.
+func TestBeside(t *testing.T) {
+	one := string(pcap(littleEndian, 0xa1b2c3d4).record(1, 2, 9, 9, fill(9)).out)
+	for name, c := range map[string]struct {
+		file []byte
+		want string
+	}{
+		"bundle":    {zipped(t, "capture.pcapng", one, "list", "content"), "content"},
+		"folder":    {zipped(t, "list", "other", "bug/list", "content", "bug/capture.pcapng", one), "content"},
+		"not_there": {zipped(t, "capture.pcapng", one, "bug/list", "content"), ""},
+		"no_zip":    {[]byte(one), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := pcaps.Beside(bytes.NewReader(c.file), int64(len(c.file)), "list")
+			if err != nil || (r == nil) != (c.want == "") {
+				t.Fatal(r, err)
+			}
+			if r == nil {
+				return
+			}
+			if got, err := io.ReadAll(r); err != nil || string(got) != c.want {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
 }

@@ -214,7 +214,7 @@ func (a *answers) compare(k *call, o *Outcome, recorded *proto.Exchange, live *p
 		o.Verdict, o.Reason = compare.Skipped, "no answer in the recording"
 	case o.Check.Skip == "":
 		rules := k.player.opts.Rules.To(recorded.Request)
-		rules.Alike = k.player.values.Alike(values.Ref{Conversation: k.conn.ID, Index: o.Check.Index}, recorded.Response, live)
+		rules.Alike = compare.Either(rules.Alike, k.player.values.Alike(values.Ref{Conversation: k.conn.ID, Index: o.Check.Index}, recorded.Response, live))
 		o.Differences = rules.Messages(recorded.Response, live)
 		o.Digest = recorded.Response.RawMissing > 0 || live.RawMissing > 0
 		o.Verdict = verdict(o.Differences)

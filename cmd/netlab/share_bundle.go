@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -260,7 +262,13 @@ func (s *sharing) bundle(ctx context.Context, path string) error {
 		return err
 	}
 	defer f.Close()
-	readme := bundle.ReadmeText(s.facts())
+	pseudonyms, err := s.pseudonyms()
+	if err != nil {
+		return err
+	}
+	facts := s.facts()
+	facts.Listed = pseudonyms != nil
+	readme := bundle.ReadmeText(facts)
 	var report strings.Builder
 	if err := bundle.WriteReport(&report, s.findings); err != nil {
 		return err
@@ -269,6 +277,7 @@ func (s *sharing) bundle(ctx context.Context, path string) error {
 		// Packets were searched; these are made of other things.
 		s.search.Bytes(bundle.Readme, []byte(readme))
 		s.search.Bytes(bundle.Report, []byte(report.String()))
+		s.search.Bytes(bundle.PseudonymList, pseudonyms)
 		if err := s.left(); err != nil {
 			return err
 		}
@@ -309,7 +318,43 @@ func (s *sharing) bundle(ctx context.Context, path string) error {
 			return fmt.Errorf("share: %w", err)
 		}
 	}
+	if pseudonyms != nil {
+		if err := w.Add(bundle.PseudonymList, bytes.NewReader(pseudonyms)); err != nil {
+			return fmt.Errorf("share: %w", err)
+		}
+	}
 	return errors.Join(w.Close(), f.Close())
+}
+
+// pseudonyms lists what stands in place of secrets; nil for none, or when it is too many.
+func (s *sharing) pseudonyms() ([]byte, error) {
+	if s.cleaning == nil {
+		return nil, nil
+	}
+	values := int64(0)
+	for _, c := range s.cleaning.redact.Summary().Found {
+		values += c.Values
+	}
+	if values > bundle.MaxPseudonyms {
+		return nil, nil
+	}
+	var pairs, out bytes.Buffer
+	if err := s.cleaning.redact.Map(&pairs); err != nil {
+		return nil, err
+	}
+	var list []string
+	for lines := json.NewDecoder(&pairs); ; {
+		var line struct{ Original, Pseudonym string }
+		switch err := lines.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			err = bundle.WritePseudonyms(&out, list)
+			return out.Bytes(), err // which is nil for none
+		case err != nil:
+			return nil, err
+		case line.Pseudonym != line.Original:
+			list = append(list, line.Pseudonym)
+		}
+	}
 }
 
 // facts are what the README says.

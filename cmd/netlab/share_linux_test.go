@@ -84,6 +84,45 @@ func TestShareNewcomer(t *testing.T) {
 	}
 }
 
+// TestSharePseudonyms replays a bundle to the server that was recorded: that it says the real thing
+// where the bundle has a pseudonym is no difference, but all else is.
+func TestSharePseudonyms(t *testing.T) {
+	answer := new(atomic.Value)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, answer.Load().(string))
+	}))
+	defer server.Close()
+	answer.Store(`{"mail":"bob@example.com","from":"10.1.2.3","items":3}`)
+	said := answer.Load().(string)
+	recording, err := craft.Recipe(strings.NewReader(fmt.Sprintf("tcp c 10.1.0.1:20000 > 10.1.0.2:80\nc open\nc > %q\nc < %q\nc close\n",
+		"GET /who?token=zzz111222333 HTTP/1.1\r\nHost: api\r\n\r\n",
+		fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(said), said))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := saved(t, recording)
+	t.Chdir(t.TempDir())
+	if code, out, errs := netlab(t, "share", file, "-o", "bug.zip"); code != exitDone {
+		t.Fatalf("share: exit status %d\n%s%s", code, out, errs)
+	}
+	for text, want := range map[string]struct {
+		code int
+		says string
+	}{
+		said: {exitDone, "2 values in answers could not be compared"},
+		`{"mail":"bob@example.com","from":"10.1.2.3","items":4}`:  {exitDiffers, "body $.items was 3, is 4"},
+		`{"mail":"","from":"10.1.2.3","items":3}`:                 {exitDiffers, "body $.mail was"},
+		`{"mail":["bob@example.com"],"from":"9.9.9.9","items":3}`: {exitDiffers, "body $.mail was"},
+	} {
+		answer.Store(text)
+		code, out, errs := netlab(t, "replay", "bug.zip", "--to", server.Listener.Addr().String())
+		if code != want.code || !strings.Contains(out, want.says) {
+			t.Errorf("%s: exit status %d\n%s%s", text, code, out, errs)
+		}
+	}
+}
+
 // left lists what is in a folder.
 func left(t *testing.T, dir string) (names []string) {
 	t.Helper()

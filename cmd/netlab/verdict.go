@@ -15,7 +15,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"netlab/decode/printer"
+	"netlab/pcaps"
 	"netlab/replay"
+	"netlab/replay/bundle"
 	"netlab/replay/compare"
 	"netlab/replay/latency"
 	"netlab/replay/noise"
@@ -122,6 +124,15 @@ func (std stdio) verdict(ctx context.Context, c *cli.Context, p replay.Source, o
 	}
 	judge := noise.New(times, opts.Rules)
 	judge.Memory = opts.Memory / 2
+	var pseudonyms *bundle.Pseudonyms
+	if !c.IsSet("interface") {
+		if pseudonyms, err = pseudonymsOf(c.Args().First()); err != nil {
+			return nil, err
+		}
+	}
+	if pseudonyms != nil {
+		opts.Rules.Alike = pseudonyms.Alike
+	}
 	if base := c.String("baseline"); base != "" {
 		right := opts
 		right.Target, right.Loop, right.Show = base, 1, nil
@@ -141,10 +152,34 @@ func (std stdio) verdict(ctx context.Context, c *cli.Context, p replay.Source, o
 		_ = std.finish(out, times, conditions, result)
 		return nil, err
 	}
+	if pseudonyms != nil && pseudonyms.Met() > 0 {
+		result.Notes = append(result.Notes, fmt.Sprintf("%s in answers could not be compared: the bundle has pseudonyms there", printer.Count(pseudonyms.Met(), "value")))
+	}
 	if err := std.settle(c, judge, out, result); err != nil {
 		return nil, err
 	}
 	return result, std.finish(out, times, conditions, result)
+}
+
+// pseudonymsOf reads what stands in a bundle in place of secrets; nil for any other FILE.
+func pseudonymsOf(file string) (*bundle.Pseudonyms, error) {
+	if !readsTwice(file) || !isPath(file) {
+		return nil, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	list, err := pcaps.Beside(f, st.Size(), bundle.PseudonymList)
+	if list == nil || err != nil {
+		return nil, err
+	}
+	return bundle.ReadPseudonyms(list)
 }
 
 // conditionsOf reads --fail-if.

@@ -21,6 +21,8 @@ const (
 	Exchanges = "exchanges.txt"
 	HAR       = "exchanges.har"
 	Report    = "replay.jsonl"
+
+	PseudonymList = "pseudonyms.jsonl"
 )
 
 // Writer writes a bundle. Its errors stick.

@@ -22,6 +22,8 @@ type Facts struct {
 	// Differing are the exchanges that a replay answered differently.
 	Differing []Finding
 	HTTP      bool // is among what was said
+	// Listed means that the bundle has a list of pseudonyms.
+	Listed bool
 }
 
 // Server is a recorded one.
@@ -74,6 +76,9 @@ func ReadmeText(f Facts) string {
 	}
 	if len(f.Differing) > 0 {
 		fmt.Fprintf(&b, "| %s | what a replay of it found, without what was said |\n", Report)
+	}
+	if f.Listed {
+		fmt.Fprintf(&b, "| %s | what stands for something else, which replay does not hold against a server |\n", PseudonymList)
 	}
 	b.WriteString(commands)
 	fmt.Fprintf(&b, "It was made by netlab %s, of %s with %s", printer.Clean(f.Version), printer.Count(f.Conversations, "conversation"), printer.Count(f.Exchanges, "exchange"))

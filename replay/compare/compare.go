@@ -115,12 +115,26 @@ type Rules struct {
 	Wire bool
 	// List holds what is written down about some places.
 	List []Rule
-	// Alike, if any, is asked of two values that differ, as text, whether they stand for
-	// the same: a server makes up identifiers, and says other ones the next time. The path
-	// is that of the Difference there would be.
-	Alike func(path, recorded, live string) bool
+	// Alike, if any, is asked of two values that differ: a server makes up identifiers, and
+	// says other ones the next time.
+	Alike Alike
 
 	request *proto.Message
+}
+
+// Alike reports whether two values that differ, as text, stand for the same. The path is
+// that of the Difference there would be.
+type Alike func(path, recorded, live string) bool
+
+// Either asks one, and then the other; each may be nil.
+func Either(a, b Alike) Alike {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(path, recorded, live string) bool { return a(path, recorded, live) || b(path, recorded, live) }
 }
 
 // To returns the rules for answers to a request, if it is known: a Rule may be of one

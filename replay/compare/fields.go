@@ -133,16 +133,28 @@ func (c *comparer) records(section string, a, b []proto.DNSRecord) {
 		return out
 	}
 	old, fresh := set(a), set(b)
-	for _, x := range old {
-		if _, found := slices.BinarySearch(fresh, x); !found {
-			c.add(Missing, section, textSide(x), nothing)
+	gone, come := without(old, fresh), without(fresh, old)
+	for _, x := range gone {
+		i := slices.IndexFunc(come, func(y string) bool { return c.alike(Value, section, textSide(x), textSide(y)) })
+		if i >= 0 {
+			come = slices.Delete(come, i, i+1)
+			continue
+		}
+		c.add(Missing, section, textSide(x), nothing)
+	}
+	for _, y := range come {
+		c.add(Extra, section, nothing, textSide(y))
+	}
+}
+
+// without returns what of one sorted list is not in another.
+func without(list, other []string) (only []string) {
+	for _, s := range list {
+		if _, found := slices.BinarySearch(other, s); !found {
+			only = append(only, s)
 		}
 	}
-	for _, y := range fresh {
-		if _, found := slices.BinarySearch(old, y); !found {
-			c.add(Extra, section, nothing, textSide(y))
-		}
-	}
+	return only
 }
 
 // ftp compares code and text; where a data connection will be is new each time.
