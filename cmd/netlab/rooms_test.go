@@ -31,8 +31,8 @@ var rooms = map[string][]string{
 	"decode":         {"capture", "decode/flow", "decode/packet", "decode/tcp", "decode/tls", "decode/proto"},
 	"decode/where":   {"decode", "decode/flow", "decode/proto"},
 	"decode/memo":    nil,
-	"decode/redact":  {"decode/flow", "decode/memo", "decode/proto", "decode/rewrite"}, // the last one's Edits say what to change in conversations
-	"decode/rewrite": {"capture", "decode/flow", "decode/packet", "decode/proto"},      // the latter's Exchange makes it a Sink
+	"decode/redact":  {"decode", "decode/flow", "decode/memo", "decode/proto", "decode/rewrite"}, // a Reading is a decode.Forker; the last one's Edits say what to change in conversations
+	"decode/rewrite": {"capture", "decode/flow", "decode/packet", "decode/proto"},                // the latter's Exchange makes it a Sink
 	"decode/printer": {"capture", "decode", "decode/flow", "decode/memo", "decode/packet", "decode/proto"},
 	"replay/plan":    {"decode/flow", "decode/tls", "decode/proto"},
 	"replay/compare": {"decode/proto"},

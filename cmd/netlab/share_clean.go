@@ -74,8 +74,8 @@ func shareKey(name string) ([]byte, error) {
 	return bytes.TrimSpace(data), nil
 }
 
-// learn reads FILE for what has to be replaced, and again for where. To who rewrites packets, that is
-// said by who has to be told of the end of a conversation behind them.
+// learn reads FILE for what has to be replaced, and again for where, which is said to who rewrites
+// packets.
 func (s *sharing) learn(ctx context.Context) error {
 	if s.cleaning == nil {
 		return s.run(ctx, s.cut.numbering, s.cut)
@@ -89,7 +89,7 @@ func (s *sharing) learn(ctx context.Context) error {
 		return err
 	}
 	k.edits = rewrite.NewEdits(s.room/16*3, f)
-	if err := s.run(ctx, s.cut.of, k.redact.Edit(k.edits), k.edits); err != nil || ctx.Err() != nil {
+	if err := s.run(ctx, s.cut.of, k.redact.Edit(k.edits)); err != nil || ctx.Err() != nil {
 		return err
 	}
 	if k.edits.Full() || k.redact.Summary().Lost > 0 {

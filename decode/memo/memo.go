@@ -3,8 +3,8 @@
 //
 // A Memo keeps what it is given within a bound, by a Digest of the bytes and of what they were
 // taken for; the bytes themselves it does not keep. Who has the key of a Digester alone can make
-// other bytes with the same Digest, so that a recording by an enemy is looked at as any other. It
-// is for those who look, each with a Memo of its own: of several goroutines one has to.
+// other bytes with the same Digest, so that a recording by an enemy is looked at as any other. A Memo
+// is for several goroutines, a Digester for one: others have one with the same key.
 package memo
 
 import (
@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"slices"
+	"sync"
 )
 
 // Digest stands for some bytes, and for what they are taken for.
@@ -66,6 +67,7 @@ const Worth = 256
 // Memo remembers what came of something, by its Digest, within a bound: what was not asked for
 // lately is forgotten first.
 type Memo[V any] struct {
+	mu         sync.Mutex
 	limit      int64 // of bytes
 	young, old map[Digest]remembered[V]
 	bytes      int64 // of the young, which are half of all at most
@@ -84,6 +86,8 @@ func New[V any](limit int64) *Memo[V] { return &Memo[V]{limit: limit} }
 
 // Get returns what is remembered, if anything is.
 func (m *Memo[V]) Get(k Digest) (V, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	r, ok := m.young[k]
 	if !ok {
 		if r, ok = m.old[k]; ok {
@@ -95,6 +99,8 @@ func (m *Memo[V]) Get(k Digest) (V, bool) {
 
 // Put remembers a value that takes some bytes.
 func (m *Memo[V]) Put(k Digest, value V, bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if bytes += cost; bytes <= m.limit/2 {
 		m.keep(k, remembered[V]{value, bytes})
 	}

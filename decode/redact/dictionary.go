@@ -5,12 +5,15 @@ import (
 	"hash/maphash"
 	"iter"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // dictionary holds the secrets that were found, up to a bound. What is found behind it is
 // replaced where it is found, and not looked for elsewhere. There may be millions of them: so
-// they stand in a few large pieces of memory, and a table says where.
+// they stand in a few large pieces of memory, and a table says where. Several may add to it.
 type dictionary struct {
+	mu    sync.Mutex
 	texts [][]byte // of each value a byte of its kind and its marks, its length, and itself
 	table []ref    // by hash, not more than three quarters full
 	count int
@@ -19,7 +22,7 @@ type dictionary struct {
 	found [kindCount]int64 // distinct values
 	bytes int64
 	limit int64
-	lost  int64 // that there was no room for
+	lost  atomic.Int64 // that there was no room for
 
 	domains map[string]bool // of hosts, as people register them
 	tops    map[string]bool // what these end with
@@ -54,6 +57,8 @@ const (
 
 // add takes note of a secret.
 func (d *dictionary) add(k Kind, value string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if r := d.find(value); r != 0 {
 		if _, old := d.at(r); k < old { // named is surer than matched
 			d.found[old]--
@@ -68,7 +73,7 @@ func (d *dictionary) add(k Kind, value string) {
 		cost += soughtCost
 	}
 	if len(value) > maxSecret || d.bytes+cost > d.limit || len(d.texts) == maxPieces {
-		d.lost++
+		d.lost.Add(1)
 		return
 	}
 	d.bytes += cost
@@ -78,6 +83,9 @@ func (d *dictionary) add(k Kind, value string) {
 		d.host(lowered(value))
 	}
 }
+
+// full reports for how many values there was no room so far.
+func (d *dictionary) full() int64 { return d.lost.Load() }
 
 // host takes note of the domain of a host.
 func (d *dictionary) host(name string) {

@@ -33,8 +33,8 @@ func TestDictionary(t *testing.T) {
 		}
 		n++
 	}
-	if n != len(want) || d.count != n || d.found != found || d.lost != 0 || len(d.texts) < 2 {
-		t.Errorf("%d values, %d lost, in %d pieces; want %d", n, d.lost, len(d.texts), len(want))
+	if n != len(want) || d.count != n || d.found != found || d.full() != 0 || len(d.texts) < 2 {
+		t.Errorf("%d values, %d lost, in %d pieces; want %d", n, d.full(), len(d.texts), len(want))
 	}
 	if _, ok := d.kind("50000, "); ok {
 		t.Error("found what is not there")
@@ -51,7 +51,7 @@ func TestDictionaryFull(t *testing.T) {
 		d.add(Host, fmt.Sprintf("host%d.example.com", i))
 	}
 	d.add(PrivateKey, strings.Repeat("x", maxSecret+1))
-	if d.bytes > d.limit || d.lost == 0 || int64(d.count)+d.lost != 101 {
-		t.Errorf("%d bytes, %d values, %d lost", d.bytes, d.count, d.lost)
+	if d.bytes > d.limit || d.full() == 0 || int64(d.count)+d.full() != 101 {
+		t.Errorf("%d bytes, %d values, %d lost", d.bytes, d.count, d.full())
 	}
 }

@@ -11,7 +11,7 @@ import (
 // finder goes through messages, in both readings in the same way. In the first it learns what
 // it finds; in the second it says what to change.
 type finder struct {
-	z  *Sanitizer
+	z  *worker
 	to Editor // nil in the first
 
 	raw     []byte   // of the message
@@ -26,7 +26,7 @@ type change struct {
 	blank    bool
 }
 
-func newFinder(z *Sanitizer, to Editor) *finder { return &finder{z: z, to: to} }
+func newFinder(z *Sanitizer, to Editor) *finder { return &finder{z: z.worker(), to: to} }
 
 // editing reports whether it is the second reading.
 func (f *finder) editing() bool { return f.to != nil }

@@ -114,7 +114,7 @@ func (f *finder) httpFields(list []httpField, head []byte, at int) []httpField {
 }
 
 // httpName is the name that is written so: there are few of them.
-func (z *Sanitizer) httpName(written []byte) httpName {
+func (z *worker) httpName(written []byte) httpName {
 	n, ok := z.headers[view(written)]
 	if ok {
 		return n
@@ -169,9 +169,9 @@ func (x *httpMessage) known(a *httpField) {
 		}
 		return
 	}
-	n, lost := len(x.changes), z.dict.lost
+	n, lost := len(x.changes), z.dict.full()
 	tally := z.tallied(func() { x.field(a) })
-	if len(line) > maxLine || z.dict.lost != lost {
+	if len(line) > maxLine || z.dict.full() != lost {
 		return
 	}
 	j := &judgement{list: slices.Clone(x.changes[n:]), tally: tally}
@@ -179,7 +179,7 @@ func (x *httpMessage) known(a *httpField) {
 		j.list[i].from -= a.begin
 		j.list[i].to -= a.begin
 	}
-	if z.lineBytes += int64(len(line)) + lineCost; z.lineBytes > z.limit/2 || z.lines == nil {
+	if z.lineBytes += int64(len(line)) + lineCost; z.lineBytes > z.limit/maxWorkers || z.lines == nil {
 		z.lines, z.lineBytes = make(map[string]*judgement), int64(len(line))+lineCost
 	}
 	z.lines[string(line)] = j

@@ -135,10 +135,10 @@ func (x *httpMessage) judged(sent []byte) *judgement {
 		return j
 	}
 	var j *judgement
-	lost := x.z.dict.lost
+	lost := x.z.dict.full()
 	tally := x.z.tallied(func() { j = x.judge(sent, typ) })
 	j.tally = tally
-	if x.z.dict.lost == lost {
+	if x.z.dict.full() == lost {
 		x.z.bodies.Put(k, j, j.bytes())
 	}
 	return j

@@ -5,12 +5,13 @@ import (
 	"slices"
 	"unsafe"
 
+	"netlab/decode"
 	"netlab/decode/flow"
 	"netlab/decode/proto"
 	"netlab/decode/rewrite"
 )
 
-// Reading is the decode.Sink of a reading; it has the abilities of an InnerStreamer. Exchanges
+// Reading is the decode.Forker of a reading; it has the abilities of an InnerStreamer. Exchanges
 // come when they are answered, an Editor is told in the order of the bytes: what
 // comes early waits, up to a bound. Behind it, what was passed over is blanked.
 type Reading struct {
@@ -21,6 +22,28 @@ type Reading struct {
 func newReading(z *Sanitizer, to Editor) *Reading {
 	return &Reading{newFinder(z, to), make(map[*flow.Conversation]*[2]line)}
 }
+
+// Fork returns a Reading of some of the conversations. What it finds is found.
+func (x *Reading) Fork() decode.Part {
+	to := x.f.to
+	if e, ok := to.(*rewrite.Edits); ok {
+		to = e.Fork()
+	}
+	return newReading(x.f.z.Sanitizer, to)
+}
+
+// Len, Write, Reset and Flush have nothing to do: nothing has an order but what belongs to one
+// conversation.
+func (x *Reading) Len() int { return 0 }
+
+// Write does nothing.
+func (x *Reading) Write(int, int) error { return nil }
+
+// Reset does nothing.
+func (x *Reading) Reset() {}
+
+// Flush does nothing.
+func (x *Reading) Flush() error { return nil }
 
 // line is what is told of a direction.
 type line struct {
@@ -164,10 +187,10 @@ func name(c *flow.Conversation) string {
 func (x *Reading) Finish(c *flow.Conversation) error {
 	lines := x.of(c)
 	delete(x.lines, c)
+	if !x.f.editing() {
+		return nil
+	}
 	for d := range lines {
-		if !x.f.editing() {
-			break
-		}
 		l := &lines[d]
 		x.flush(c, flow.Direction(d), l, true)
 		if end := c.Sides[d].End(); end > l.told {
@@ -175,5 +198,13 @@ func (x *Reading) Finish(c *flow.Conversation) error {
 			x.f.to.Looked(c, flow.Direction(d), l.told)
 		}
 	}
-	return nil
+	return x.f.to.Finish(c)
+}
+
+// Ignored tells of bytes that nobody looks at.
+func (x *Reading) Ignored(c *flow.Conversation, d flow.Direction, i flow.Ignored) error {
+	if !x.f.editing() {
+		return nil
+	}
+	return x.f.to.Ignored(c, d, i)
 }

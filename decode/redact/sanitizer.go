@@ -1,9 +1,8 @@
 package redact
 
 import (
+	"crypto/rand"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 
 	"netlab/decode/flow"
@@ -40,10 +39,14 @@ type Editor interface {
 	// Looked says that all before an offset is understood: what no Edit has changed may stay.
 	// What is behind the last such offset may not.
 	Looked(c *flow.Conversation, d flow.Direction, to int64)
+	// Ignored tells of bytes that are in no stream, Finish of the end of a conversation.
+	Ignored(*flow.Conversation, flow.Direction, flow.Ignored) error
+	Finish(*flow.Conversation) error
 }
 
 // Sanitizer finds secrets in a recording and says what stands in their place. It is for one
-// recording, one goroutine, and two readings: Learn, then Edit.
+// recording and two readings: Learn, then Edit. In each, several shards work at a time; what becomes of
+// the recording does not depend on how many, or in which order.
 type Sanitizer struct {
 	names *Pseudonyms
 	keep  []Rule
@@ -51,26 +54,12 @@ type Sanitizer struct {
 	allow []string
 	dict  dictionary
 	index *index // of the dictionary, when all is learned
+	limit int64  // of what is remembered of bodies, and in a Search
 
-	// public is what stays in messages as it is: what is a part of it is no secret to look
-	// for.
-	public     map[string]bool
-	publicSize int
-
-	cache      map[string]string // pseudonyms
-	cacheBytes int64
-	kinds      map[string]int8 // what names mean
-	coders     coders
-	limit      int64 // of the cache; of what is remembered of bodies and lines, and in a Search, half of that
-	headers    map[string]httpName
-	lines      map[string]*judgement // of heads
-	lineBytes  int64
-	bodies     *memo.Memo[*judgement]
-	digests    *memo.Digester
-
-	tally
-	messages int64
-	changed  int64
+	bodies   *memo.Memo[*judgement]
+	key      []byte    // of digests
+	workers  []*worker // all that there were
+	replacer *finder   // of Replace
 }
 
 // minKey is the shortest key.
@@ -84,9 +73,10 @@ func NewSanitizer(o Options) (*Sanitizer, error) {
 	if o.Memory <= 0 {
 		o.Memory = DefaultMemory
 	}
-	z := &Sanitizer{names: NewPseudonyms(o.Key), keep: o.Keep, hide: o.Hide, allow: o.Allow, limit: o.Memory / 10}
+	z := &Sanitizer{names: NewPseudonyms(o.Key), keep: o.Keep, hide: o.Hide, allow: o.Allow, limit: o.Memory / 20, key: make([]byte, 32)}
+	rand.Read(z.key) // which never fails
 	z.dict.limit = o.Memory / 4 * 3
-	z.bodies, z.digests = memo.New[*judgement](z.limit/2), memo.NewDigester(nil)
+	z.bodies = memo.New[*judgement](z.limit)
 	return z, nil
 }
 
@@ -96,7 +86,8 @@ func (z *Sanitizer) Pseudonyms() *Pseudonyms { return z.names }
 // Learn returns the Sink of the first reading.
 func (z *Sanitizer) Learn() *Reading { return newReading(z, nil) }
 
-// Edit returns the Sink of the second reading, which tells an Editor.
+// Edit returns the Sink of the second reading, which tells an Editor: of what is to be changed, and of all
+// else that this has to know.
 func (z *Sanitizer) Edit(to Editor) *Reading {
 	z.learned()
 	return newReading(z, to)
@@ -108,10 +99,10 @@ func (z *Sanitizer) learned() {
 	if z.index != nil {
 		return
 	}
-	public := strings.Join(slices.Sorted(maps.Keys(z.public)), "\n")
+	public, w := z.public(), &worker{Sanitizer: z}
 	for r := range z.dict.all() {
 		v, k := z.dict.at(r)
-		p := z.pseudonym(k, v)
+		p := w.pseudonym(k, v)
 		if p == v {
 			continue
 		}
@@ -122,30 +113,18 @@ func (z *Sanitizer) learned() {
 			*z.dict.marks(r) |= isSought
 		}
 	}
-	z.lines = nil // so far, nothing became of them
 	z.index = newIndex(&z.dict)
-}
-
-// maxPublic bounds what is known to stay.
-const maxPublic = 16 << 10
-
-// stays takes note of a text that stays wherever it is.
-func (z *Sanitizer) stays(text string) {
-	if z.public[text] || z.publicSize+len(text) > maxPublic {
-		return
-	}
-	if z.public == nil {
-		z.public = make(map[string]bool)
-	}
-	z.public[strings.Clone(text)] = true
-	z.publicSize += len(text)
+	z.forget()
 }
 
 // Replace returns a text with all secrets replaced that are found in it, for what is told about a
 // recording. It needs what was learned.
 func (z *Sanitizer) Replace(text string) string {
 	z.learned()
-	out, _ := newFinder(z, nowhere{}).rewrite("text", text, 0)
+	if z.replacer == nil {
+		z.replacer = newFinder(z, nowhere{})
+	}
+	out, _ := z.replacer.rewrite("text", text, 0)
 	return out
 }
 
@@ -155,21 +134,5 @@ type nowhere struct{}
 func (nowhere) Edit(*flow.Conversation, flow.Direction, rewrite.Edit) {}
 func (nowhere) Looked(*flow.Conversation, flow.Direction, int64)      {}
 
-// pseudonym is what takes the place of a value.
-func (z *Sanitizer) pseudonym(k Kind, value string) string {
-	if p, ok := z.cache[value]; ok {
-		return p
-	}
-	var p string
-	if k == Host {
-		p = z.names.Host(value)
-	} else {
-		p = z.names.Text(value)
-	}
-	const cost = 64
-	if z.cacheBytes += int64(len(value)+len(p)) + cost; z.cacheBytes > z.limit || z.cache == nil {
-		z.cache, z.cacheBytes = make(map[string]string), int64(len(value)+len(p))+cost
-	}
-	z.cache[strings.Clone(value)] = p // which may be a part of a message
-	return p
-}
+func (nowhere) Ignored(*flow.Conversation, flow.Direction, flow.Ignored) error { return nil }
+func (nowhere) Finish(*flow.Conversation) error                                { return nil }

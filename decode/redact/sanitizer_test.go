@@ -125,6 +125,9 @@ func (x *edited) Looked(_ *flow.Conversation, d flow.Direction, to int64) {
 	x.seen[d] = to
 }
 
+func (x *edited) Ignored(*flow.Conversation, flow.Direction, flow.Ignored) error { return nil }
+func (x *edited) Finish(*flow.Conversation) error                                { return nil }
+
 // apply changes what was said.
 func (x *edited) apply(k *talk) *talk {
 	out := &talk{transport: k.transport, protocol: k.protocol}

@@ -2,11 +2,14 @@ package redact
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
+	"netlab/decode"
 	"netlab/decode/flow"
 	"netlab/decode/memo"
 	"netlab/decode/proto"
@@ -15,21 +18,30 @@ import (
 
 // Search looks for secrets in what came out. It knows nothing of how they were replaced: it takes
 // all bytes for whatever they may be, and looks for every secret that was found in the recording. A
-// Search is a decode.Sink, whose pipeline keeps KeepBytes of each message.
+// Search is a decode.Forker, whose pipeline keeps KeepBytes of each message; while its Parts are at
+// work, one goroutine may have it look at packets, and at other things.
 //
 // What is too short, or is a word, stands in other places for its own reasons: it is not looked for.
 // Nor is what is the pseudonym of another, as addresses of one network are.
 type Search struct {
+	*sought
+	parts   []*Search // that were forked
+	digests *memo.Digester
+	text    []byte // what was read of a message
+	found   []Find
+	count   int64
+	settled int    // finds that say where they are
+	at      []spot // of the others
+}
+
+// sought is what all parts of a Search look for.
+type sought struct {
 	index *index // of secrets as they are, and in base64
 	// emptyLines says that some secret has one.
-	emptyLines bool
-	clean      *memo.Memo[struct{}]
-	digests    *memo.Digester
-	text       []byte // what was read of a message
-	found      []Find
-	count      int64
-	looked     int
-	omitted    int
+	emptyLines      bool
+	looked, omitted int
+	clean           *memo.Memo[struct{}]
+	key             []byte
 }
 
 // Find is a secret that was found.
@@ -53,65 +65,139 @@ func (f Find) String() string {
 	return fmt.Sprintf("a %s (%s) in %s, at %d%s", f.Kind, f.Shown, f.Where, f.Offset, encoded)
 }
 
+// spot is something that is looked through.
+type spot struct {
+	c        *flow.Conversation // nil for what is in none
+	d        flow.Direction
+	protocol string // of a message; empty for bytes as they come
+	body     bool   // of that
+	at       int64  // in the direction; or the number of a packet
+	name     string // of what is no packet, either
+}
+
+// String names it for people, when the conversation has its number.
+func (p *spot) String() string {
+	switch {
+	case p.c == nil && p.name != "":
+		return p.name
+	case p.c == nil:
+		return fmt.Sprintf("packet %d", p.at)
+	case p.protocol == "":
+		return fmt.Sprintf("conversation %d, %s, from %d", p.c.ID, p.d, p.at)
+	}
+	body := ""
+	if p.body {
+		body = ", body"
+	}
+	return fmt.Sprintf("conversation %d, %s, %s at %d%s", p.c.ID, p.d, p.protocol, p.at, body)
+}
+
 // maxFinds bounds those that are kept; all are counted.
 const maxFinds = 1000
 
 // Search returns one for all that was learned.
 func (z *Sanitizer) Search() *Search {
 	z.learned()
-	s := &Search{index: z.index.encoded(), clean: memo.New[struct{}](z.limit / 2), digests: memo.NewDigester(nil)}
+	z.forget()
+	s := &sought{index: z.index.encoded(), clean: memo.New[struct{}](z.limit), key: z.key}
 	s.looked = s.index.count
 	s.omitted = z.dict.count - s.looked
 	for r := range z.dict.all() {
 		v, _ := z.dict.at(r)
 		s.emptyLines = s.emptyLines || s.index.has(r) && (strings.Contains(v, "\n\n") || strings.Contains(v, "\n\r\n"))
 	}
-	return s
+	return s.search()
+}
+
+func (s *sought) search() *Search { return &Search{sought: s, digests: memo.NewDigester(s.key)} }
+
+// Fork returns a Search through some of the conversations. What it finds is found.
+func (s *Search) Fork() decode.Part {
+	part := s.sought.search()
+	s.parts = append(s.parts, part)
+	return part
+}
+
+// Len, Write and Flush have nothing to do: finds are put in order at the end.
+func (s *Search) Len() int { return 0 }
+
+// Write does nothing.
+func (s *Search) Write(int, int) error { return nil }
+
+// Flush does nothing.
+func (s *Search) Flush() error { return nil }
+
+// Reset names the conversations of what was found, whose numbers are known now.
+func (s *Search) Reset() {
+	for i := range s.at {
+		s.found[s.settled+i].Where = s.at[i].String()
+	}
+	s.settled, s.at = len(s.found), s.at[:0]
 }
 
 // Looked counts the secrets that are looked for, and those that are not.
 func (s *Search) Looked() (looked, omitted int) { return s.looked, s.omitted }
 
 // Found returns what was found, as far as it is kept, and how much that was in all.
-func (s *Search) Found() ([]Find, int64) { return s.found, s.count }
+func (s *Search) Found() ([]Find, int64) {
+	s.Reset()
+	found, count := s.found, s.count
+	if len(s.parts) > 0 {
+		found = slices.Clone(found)
+		for _, part := range s.parts {
+			more, n := part.Found()
+			found, count = append(found, more...), count+n
+		}
+		slices.SortFunc(found, func(a, b Find) int {
+			return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Encoding, b.Encoding))
+		})
+	}
+	return found[:min(len(found), maxFinds)], count
+}
 
 // Exchange looks through the messages of an exchange: their bytes, what is in them without encodings
 // and masks, and what is read of them, as names of DNS are.
 func (s *Search) Exchange(e *proto.Exchange) error {
 	for _, m := range e.Messages() {
-		where := func() string {
-			return fmt.Sprintf("conversation %d, %s, %s at %d", e.Conversation.ID, m.Direction, e.Protocol.Name, m.Offset)
-		}
+		p := spot{c: e.Conversation, d: m.Direction, protocol: e.Protocol.Name, at: m.Offset}
 		if m.Body != nil {
-			const read = "what was read"
 			s.text = m.Body.AppendJSON(s.text[:0])
-			s.once(s.text, func() { s.bytes(where, s.text, read, 1) }, read)
+			s.once(p, s.text, "what was read", 1)
 		}
 		switch b := m.Body.(type) {
 		case *proto.HTTPMessage:
-			s.http(where, m, b)
+			s.http(p, m, b)
 			continue
 		case *proto.WebSocketFrame:
 			if content, err := proto.WebSocketContent(m); err == nil {
-				s.once(content, func() { s.bytes(where, content, "websocket", 0) })
+				s.once(p, content, "websocket", 0)
 			}
 		case *proto.SMTPContent:
 			if content, err := proto.MailContent(m, maxContent); err == nil {
-				s.once(content, func() { s.bytes(where, content, "mail", 0) })
+				s.once(p, content, "mail", 0)
 			}
 		}
-		s.once(m.Raw, func() { s.bytes(where, m.Raw, "", 0) })
+		s.once(p, m.Raw, "", 0)
 	}
 	return nil
 }
 
-// once looks at data, unless that was done with the same and there was nothing. What else that
-// depends on is in how.
-func (s *Search) once(data []byte, look func(), how ...string) {
+// once looks at data, unless that was done with the same and there was nothing.
+func (s *Search) once(p spot, data []byte, encoding string, depth int) {
 	if len(data) < memo.Worth {
-		look()
+		s.bytes(p, data, encoding, depth)
 		return
 	}
+	how := ""
+	if depth > 0 {
+		how = encoding
+	}
+	s.unless(data, func() { s.bytes(p, data, encoding, depth) }, how)
+}
+
+// unless looks at data, unless that was done with the same and there was nothing. What else that
+// depends on is in how.
+func (s *Search) unless(data []byte, look func(), how ...string) {
 	k := s.digests.Of(data, how...)
 	if _, ok := s.clean.Get(k); ok {
 		return
@@ -124,7 +210,7 @@ func (s *Search) once(data []byte, look func(), how ...string) {
 
 // http looks through a message of HTTP. The same bodies come with other heads, as there is a date
 // in these: so each is looked at on its own.
-func (s *Search) http(where func() string, m *proto.Message, h *proto.HTTPMessage) {
+func (s *Search) http(p spot, m *proto.Message, h *proto.HTTPMessage) {
 	head, body := m.Raw, []byte(nil)
 	if n := len(h.Head); len(m.Raw) > n {
 		head, body = m.Raw[:n], m.Raw[n:]
@@ -132,8 +218,9 @@ func (s *Search) http(where func() string, m *proto.Message, h *proto.HTTPMessag
 			head = m.Raw
 		}
 	}
-	s.once(head, func() { s.bytes(where, head, "", 0) })
-	if len(body) == 0 {
+	s.once(p, head, "", 0)
+	if p.body = true; len(body) < memo.Worth {
+		s.body(p, m, h, body)
 		return
 	}
 	how := []string{"body"}
@@ -141,12 +228,15 @@ func (s *Search) http(where func() string, m *proto.Message, h *proto.HTTPMessag
 		how[0] = "chunked body"
 	}
 	how = h.AppendEncodings(how)
-	s.once(body, func() { s.body(where, m, h, body) }, how...)
+	s.unless(body, func() { s.body(p, m, h, body) }, how...)
 }
 
 // body looks through the body of a message, as it is, without its chunks, and decoded.
-func (s *Search) body(where func() string, m *proto.Message, h *proto.HTTPMessage, body []byte) {
-	s.bytes(func() string { return where() + ", body" }, body, "", 0)
+func (s *Search) body(p spot, m *proto.Message, h *proto.HTTPMessage, body []byte) {
+	if len(body) == 0 {
+		return
+	}
+	s.bytes(p, body, "", 0)
 	coding, coded := h.Get("Content-Encoding")
 	if !coded && !h.Chunked {
 		return
@@ -155,11 +245,11 @@ func (s *Search) body(where func() string, m *proto.Message, h *proto.HTTPMessag
 	if err != nil {
 		return
 	}
-	if h.Chunked {
-		s.bytes(where, sent, "chunks", 0)
+	if p.body = false; h.Chunked {
+		s.bytes(p, sent, "chunks", 0)
 	}
 	if content, err := h.Decoded(sent, maxContent); err == nil && coded {
-		s.bytes(where, content, coding, 0)
+		s.bytes(p, content, coding, 0)
 	}
 }
 
@@ -176,7 +266,7 @@ func (s *Search) maySpan(head, body []byte) bool {
 
 // Stream looks through bytes as they come, whatever they mean.
 func (s *Search) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
-	s.find(func() string { return fmt.Sprintf("conversation %d, %s, from %d", c.ID, d, k.Offset) }, k.Data, "")
+	s.find(spot{c: c, d: d, at: k.Offset}, k.Data, "")
 	return nil
 }
 
@@ -185,14 +275,10 @@ func (s *Search) Gap(*flow.Conversation, flow.Direction, flow.Gap) error { retur
 
 // Packet looks through the bytes of a packet as they are: what is decoded of them comes with the
 // exchanges.
-func (s *Search) Packet(number int64, data []byte) {
-	s.find(func() string { return fmt.Sprintf("packet %d", number) }, data, "")
-}
+func (s *Search) Packet(number int64, data []byte) { s.find(spot{at: number}, data, "") }
 
 // Bytes looks through data, and through what it is when it is decoded.
-func (s *Search) Bytes(where string, data []byte) {
-	s.bytes(func() string { return where }, data, "", 0)
-}
+func (s *Search) Bytes(name string, data []byte) { s.bytes(spot{name: name}, data, "", 0) }
 
 // maxDecoded bounds how often something is decoded.
 const maxDecoded = 3
@@ -206,7 +292,7 @@ func within(encoding, as string) string {
 }
 
 // find takes note of all that is there.
-func (s *Search) find(where func() string, data []byte, encoding string) {
+func (s *Search) find(p spot, data []byte, encoding string) {
 	for at := 0; ; {
 		i, w := s.index.next(data, at)
 		if w.secret == "" {
@@ -219,24 +305,25 @@ func (s *Search) find(where func() string, data []byte, encoding string) {
 				as = within(encoding, "base64")
 			}
 			k, _ := s.index.dict.kind(w.secret)
-			s.found = append(s.found, Find{k, where(), int64(i), as, shown(w.secret)})
+			s.found = append(s.found, Find{k, "", int64(i), as, shown(w.secret)})
+			s.at = append(s.at, p)
 		}
 		at = i + 1
 	}
 }
 
-func (s *Search) bytes(where func() string, data []byte, encoding string, depth int) {
-	s.find(where, data, encoding)
+func (s *Search) bytes(p spot, data []byte, encoding string, depth int) {
+	s.find(p, data, encoding)
 	if depth >= maxDecoded {
 		return
 	}
 	if bytes.IndexByte(data, '%') >= 0 {
-		s.bytes(where, unescaped(data), within(encoding, "url"), depth+1)
+		s.bytes(p, unescaped(data), within(encoding, "url"), depth+1)
 	}
 	if bytes.IndexByte(data, '\\') >= 0 {
-		s.bytes(where, unslashed(data), within(encoding, "json"), depth+1)
+		s.bytes(p, unslashed(data), within(encoding, "json"), depth+1)
 	}
-	s.base64(where, data, within(encoding, "base64"), depth)
+	s.base64(p, data, within(encoding, "base64"), depth)
 }
 
 // unescaped decodes all %XX.
@@ -283,7 +370,7 @@ const longRun = 24
 
 // base64 looks through what may be base64, from each of its characters on that another group of
 // four may begin with. Lines of mail are one.
-func (s *Search) base64(where func() string, data []byte, encoding string, depth int) {
+func (s *Search) base64(p spot, data []byte, encoding string, depth int) {
 	for i := 0; i < len(data); {
 		if !base64Byte[data[i]] {
 			i++
@@ -315,7 +402,7 @@ func (s *Search) base64(where func() string, data []byte, encoding string, depth
 				part = part[:len(part)-1]
 			}
 			n, _ := base64.RawStdEncoding.Decode(b, part)
-			s.bytes(where, b[:n], encoding, max(depth+1, maxDecoded-1))
+			s.bytes(p, b[:n], encoding, max(depth+1, maxDecoded-1))
 		}
 	}
 }

@@ -42,18 +42,22 @@ type Blank struct {
 
 // Summary returns what was found and done so far.
 func (z *Sanitizer) Summary() *Summary {
-	s := &Summary{Messages: z.messages, Changed: z.changed, Kept: z.kept, Lost: z.dict.lost}
+	var all tally
+	for _, w := range z.workers {
+		all.add(&w.tally)
+	}
+	s := &Summary{Messages: all.messages, Changed: all.changed, Kept: all.kept, Lost: z.dict.lost.Load()}
 	for k := range kindCount {
-		if len(z.where[k]) == 0 {
+		if len(all.where[k]) == 0 {
 			continue // all of them stayed, as localhost
 		}
-		c := Count{Kind: k, Values: z.dict.found[k], Where: maps.Clone(z.where[k])}
+		c := Count{Kind: k, Values: z.dict.found[k], Where: all.where[k]}
 		for _, n := range c.Where {
 			c.Places += n
 		}
 		s.Found = append(s.Found, c)
 	}
-	s.Blanked = slices.AppendSeq(s.Blanked, maps.Values(z.blanked))
+	s.Blanked = slices.AppendSeq(s.Blanked, maps.Values(all.blanked))
 	slices.SortFunc(s.Blanked, func(a, b Blank) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Why, b.Why))
 	})
@@ -65,6 +69,8 @@ type tally struct {
 	where   [kindCount]map[string]int64 // how many were replaced where
 	kept    int64
 	blanked map[string]Blank
+
+	messages, changed int64 // those that were looked at, and those in which something was replaced
 }
 
 // count counts a secret that was replaced.
@@ -99,23 +105,25 @@ func (t *tally) add(other *tally) {
 		t.addBlank(b)
 	}
 	t.kept += other.kept
+	t.messages += other.messages
+	t.changed += other.changed
 }
 
 // tallied returns what is counted meanwhile, which it counts too.
-func (z *Sanitizer) tallied(f func()) tally {
-	before := z.tally
-	z.tally = tally{}
+func (w *worker) tallied(f func()) tally {
+	before := w.tally
+	w.tally = tally{}
 	f()
-	t := z.tally
-	z.tally = before
-	z.tally.add(&t)
+	t := w.tally
+	w.tally = before
+	w.tally.add(&t)
 	return t
 }
 
 // Map writes each secret of the dictionary with its pseudonym, as JSON Lines: it is for the one
 // whose recording it is, and nobody else.
 func (z *Sanitizer) Map(w io.Writer) error {
-	e := json.NewEncoder(w)
+	e, own := json.NewEncoder(w), &worker{Sanitizer: z}
 	e.SetEscapeHTML(false)
 	sorted := slices.SortedFunc(z.dict.all(), func(a, b ref) int {
 		one, _ := z.dict.at(a)
@@ -128,7 +136,7 @@ func (z *Sanitizer) Map(w io.Writer) error {
 			Kind      string `json:"kind"`
 			Original  string `json:"original"`
 			Pseudonym string `json:"pseudonym"`
-		}{k.String(), v, z.pseudonym(k, v)}
+		}{k.String(), v, own.pseudonym(k, v)}
 		if err := e.Encode(line); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -21,18 +22,25 @@ type Edit struct {
 
 // Edits are what one reading of a capture finds. They are a decode.Sink, and stand
 // behind the one that finds: all that belongs to a conversation has to be said before they
-// are told that it is finished. Create them with NewEdits.
+// are told that it is finished. Create them with NewEdits. They are for one goroutine; others
+// tell what they find to a Fork.
 type Edits struct {
-	left    int64           // memory that may still be taken
-	full    bool            // it was not enough
+	*kept
+	parts   []*Edits        // that were forked
 	live    map[int64]*talk // those that are not finished, by their first packet
 	talks   []*talk         // those that are
-	journal journal
 	open    open
 	ignored []ignored
 	// lost is set when there was no room for what was ignored: which bytes of a stream are
 	// its own is not known then.
 	lost bool
+}
+
+// kept is what Edits have in common with all that were forked of them.
+type kept struct {
+	left    atomic.Int64 // memory that may still be taken
+	full    atomic.Bool  // it was not enough
+	journal journal
 }
 
 // DefaultMemory bounds what Edits take, when it is not said.
@@ -86,7 +94,17 @@ func NewEdits(memory int64, s Scratch) *Edits {
 	if memory <= 0 {
 		memory = DefaultMemory
 	}
-	return &Edits{left: memory, live: make(map[int64]*talk), journal: journal{scratch: s}}
+	k := &kept{journal: journal{scratch: s}}
+	k.left.Store(memory)
+	return &Edits{kept: k, live: make(map[int64]*talk)}
+}
+
+// Fork returns Edits that another goroutine tells of other conversations: what they are told counts
+// as if these were told. None is told of anything any more when packets are rewritten.
+func (x *Edits) Fork() *Edits {
+	part := &Edits{kept: x.kept, live: make(map[int64]*talk)}
+	x.parts = append(x.parts, part)
+	return part
 }
 
 // Edit adds an edit of a conversation. Those of a direction come in the order of the
@@ -128,18 +146,18 @@ func (x *Edits) pieces(s *side, e *Edit) int64 {
 }
 
 // take reports whether there is room for n bytes more.
-func (x *Edits) take(n int64) bool {
-	if x.left < n {
-		x.full = true
+func (k *kept) take(n int64) bool {
+	if k.left.Add(-n) < 0 {
+		k.left.Add(n)
+		k.full.Store(true)
 		return false
 	}
-	x.left -= n
 	return true
 }
 
 // Full reports whether there was no room for all that was found, so that more is blanked than
 // had to be.
-func (x *Edits) Full() bool { return x.full }
+func (x *Edits) Full() bool { return x.full.Load() }
 
 // close has nothing from an offset on pass.
 func (s *side) close(at int64) { s.closed, s.looked = true, min(s.looked, at) }
@@ -167,7 +185,7 @@ func (x *Edits) talk(c *flow.Conversation) *talk {
 
 // Exchange does nothing: what is in it is for the one who finds. It is an error that what was found
 // can't be kept.
-func (x *Edits) Exchange(*proto.Exchange) error { return x.journal.err }
+func (x *Edits) Exchange(*proto.Exchange) error { return x.journal.failed() }
 
 // Ignored keeps what is not in a stream.
 func (x *Edits) Ignored(_ *flow.Conversation, _ flow.Direction, i flow.Ignored) error {
@@ -196,16 +214,24 @@ func (x *Edits) Finish(c *flow.Conversation) error {
 	}
 	for i := range t.sides {
 		if s := &t.sides[i]; s.wild {
+			x.endRun()
 			s.runs = nil // there is no place for them
 		}
 	}
 	x.talks = append(x.talks, t)
-	return x.journal.err
+	return x.journal.failed()
 }
 
 // finish puts all in the order of the packets.
 func (x *Edits) finish() {
 	x.endRun()
+	for _, part := range x.parts {
+		part.finish()
+		x.talks = append(x.talks, part.talks...)
+		x.ignored = append(x.ignored, part.ignored...)
+		x.lost = x.lost || part.lost
+	}
+	x.parts = nil
 	slices.SortFunc(x.talks, func(a, b *talk) int { return cmp.Compare(a.first, b.first) })
 	slices.SortStableFunc(x.ignored, func(a, b ignored) int { return cmp.Compare(a.packet, b.packet) })
 }

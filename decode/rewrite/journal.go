@@ -3,6 +3,7 @@ package rewrite
 import (
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Scratch is where Edits may keep what they are told, beside memory; as an *os.File is.
@@ -11,10 +12,12 @@ type Scratch interface {
 	io.WriterAt
 }
 
-// journal keeps bytes in the order in which they come, to be read at any place: in a Scratch but for
-// the latest and some that were read lately, or without one in memory. Its errors stick.
+// journal keeps bytes in the order in which they come, to be read at any place when all are there: in a
+// Scratch but for the latest and some that were read lately, or without one in memory. Several may
+// add to it. Its errors stick.
 type journal struct {
 	scratch Scratch
+	mu      sync.Mutex // while bytes are added
 	size    int64
 	blocks  [][]byte // without a Scratch: all
 	tail    []byte   // with one: the block that is not whole
@@ -35,8 +38,25 @@ const (
 	cachedBlocks = 32
 )
 
-// add adds bytes.
-func (j *journal) add(b []byte) {
+// add adds pieces, one behind the other, and returns where they begin.
+func (j *journal) add(pieces ...[]byte) int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	at := j.size
+	for _, b := range pieces {
+		j.append(b)
+	}
+	return at
+}
+
+// failed returns what went wrong while bytes were added, if anything did.
+func (j *journal) failed() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
+}
+
+func (j *journal) append(b []byte) {
 	for len(b) > 0 && j.err == nil {
 		at := int(j.size % blockSize)
 		if at == 0 {

@@ -59,7 +59,7 @@ func (x *Edits) add(s *side, e edit, text []byte) {
 			s.close(e.off)
 			return
 		}
-		s.runs = append(s.runs, run{e.off, x.journal.size})
+		s.runs = append(s.runs, run{off: e.off})
 		o.side, o.n, o.last = s, 0, e.off
 		o.head = binary.AppendVarint(o.head[:0], s.shift)
 		o.texts = o.texts[:0]
@@ -85,9 +85,7 @@ func (x *Edits) add(s *side, e edit, text []byte) {
 func (x *Edits) endRun() {
 	if o := &x.open; o.side != nil {
 		var size [binary.MaxVarintLen64]byte
-		x.journal.add(size[:binary.PutUvarint(size[:], uint64(len(o.head)))])
-		x.journal.add(o.head)
-		x.journal.add(o.texts)
+		o.side.runs[len(o.side.runs)-1].at = x.journal.add(size[:binary.PutUvarint(size[:], uint64(len(o.head)))], o.head, o.texts)
 		if o.side = nil; cap(o.texts) > blockSize {
 			o.texts = nil
 		}
