@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"netlab/decode/proto"
+	"netlab/replay/plan"
 )
 
 // transfers are the data connections of a control connection of FTP (RFC 959, section 3.3;
@@ -26,7 +27,7 @@ type transfers struct {
 
 	mu      sync.Mutex // guards what follows: each data connection has a goroutine
 	changed sync.Cond
-	offers  map[uint16][]*offer // by the port that was negotiated in the recording
+	offers  map[uint16][]*offer // by the port that was negotiated in the recording, in order; nil where one was taken
 	over    error               // why there will be no more
 }
 
@@ -51,8 +52,9 @@ func (t *transfers) put(port uint16, o *offer) {
 	t.changed.Broadcast()
 }
 
-// take waits for the offer for a port of the recording.
-func (t *transfers) take(ctx context.Context, port uint16) (*offer, error) {
+// take waits for the offer for what a conversation of the recording was opened for. Several
+// may wait that were for the same port, one after the other.
+func (t *transfers) take(ctx context.Context, e *plan.Errand) (*offer, error) {
 	stop := context.AfterFunc(ctx, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -62,9 +64,10 @@ func (t *transfers) take(ctx context.Context, port uint16) (*offer, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for {
-		if list := t.offers[port]; len(list) > 0 {
-			t.offers[port] = list[1:]
-			return list[0], list[0].refused
+		if list := t.offers[e.Port]; len(list) > e.Before && list[e.Before] != nil {
+			o := list[e.Before]
+			list[e.Before] = nil
+			return o, o.refused
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -90,7 +93,7 @@ func (t *transfers) close(k *call) {
 	}
 	for _, list := range t.offers {
 		for _, o := range list {
-			if o.listener != nil {
+			if o != nil && o.listener != nil {
 				o.listener.Close()
 			}
 		}
@@ -211,7 +214,7 @@ func (t *transfers) listen(local net.Addr, text string) (string, error) {
 // connectData makes a data connection, when it has been negotiated and its time has come.
 func (k *call) connectData(ctx context.Context) (net.Conn, error) {
 	control := k.parent
-	o, err := control.transfers.take(ctx, k.conn.Errand.Port)
+	o, err := control.transfers.take(ctx, k.conn.Errand)
 	if err != nil {
 		return nil, err
 	}

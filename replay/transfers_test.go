@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"netlab/replay/plan"
 )
 
 // beside is the local end of a control connection.
@@ -79,6 +81,19 @@ func TestRewriteShifts(t *testing.T) {
 	}
 	if got, want := k.answers.place(int64(100+len(before))), int64(100+len(data)-len(after)); got != want {
 		t.Errorf("LIST is at %d, want %d in %q", got, want, data)
+	}
+}
+
+// TestOffersOfOnePort gives each data connection what was negotiated for it, whichever asks first.
+func TestOffersOfOnePort(t *testing.T) {
+	transfers := newTransfers()
+	transfers.put(7, &offer{port: 100})
+	transfers.put(7, &offer{port: 101})
+	for _, before := range []int{1, 0} {
+		o, err := transfers.take(t.Context(), &plan.Errand{Port: 7, Before: before})
+		if err != nil || o.port != uint16(100+before) {
+			t.Errorf("after %d: %+v, %v", before, o, err)
+		}
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 // listens is where a talk of FTP last had a data connection awaited (RFC 959, section 3.3).
 type listens struct {
 	port   uint16
-	client bool // it is the client that listens
+	client bool           // it is the client that listens
+	times  map[uint16]int // how often each port was agreed on
 }
 
 // note takes note of what an exchange negotiates.
@@ -21,7 +22,11 @@ func (l *listens) note(e *proto.Exchange) {
 		return
 	}
 	reply, _ := e.Response.Body.(*proto.FTPReply)
-	*l = listens{port: at[0].Port(), client: reply.Code != 227 && reply.Code != 229}
+	l.port, l.client = at[0].Port(), reply.Code != 227 && reply.Code != 229
+	if l.times == nil {
+		l.times = make(map[uint16]int)
+	}
+	l.times[l.port]++
 }
 
 // parent returns the tape of what a conversation carries content for; nil when that is
@@ -54,5 +59,5 @@ func (r *Recorder) errand(c *flow.Conversation) *Errand {
 	if p == nil || p.conn == nil {
 		return nil
 	}
-	return &Errand{For: p.conn, Port: p.listens.port}
+	return &Errand{For: p.conn, Port: p.listens.port, Before: max(0, p.listens.times[p.listens.port]-1)}
 }

@@ -72,6 +72,8 @@ type Conn struct {
 type Errand struct {
 	For  *Conn
 	Port uint16 // that was negotiated
+	// Before is how often the same port had been negotiated before: servers use them again.
+	Before int
 }
 
 // Reason counts what is skipped for it. Packet is the first packet of the first of these, zero

@@ -379,6 +379,40 @@ a > hex 1603010005 0100000100`)
 	}
 }
 
+// TestErrandsOfOnePort tells data connections apart that a server had at the same port.
+func TestErrandsOfOnePort(t *testing.T) {
+	p := makePlan(t, `
+tcp c 10.1.0.1:40021 > 10.1.0.2:21
+c open
+c < "220 files ready\r\n"
+c > "PASV\r\n"
+c < "227 Entering Passive Mode (10,1,0,2,195,80)\r\n"
+tcp d 10.1.0.1:40022 > 10.1.0.2:50000
+d open
+c > "NLST\r\n"
+c < "150 Opening\r\n"
+d < "notes.txt\r\n"
+d close <
+c < "226 Done\r\n"
+c > "PASV\r\n"
+c < "227 Entering Passive Mode (10,1,0,2,195,80)\r\n"
+tcp e 10.1.0.1:40023 > 10.1.0.2:50000
+e open
+c > "RETR notes.txt\r\n"
+c < "150 Opening\r\n"
+e < "buy milk\n"
+e close <
+c < "226 Done\r\n"`)
+	if len(p.Conns) != 3 {
+		t.Fatalf("%d conversations", len(p.Conns))
+	}
+	for before, c := range p.Conns[1:] {
+		if c.Errand == nil || c.Errand.Port != 50000 || c.Errand.Before != before {
+			t.Errorf("#%d: %+v, want %d before it", c.ID, c.Errand, before)
+		}
+	}
+}
+
 func TestLimit(t *testing.T) {
 	b, err := craft.Recipe(strings.NewReader(conn + `
 a open
