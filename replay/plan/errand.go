@@ -35,7 +35,15 @@ func (r *Recorder) parent(c *flow.Conversation) *tape {
 	if c.For == nil {
 		return nil
 	}
-	return r.tapes[c.For.Parent.ID]
+	if t := r.tapes[c.For.Parent]; t != nil || r.kin == nil {
+		return t
+	}
+	for _, other := range r.kin.recorders {
+		if t := other.tapes[c.For.Parent]; t != nil {
+			return t
+		}
+	}
+	return nil
 }
 
 // isTurned reports whether a conversation was opened by the one who is called the server

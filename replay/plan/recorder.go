@@ -33,7 +33,10 @@ type Recorder struct {
 	known  *Plan                      // what an earlier pass found; nil in the first
 	live   bool                       // there will be no other pass
 	start  time.Time
-	tapes  map[int]*tape
+	tapes  map[*flow.Conversation]*tape
+	latest *flow.Conversation // of which tape is the latest that was asked for
+	tape   *tape
+	kin    *Kin // nil when it is told of all conversations
 }
 
 // tape is what is known of a conversation that goes on.
@@ -63,13 +66,21 @@ type tape struct {
 type chunk struct {
 	offset int64
 	length int64
-	data   []byte // nil when it is not kept
+	data   []byte // nil when it is not kept; of Kin, not nil but empty when it would be
 	time   time.Time
 	packet int64
 	ack    int64
 }
 
 func (c *chunk) end() int64 { return c.offset + c.length }
+
+// kept is how many bytes of it are.
+func (c *chunk) kept() int {
+	if c.data == nil {
+		return 0
+	}
+	return int(c.length)
+}
 
 // Live returns a Recorder of what is played while it is said: what only the end of a
 // conversation tells is not waited for. Host is as Collector.Host.
@@ -82,7 +93,17 @@ func Live(out Taker, host string) *Recorder {
 // NewRecorder returns a Recorder that hands the parts to out as they were recorded.
 func NewRecorder(out Taker) *Recorder { return newRecorder(out) }
 
-func newRecorder(out Taker) *Recorder { return &Recorder{out: out, tapes: make(map[int]*tape)} }
+func newRecorder(out Taker) *Recorder {
+	return &Recorder{out: out, tapes: make(map[*flow.Conversation]*tape)}
+}
+
+// of returns the tape of a conversation; nil when it is not known.
+func (r *Recorder) of(c *flow.Conversation) *tape {
+	if c != r.latest {
+		r.latest, r.tape = c, r.tapes[c]
+	}
+	return r.tape
+}
 
 // Start begins a tape.
 func (r *Recorder) Start(c *flow.Conversation) error {
@@ -90,7 +111,8 @@ func (r *Recorder) Start(c *flow.Conversation) error {
 		r.start = c.Start.Time()
 	}
 	t := &tape{turned: r.isTurned(c)}
-	r.tapes[c.ID] = t
+	t.turns.bare = r.kin != nil
+	r.tapes[c], r.latest, r.tape = t, c, t
 	if r.known == nil {
 		return nil
 	}
@@ -118,13 +140,13 @@ func byTurns(protocol string) bool {
 // Stream takes what is said. Of a protocol that is parsed, the server's messages come
 // with the exchanges.
 func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
-	t := r.tapes[c.ID]
+	t := r.of(c)
 	t.spoke, d = k.Time, t.side(d)
 	x := chunk{k.Offset, int64(len(k.Data)), nil, k.Time, k.Packet, k.Ack}
 	if d == flow.ClientToServer {
-		x.data = append([]byte(nil), k.Data...)
+		x.data = r.copy(k.Data)
 		t.ahead = append(t.ahead, x)
-		t.held += len(x.data)
+		t.held += x.kept()
 		t.said = x.end()
 		return nil
 	}
@@ -135,9 +157,17 @@ func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) 
 	return nil
 }
 
+// copy returns bytes as they are kept.
+func (r *Recorder) copy(data []byte) []byte {
+	if r.kin != nil {
+		return []byte{}
+	}
+	return append([]byte{}, data...)
+}
+
 // Gap notes what is missing.
 func (r *Recorder) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error {
-	t := r.tapes[c.ID]
+	t := r.of(c)
 	switch d = t.side(d); {
 	case d == flow.ServerToClient:
 		t.read = max(t.read, g.Offset+g.Length)
@@ -163,7 +193,7 @@ func (r *Recorder) InnerGap(*flow.Conversation, flow.Direction, flow.Gap) error 
 
 // Streamed hands on what the client said whose place among the answers is known now.
 func (r *Recorder) Streamed(c *flow.Conversation) error {
-	t := r.tapes[c.ID]
+	t := r.of(c)
 	if t.conn == nil && c.Protocol == "" {
 		return nil
 	}
@@ -182,7 +212,7 @@ func (r *Recorder) say(c *flow.Conversation, t *tape, all bool) error {
 		if !all && r.early(t, k) {
 			return nil
 		}
-		t.held -= len(k.data)
+		t.held -= k.kept()
 		s := Step{At: k.time.Sub(r.start), Bytes: k.data, Packet: k.packet, Offset: k.offset}
 		k.data = nil
 		if t.conn.Parsed() {
@@ -227,7 +257,7 @@ func (r *Recorder) open(c *flow.Conversation, t *tape) error {
 		t.conn.Skip = r.skip(c, t)
 	}
 	if t.conn.Parsed() {
-		t.turns = turns{}
+		t.turns = turns{bare: t.turns.bare}
 	}
 	return r.push(t, &Part{Kind: Opened})
 }
@@ -243,7 +273,7 @@ func spoken(c *flow.Conversation) *proto.Protocol {
 // Exchange takes what was asked and answered.
 func (r *Recorder) Exchange(e *proto.Exchange) error {
 	c := e.Conversation
-	t := r.tapes[c.ID]
+	t := r.of(c)
 	r.pick(t, e)
 	if byTurns(c.Protocol) || e.Inside() {
 		return nil // its bytes are kept, or it is compared as part of another
@@ -260,7 +290,7 @@ func (r *Recorder) Exchange(e *proto.Exchange) error {
 
 // Close closes a conversation at once that is played while it goes on.
 func (r *Recorder) Close(c *flow.Conversation) error {
-	t := r.tapes[c.ID]
+	t := r.of(c)
 	if !r.live || t.conn == nil {
 		return nil
 	}
@@ -281,8 +311,9 @@ func (r *Recorder) close(t *tape, how Close) error {
 
 // Finish ends a conversation.
 func (r *Recorder) Finish(c *flow.Conversation) error {
-	t := r.tapes[c.ID]
-	delete(r.tapes, c.ID)
+	t := r.of(c)
+	delete(r.tapes, c)
+	r.latest, r.tape = nil, nil
 	if err := r.say(c, t, true); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 // turns are what is known of a protocol that is not parsed. A turn is over when the
 // client speaks again and had read more of the server than when the turn began.
 type turns struct {
+	bare   bool // nothing of what was said is kept
 	count  int
 	check  *Check    // of the turn that goes on; nil before the first
 	ack    int64     // where its answer begins in the server's stream
@@ -40,8 +41,10 @@ func (t *turns) heard(k chunk, data []byte, transport flow.Transport) {
 		t.server = append(t.server, k)
 		return
 	}
-	k.data = append([]byte{}, data...)
-	t.unread += len(data)
+	if k.data = []byte{}; !t.bare {
+		k.data = append(k.data, data...)
+	}
+	t.unread += k.kept()
 	if t.server = append(t.server, k); t.unread > maxUnread {
 		t.fold()
 	}
@@ -61,7 +64,7 @@ func (r *Recorder) turn(t *tape, s *Step, k *chunk) error {
 	}
 	turn := u.check.Turn
 	u.spoke = k.time
-	turn.Sent += int64(len(s.Bytes))
+	turn.Sent += k.length
 	turn.Preview = append(turn.Preview, s.Bytes[:min(len(s.Bytes), maxPreview-len(turn.Preview))]...)
 	s.Turn, s.After = u.check.Index, u.after
 	return nil
@@ -121,7 +124,7 @@ func (t *turns) answered(transport flow.Transport, end int64) time.Duration {
 		if k.end() > end {
 			break // the rest is the next turn's
 		}
-		t.unread -= len(k.data)
+		t.unread -= k.kept()
 	}
 	t.server = slices.Delete(t.server, 0, n)
 	t.missing(end)
@@ -149,6 +152,10 @@ func (t *turns) add(k *chunk, transport flow.Transport, end int64) {
 	turn.Length += to - from
 	switch t.large = t.large || k.data == nil; {
 	case t.large:
+	case t.bare:
+		if transport == flow.UDP {
+			turn.Datagrams = append(turn.Datagrams, nil)
+		}
 	case t.digest != nil:
 		t.digest.Write(k.data[from:to])
 		turn.Answer = append(turn.Answer, k.data[from:min(to, from+int64(proto.Shortened-len(turn.Answer)))]...)
@@ -182,7 +189,7 @@ func (t *turns) fold() {
 	for ; t.unread > maxUnread/2; n++ {
 		k := &t.server[n]
 		t.add(k, flow.TCP, far)
-		t.unread -= len(k.data)
+		t.unread -= k.kept()
 		t.folded = k.end()
 	}
 	t.server = slices.Delete(t.server, 0, n)

@@ -23,8 +23,7 @@ import (
 // Outline is what a recording comes to when it is replayed. It takes one reading of it.
 type Outline struct {
 	conns  []conversation
-	open   map[*plan.Conn]*talk
-	names  map[string]string // of protocols and reasons, one of each
+	kin    plan.Kin
 	finder *values.Finder
 	found  *values.Found
 }
@@ -52,10 +51,12 @@ func endpointOf(a netip.AddrPort) endpoint {
 	return endpoint{maphash.Comparable(seed, a.Addr()), a.Port()}
 }
 
-// talk is a conversation that is not over.
+// talk is a conversation, of which more may come as long as it is not over.
 type talk struct {
-	at             int // in Outline.conns
+	conversation
 	said, answered sequence
+	of             *flow.Conversation
+	errand         bool // it was opened for another
 }
 
 // sequence is a number of things in order, by their hash.
@@ -71,57 +72,114 @@ var seed = maphash.MakeSeed()
 // New returns an Outline of a recording that is still to be read. Memory is about how many
 // bytes may be held of values that may live; 0 is values.DefaultMemory.
 func New(memory int64) *Outline {
-	return &Outline{open: make(map[*plan.Conn]*talk), names: make(map[string]string), finder: values.NewFinder(values.Options{Memory: memory})}
+	return &Outline{finder: values.NewFinder(values.Options{Memory: memory})}
 }
 
-// Sinks are what the recording is read into.
-func (o *Outline) Sinks() []decode.Sink { return []decode.Sink{plan.NewRecorder(taker{o}), o.finder} }
+// Sinks are what the recording is read into. All are decode.Forkers.
+func (o *Outline) Sinks() []decode.Sink { return []decode.Sink{conversations{o.part()}, o.finder} }
 
-// taker takes the parts of a plan for an Outline.
-type taker struct{ *Outline }
+func (o *Outline) part() *part {
+	p := &part{whole: o, open: make(map[*plan.Conn]*talk), names: make(map[string]string)}
+	p.Recorder = o.kin.Recorder(p)
+	return p
+}
 
-func (o taker) Take(p *plan.Part) error {
-	if p.Kind == plan.Opened {
-		o.begin(p.Conn)
+// conversations is a part that is told of all of them; or a Forker.
+type conversations struct{ *part }
+
+// Fork returns what takes down some of them.
+func (o conversations) Fork() decode.Part { return o.whole.part() }
+
+// Flush does nothing.
+func (o conversations) Flush() error { return nil }
+
+// Finish takes down a conversation that is over, and adds it.
+func (o conversations) Finish(c *flow.Conversation) error {
+	err := o.part.Finish(c)
+	if err == nil {
+		err = o.Write(0, o.Len())
+	}
+	o.Reset()
+	return err
+}
+
+// part takes the parts of a plan of some conversations, and gathers those that are over.
+type part struct {
+	*plan.Recorder
+	whole *Outline
+	open  map[*plan.Conn]*talk
+	over  []*talk
+	names map[string]string // of protocols and reasons, one of each
+}
+
+// Finish takes down a conversation that is over.
+func (p *part) Finish(c *flow.Conversation) error {
+	if err := p.Recorder.Finish(c); err != nil {
+		return err
+	}
+	p.over[len(p.over)-1].of = c
+	return nil
+}
+
+// Len is how many conversations are over.
+func (p *part) Len() int { return len(p.over) }
+
+// Write adds some to the Outline.
+func (p *part) Write(from, to int) error {
+	for _, t := range p.over[from:to] {
+		t.id = int32(t.of.ID)
+		if t.errand {
+			t.opened = int32(t.of.For.Parent.ID)
+		}
+		p.whole.conns = append(p.whole.conns, t.conversation)
+	}
+	return nil
+}
+
+// Reset forgets them.
+func (p *part) Reset() {
+	clear(p.over)
+	p.over = p.over[:0]
+}
+
+// Take takes a part of a plan.
+func (p *part) Take(x *plan.Part) error {
+	if x.Kind == plan.Opened {
+		p.begin(x.Conn)
 		return nil
 	}
-	t := o.open[p.Conn]
-	c := &o.conns[t.at]
-	switch p.Kind {
+	t := p.open[x.Conn]
+	switch x.Kind {
 	case plan.Said:
-		t.say(p)
-		c.said = t.said.hash
+		t.say(x)
 	case plan.Answered:
-		c.exchanges++
-		if p.Check.Skip == "" {
-			c.comparable++
+		t.exchanges++
+		if x.Check.Skip == "" {
+			t.comparable++
 		}
-		t.answer(p.Check)
-		c.answered = t.answered.hash
+		t.answer(x.Check)
 	case plan.Over:
-		c.close, c.skip, c.protocol = o.name(p.Ending.Close.String()), o.name(apart(p.Ending.Skip)), p.Ending.Protocol.Name
-		delete(o.open, p.Conn)
+		t.close, t.skip, t.protocol = p.name(x.Ending.Close.String()), p.name(apart(x.Ending.Skip)), x.Ending.Protocol.Name
+		t.conversation.said, t.conversation.answered = t.said.hash, t.answered.hash
+		delete(p.open, x.Conn)
+		p.over = append(p.over, t)
 	}
 	return nil
 }
 
 // name is a text of which there are few, once.
-func (o *Outline) name(s string) string {
-	if kept, ok := o.names[s]; ok {
+func (p *part) name(s string) string {
+	if kept, ok := p.names[s]; ok {
 		return kept
 	}
-	o.names[s] = s
+	p.names[s] = s
 	return s
 }
 
 // begin takes down a conversation that begins.
-func (o *Outline) begin(c *plan.Conn) {
-	x := conversation{id: int32(c.ID), transport: c.Transport, client: endpointOf(c.Client), server: endpointOf(c.Server), opened: -1}
-	if c.Errand != nil {
-		x.opened = int32(c.Errand.For.ID)
-	}
-	o.open[c] = &talk{at: len(o.conns)}
-	o.conns = append(o.conns, x)
+func (p *part) begin(c *plan.Conn) {
+	x := conversation{transport: c.Transport, client: endpointOf(c.Client), server: endpointOf(c.Server), opened: -1}
+	p.open[c] = &talk{conversation: x, errand: c.Errand != nil}
 }
 
 // say takes down what is waited for before something is said. In how many pieces that is
