@@ -36,7 +36,7 @@ var rooms = map[string][]string{
 	"decode/printer": {"capture", "decode", "decode/flow", "decode/memo", "decode/packet", "decode/proto"},
 	"replay/plan":    {"decode/flow", "decode/tls", "decode/proto"},
 	"replay/compare": {"decode/proto"},
-	"replay/values":  {"decode/memo", "decode/proto", "replay/plan"}, // what it changes is what a plan sends
+	"replay/values":  {"decode", "decode/flow", "decode/memo", "decode/proto", "replay/plan"}, // what it changes is what a plan sends; its Finder is a Forker
 	"replay/serve":   {"decode/flow", "decode/tls", "decode/proto", "replay/plan"},
 	"replay":         {"decode/flow", "decode/proto", "replay/plan", "replay/compare", "replay/values"},
 	"replay/noise":   {"decode/proto", "replay", "replay/compare"},

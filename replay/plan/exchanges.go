@@ -59,7 +59,7 @@ func (r *Recorder) exchange(t *tape, e *proto.Exchange) error {
 	if d, ok := e.Total(); ok {
 		t.slowest = max(t.slowest, d)
 	}
-	cost := 2 << 10 // about what a head takes
+	cost := 2 << 10   // about what a head takes
 	if r.kin == nil { // else the exchange is not the Recorder's
 		for _, m := range e.Messages() {
 			m.Shorten()

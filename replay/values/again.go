@@ -1,103 +1,41 @@
 package values
 
 import (
-	"slices"
+	"crypto/rand"
+	"sync"
 
 	"netlab/decode/memo"
-	"netlab/decode/proto"
 )
 
-// offered is what a body offered: the key of a text in it, and where in the ring that is.
-type offered struct {
-	key   uint64
-	slot  int32
-	short bool // for all conversations, and for its own
-}
-
-// offeredBytes is what one takes.
-const offeredBytes = 16
-
-// again remembers what bodies offered. The same body offers the same again: as long as all of it
-// is in the ring, the body is not looked into to find that out.
+// again remembers what bodies offered: the same body offers the same again. All parts of a Finder
+// have one.
 type again struct {
-	memo   *memo.Memo[[]offered]
-	digest *memo.Digester
-	noting bool
-	list   []offered // of the body that is looked into
+	key  []byte // of their Digesters
+	mu   sync.Mutex
+	memo *memo.Memo[[]offer]
 }
 
-func newAgain(bytes int) again {
-	return again{memo: memo.New[[]offered](int64(bytes)), digest: memo.NewDigester(nil)}
+func newAgain(bytes int) *again {
+	a := &again{key: make([]byte, 32), memo: memo.New[[]offer](int64(bytes))}
+	rand.Read(a.key) // which never fails
+	return a
 }
 
-// note takes note of an offer; one for which there is no room cannot be one again.
-func (a *again) note(key uint64, slot int32, short bool) {
-	if a.noting = a.noting && slot >= 0; a.noting {
-		a.list = append(a.list, offered{key, slot, short})
-	}
+func (a *again) get(k memo.Digest) ([]offer, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.memo.Get(k)
 }
 
-// content looks into the body of an answer, if it has to.
-func (f *Finder) content(m *proto.Message, h *proto.HTTPMessage) {
-	typ, ok := looksInto(m, h)
-	if !ok {
-		return
-	}
-	coded := h.Chunked
-	how := append(f.how[:0], typ, f.resource) // the latter and the next may be a name around a short value
-	if f.creates {
-		how = append(how, "creates")
-	}
-	if h.Chunked {
-		how = append(how, "chunked")
-	}
-	h.Values("Content-Encoding", func(v string) { coded, how = true, append(how, "in "+v) })
-	f.how = how
-	if len(m.Raw) < len(h.Head) || !coded && len(m.Raw)-len(h.Head) < memo.Worth {
-		f.answer.content(m, h, typ)
-		return
-	}
-	k := f.again.digest.Of(m.Raw[len(h.Head):], how...)
-	if list, ok := f.again.memo.Get(k); ok && f.offerAgain(list) {
-		return
-	}
-	f.again.noting, f.again.list = true, f.again.list[:0]
-	f.answer.content(m, h, typ)
-	if f.again.noting {
-		f.again.memo.Put(k, slices.Clone(f.again.list), offeredBytes*int64(len(f.again.list)))
-	}
-	f.again.noting = false
-}
-
-// offerAgain offers what a body offered before. It is false, and does nothing, when some of that
-// is not in the ring.
-func (f *Finder) offerAgain(list []offered) bool {
-	for _, o := range list {
-		if f.ring[o.slot].key != o.key {
-			return false
-		}
-		if o.short && f.isForeign(o.slot) {
-			if _, known := f.byKey[f.here(o.key)]; !known {
-				return false
-			}
+// put remembers a list, which is the Finder's own from then on.
+func (a *again) put(k memo.Digest, list []offer) {
+	cost := offerBytes * int64(len(list))
+	for i := range list {
+		if o := &list[i]; i == 0 || o.text != list[i-1].text {
+			cost += int64(len(o.text))
 		}
 	}
-	for _, o := range list {
-		f.also(o.slot)
-		if o.short && f.isForeign(o.slot) {
-			f.also(f.byKey[f.here(o.key)])
-		}
-	}
-	return true
-}
-
-// isForeign reports whether a value was said first in another conversation.
-func (f *Finder) isForeign(slot int32) bool { return int(f.ring[slot].conv) != f.ref.Conversation }
-
-// also counts an answer that has what was said before.
-func (f *Finder) also(slot int32) {
-	o := &f.ring[slot]
-	if (f.isForeign(slot) || int(o.index) != f.ref.Index) && o.common < maxCounted && !f.carried[o.key] {
-		o.common++
-	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.memo.Put(k, list, cost)
 }

@@ -18,14 +18,6 @@ type spot struct {
 	text   string
 }
 
-func (s *spot) place() Place {
-	p := Place{Kind: s.kind, Name: s.name, Nth: s.nth}
-	if s.leaves != nil {
-		p.Name = s.leaves.path()
-	}
-	return p
-}
-
 // is reports whether it is the place that is looked for.
 func (s *spot) is(p *Place) bool {
 	switch {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"netlab/decode"
 	"netlab/decode/proto"
 )
 
@@ -55,11 +56,11 @@ type Finder struct {
 	list   []Place // by their number
 	names  map[string]string
 	sets   []int // for each of Options.Set its Value; -1 before the first use
-	again  again
+	again  *again
+	alone  *part // that is told of all, where there are no others
 
 	// of the exchange it is told of
 	request     request
-	answer      answer
 	credentials bool // a header that is set has them
 	ref         Ref
 	asked       time.Time
@@ -67,8 +68,6 @@ type Finder struct {
 	answered    int64
 	carried     map[uint64]bool // keys that its request says
 	resource    string          // what it is about: the last word in the path
-	creates     bool
-	how         []string // its answer is to be looked into, for a moment
 }
 
 // origin is who said a value first.
@@ -99,46 +98,52 @@ func NewFinder(opts Options) *Finder {
 	for i := range f.sets {
 		f.sets[i] = -1
 	}
+	f.alone = newPart(f)
 	return f
 }
 
+// Fork returns a part that looks into some of the exchanges.
+func (f *Finder) Fork() decode.Part { return newPart(f) }
+
+// Flush does nothing.
+func (f *Finder) Flush() error { return nil }
+
 // Exchange looks at one: at what its request says, and then at what the answer has.
 func (f *Finder) Exchange(e *proto.Exchange) error {
-	if e.Protocol != &proto.HTTP || e.Inside() {
-		return nil
-	}
-	f.ref = Ref{e.Conversation.ID, e.Index}
-	clear(f.carried)
-	f.resource, f.creates = "", false
-	if q := e.Request; q != nil && q.Complete && q.RawMissing == 0 {
-		f.asked = q.Time
-		if h, ok := q.Body.(*proto.HTTPMessage); ok {
-			f.creates = h.Method != "GET" && h.Method != "HEAD"
-		}
-		if r := &f.request; r.parse(q.Raw) {
-			f.say(r, q)
-		}
-	}
-	if a := e.Response; a != nil && e.Request != nil && !f.opts.SetOnly {
-		f.at = e.Request.Offset
-		if h, ok := a.Body.(*proto.HTTPMessage); ok {
-			f.answered = a.End.UnixNano()
-			f.answer.head(h, f.spot)
-			f.content(a, h)
-		}
-	}
+	f.alone.Exchange(e)
+	f.alone.Write(0, f.alone.Len())
+	f.alone.Reset()
 	return nil
 }
 
+// take takes an exchange of which a part has looked at all that does not depend on others.
+func (f *Finder) take(p *part, x *looked) {
+	f.ref = Ref{x.conversation.ID, x.index}
+	clear(f.carried)
+	f.resource, f.at, f.answered = "", x.at, x.answered
+	if x.asked {
+		f.asked = x.when
+		if r := &f.request; r.parse(p.raw[x.from:x.to]) {
+			f.say(r, x)
+		}
+	}
+	for i := x.first; i < x.last; i++ {
+		f.hear(&p.offers[i])
+	}
+	for i := range x.body {
+		f.hear(&x.body[i])
+	}
+}
+
 // say looks at what a request says.
-func (f *Finder) say(r *request, q *proto.Message) {
+func (f *Finder) say(r *request, said *looked) {
 	first := len(f.found.uses)
 	r.walk(f.unit)
 	last := len(f.found.uses)
 	if last == first {
 		return
 	}
-	x := Request{In: f.ref, At: q.Offset, End: q.Offset + q.Length, first: first, last: last}
+	x := Request{In: f.ref, At: said.at, End: said.at + said.length, first: first, last: last}
 	for _, u := range f.found.uses[first:] {
 		if u.inBody && x.framing == nil {
 			x.framing = &framing{body: r.body, content: len(r.content), length: r.length, chunked: r.chunked, chunks: r.chunks}
@@ -155,9 +160,11 @@ const (
 	keyOne    = "i" // an identifier of one of something
 )
 
-func (f *Finder) key(kind, name, text string) uint64 {
+func (f *Finder) key(kind, name, text string) uint64 { return keyOf(f.seed, kind, name, text) }
+
+func keyOf(seed maphash.Seed, kind, name, text string) uint64 {
 	var h maphash.Hash
-	h.SetSeed(f.seed)
+	h.SetSeed(seed)
 	h.WriteString(kind)
 	h.WriteString(name)
 	h.WriteByte(0)
@@ -174,8 +181,8 @@ func (f *Finder) here(key uint64) uint64 {
 // unit looks at a part of a request.
 func (f *Finder) unit(u *unit) {
 	whole := run{0, len(u.text)}
-	if u.place.Kind == Path && bits(u.text) == 0 && !hasDigit(u.text) {
-		f.resource = stem(normal(u.text)) // as long as the request
+	if word, ok := u.resource(); ok {
+		f.resource = word // as long as the request
 	}
 	if u.place.Kind == Credentials && f.credentials {
 		return
@@ -370,102 +377,45 @@ func (f *Finder) remember(o origin) int32 {
 	return int32(slot)
 }
 
-// spot looks at a text in an answer.
-func (f *Finder) spot(s *spot) {
-	text := s.text
-	if text == "" || len(text) > maxValue {
-		return
-	}
-	if s.kind == SetCookie {
-		f.offer(f.key(keyCookie, s.name, text), s, 0, Raw, bits(text), false)
-	}
-	if !f.strong(s, text, 0) && isShort(text) {
-		f.short(s, text)
-	}
-	if s.kind == SetCookie || s.kind == Text || s.kind == Whole || strings.IndexByte(text, ' ') >= 0 || strings.IndexByte(text, '/') < 0 && s.kind == JSON {
-		return
-	}
-	path, _ := inURL(text)
-	last := ""
-	for n, at := 1, 0; n <= maxFields; n++ {
-		r := nextRun(path, at)
-		if r.from == r.to {
-			return
-		}
-		at = r.to
-		if part := path[r.from:r.to]; len(part) < len(text) && !f.strong(s, part, n) && hasDigit(part) && isShort(part) && last != "" {
-			f.offerShort(f.key(keyOne, last, part), s, n)
-		}
-		last = stem(normal(path[r.from:r.to]))
+// hear takes note of what an answer offers: what is short, for all conversations and for this one.
+func (f *Finder) hear(o *offer) {
+	if slot := f.offer(o); o.weak && slot >= 0 && f.isForeign(slot) {
+		here := *o
+		here.key = f.here(o.key)
+		f.offer(&here)
 	}
 }
 
-// strong offers a text that has some chance in it, in its forms, and reports whether it has.
-func (f *Finder) strong(s *spot, text string, part int) bool {
-	b := bits(text)
-	if b == 0 {
-		return false
-	}
-	f.offerStrong(f.key(keyValue, "", text), s, part, Raw, b)
-	if strings.IndexByte(text, '%') >= 0 {
-		if inner, ok := decoded(text, FromURL); ok && bits(inner) > 0 {
-			f.offerStrong(f.key(keyValue, "", inner), s, part, FromURL, bits(inner))
-		}
-	}
-	if inner, ok := decoded(text, Base64); ok && bits(inner) > 0 {
-		f.offerStrong(f.key(keyValue, "", inner), s, part, Base64, bits(inner))
-	}
-	return true
-}
+// isForeign reports whether a value was said first in another conversation.
+func (f *Finder) isForeign(slot int32) bool { return int(f.ring[slot].conv) != f.ref.Conversation }
 
-// short offers a short text by the names around it.
-func (f *Finder) short(s *spot, text string) {
-	name, before := s.name, ""
-	if s.leaves != nil {
-		name, before = s.leaves.names()
-	}
-	name = normal(name)
-	switch {
-	case s.kind == Input, s.kind == Meta, isTelling(name):
-		f.offerShort(f.key(keyNamed, name, text), s, 0)
-	}
-	if s.kind == Text || s.kind == Whole || !strings.HasSuffix(name, "id") || !hasDigit(text) {
-		return
-	}
-	for _, one := range [...]string{stem(name), stem(normal(before)), f.resource} {
-		if one != "" {
-			f.offerShort(f.key(keyOne, one, text), s, 0)
-		}
-	}
-	if f.creates {
-		f.offerShort(f.key(keyOne, "", text), s, 0)
-	}
-}
-
-// offerStrong offers what has some chance in it.
-func (f *Finder) offerStrong(key uint64, s *spot, part int, form Form, bits float64) {
-	f.again.note(key, f.offer(key, s, part, form, bits, false), false)
-}
-
-// offerShort offers it for all conversations, and for this one.
-func (f *Finder) offerShort(key uint64, s *spot, part int) {
-	slot := f.offer(key, s, part, Raw, 0, true)
-	f.again.note(key, slot, true)
-	if slot >= 0 && f.isForeign(slot) && f.offer(f.here(key), s, part, Raw, 0, true) < 0 {
-		f.again.noting = false
+// also counts an answer that has what was said before.
+func (f *Finder) also(slot int32) {
+	o := &f.ring[slot]
+	if (f.isForeign(slot) || int(o.index) != f.ref.Index) && o.common < maxCounted && !f.carried[o.key] {
+		o.common++
 	}
 }
 
 // offer remembers who said something, if nobody has before. It returns where in the ring that
 // is; -1 when there is no room.
-func (f *Finder) offer(key uint64, s *spot, part int, form Form, bits float64, weak bool) int32 {
-	if slot, known := f.byKey[key]; known {
-		f.also(slot)
-		return slot
+func (f *Finder) offer(o *offer) int32 {
+	if int(o.slot) >= len(f.ring) || f.ring[o.slot].key != o.key { // as it was the last time
+		slot, known := f.byKey[o.key]
+		if !known {
+			return f.begin(o)
+		}
+		o.slot = slot
 	}
-	place := s.place()
-	if place.Part = part; part > 0 {
-		if _, place.Shape = partOf(s.text, part); len(place.Shape) > maxShape {
+	f.also(o.slot)
+	return o.slot
+}
+
+// begin remembers who said something first.
+func (f *Finder) begin(o *offer) int32 {
+	place := o.place
+	if place.Part > 0 {
+		if _, place.Shape = partOf(o.text, place.Part); len(place.Shape) > maxShape {
 			return -1
 		}
 	}
@@ -475,15 +425,15 @@ func (f *Finder) offer(key uint64, s *spot, part int, form Form, bits float64, w
 			f.found.Forgotten++
 			return -1
 		}
-		place.Name = strings.Clone(place.Name)
 		n = uint32(len(f.list))
 		f.places[place] = n
 		f.list = append(f.list, place)
 	}
-	return f.remember(origin{
-		key: key, at: f.answered, asked: f.at, conv: int32(f.ref.Conversation), index: int32(f.ref.Index), place: n, value: -1,
-		form: form, weak: weak, bits: uint16(min(bits, math.MaxUint16)),
+	o.slot = f.remember(origin{
+		key: o.key, at: f.answered, asked: f.at, conv: int32(f.ref.Conversation), index: int32(f.ref.Index), place: n, value: -1,
+		form: o.form, weak: o.weak, bits: o.bits,
 	})
+	return o.slot
 }
 
 // name is a copy of a name, one of many.

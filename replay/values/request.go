@@ -37,6 +37,15 @@ type unit struct {
 	before   string // the path segment before, of a path segment
 }
 
+// resource is what the request is about, if the unit is a word in the path: it may be a name
+// around a short value.
+func (u *unit) resource() (string, bool) {
+	if u.place.Kind != Path || bits(u.text) > 0 || hasDigit(u.text) {
+		return "", false
+	}
+	return stem(normal(u.text)), true
+}
+
 // request is one of HTTP/1, taken apart without changing anything.
 type request struct {
 	raw     []byte
