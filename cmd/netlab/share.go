@@ -110,16 +110,16 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 	}
 	// Two readings go on at a time, of a quarter of the room each, beside what is held of all.
 	s.was, s.is = proof.New(s.room/16), proof.New(s.room/16)
+	s.scratch = &scratch{dir: filepath.Dir(s.out)}
+	defer s.scratch.Close()
 	if !c.Bool("no-sanitise") {
-		if s.cleaning, err = newCleaning(c, s.room/16*5); err != nil {
+		if s.cleaning, err = newCleaning(c, s.room/16*5, s.scratch); err != nil {
 			return err
 		}
 	}
 	if err := s.cutting(); err != nil {
 		return err
 	}
-	s.scratch = &scratch{dir: filepath.Dir(s.out)}
-	defer s.scratch.Close()
 	for _, step := range []func(context.Context) error{s.spool, s.choose, s.make, s.judge, s.pack} {
 		if err := step(ctx); err != nil {
 			return err

@@ -32,7 +32,7 @@ type cleaning struct {
 }
 
 // newCleaning reads the flags that say what is a secret.
-func newCleaning(c *cli.Context, room int64) (*cleaning, error) {
+func newCleaning(c *cli.Context, room int64, beside *scratch) (*cleaning, error) {
 	opts := redact.Options{Allow: c.StringSlice("allow"), Memory: room}
 	for name, list := range map[string]*[]redact.Rule{"keep": &opts.Keep, "hide": &opts.Hide} {
 		for _, s := range c.StringSlice(name) {
@@ -45,6 +45,9 @@ func newCleaning(c *cli.Context, room int64) (*cleaning, error) {
 	}
 	var err error
 	if opts.Key, err = shareKey(c.String("key")); err != nil {
+		return nil, err
+	}
+	if opts.Scratch, err = beside.file(); err != nil {
 		return nil, err
 	}
 	k := &cleaning{}

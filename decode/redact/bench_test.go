@@ -79,10 +79,11 @@ func TestHostileText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	z.dict.add(Host, "api.example.com")
-	z.dict.add(Cookie, "aaaaaaaaa1")
+	w := z.worker()
+	w.learn(Host, "api.example.com")
+	w.learn(Cookie, "aaaaaaaaa1")
 	for i := range 2000 {
-		z.dict.add(Token, fmt.Sprintf("aaaaaa%d", i*1000003))
+		w.learn(Token, fmt.Sprintf("aaaaaa%d", i*1000003))
 	}
 	z.learned()
 	f := newFinder(z, nowhere{})

@@ -1,196 +1,232 @@
 package redact
 
 import (
-	"encoding/binary"
 	"hash/maphash"
-	"iter"
+	"math/bits"
 	"strings"
 	"sync"
 	"sync/atomic"
 )
 
-// dictionary holds the secrets that were found, up to a bound. What is found behind it is
+// dictionary knows the secrets that were found, up to a bound. What is found behind it is
 // replaced where it is found, and not looked for elsewhere. There may be millions of them: so
-// they stand in a few large pieces of memory, and a table says where. Several may add to it.
+// it has a fingerprint of each, and no more; what they are is in texts. Several may add to it, and
+// when all is learned, several ask.
+//
+// A fingerprint has 58 bits, of a hash that nobody knows who makes a recording. That what is asked
+// for is taken for one of n that are there has a chance of n/2^58, and is asked only of what
+// begins as one of them does.
 type dictionary struct {
-	mu    sync.Mutex
-	texts [][]byte // of each value a byte of its kind and its marks, its length, and itself
-	table []ref    // by hash, not more than three quarters full
-	count int
-	seed  maphash.Seed
+	seed    maphash.Seed
+	stripes [1 << stripeBits]stripe // by the first bits of fingerprints
+	limit   int64                   // of bytes, with the index that is made when all is learned
+	beside  bool                    // texts are no part of that
+	taken   atomic.Int64
+	telling atomic.Int64 // values that an index may have
+	lost    atomic.Int64 // that there was no room for
 
-	found [kindCount]int64 // distinct values
-	bytes int64
-	limit int64
-	lost  atomic.Int64 // that there was no room for
-
+	mu      sync.Mutex      // of what follows
 	domains map[string]bool // of hosts, as people register them
 	tops    map[string]bool // what these end with
 }
 
-// ref is where a value stands in the texts, from 1 on; 0 is none.
-type ref uint32
+// stripe has some of the values.
+type stripe struct {
+	mu    sync.Mutex
+	table []entry // of a power of two, not more than three quarters full
+	count int
+	found [kindCount]int64 // distinct values
+}
+
+const stripeBits = 5
+
+// entry is a fingerprint, with the value's marks and its kind in the lower bits; 0 is none.
+type entry uint64
 
 // Marks of a value, beside its kind.
 const (
 	kindMask = 0x0f
 	isSought = 0x10 // it is looked for everywhere
 	isMade   = 0x20 // it is the pseudonym of another
+	markMask = 0x3f
 
 	_ = uint(kindMask + 1 - kindCount) // which has room for all kinds
 )
 
-// Bounds of what a dictionary holds: the size of a piece of its texts, how many there are, and the longest
-// secret: a private key.
-const (
-	pieceBits = 20
-	maxPieces = 1 << (31 - pieceBits)
-	maxSecret = 16 << 10
-)
+func (e entry) kind() Kind { return Kind(e & kindMask) }
 
-// Costs of a value beside its text, of its place in an index, if it may have one, and of a domain.
+// Bounds of a dictionary: the longest secret, which is a private key, and the places that there are at first in a
+// stripe; what one takes, and about what a domain and a text take.
 const (
-	valueCost  = 12
-	soughtCost = 24
+	maxSecret  = 16 << 10
+	minPlaces  = 16
+	placeCost  = 8
 	domainCost = 64
+	textCost   = 3 // of each byte: with that of its pseudonym, and again
+	runCost    = 32
 )
 
-// add takes note of a secret.
-func (d *dictionary) add(k Kind, value string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if r := d.find(value); r != 0 {
-		if _, old := d.at(r); k < old { // named is surer than matched
-			d.found[old]--
-			d.found[k]++
-			m := d.marks(r)
-			*m = *m&^kindMask | byte(k)
+func newDictionary(limit int64) *dictionary {
+	return &dictionary{seed: maphash.MakeSeed(), limit: limit}
+}
+
+// fingerprint is that of a value, and its stripe.
+func (d *dictionary) fingerprint(value string) (entry, *stripe) {
+	f := entry(maphash.String(d.seed, value)) &^ markMask
+	if f == 0 {
+		f = markMask + 1
+	}
+	return f, &d.stripes[f>>(64-stripeBits)]
+}
+
+// add takes note of a secret, and reports whether it is a new one.
+func (d *dictionary) add(k Kind, value string) bool {
+	f, s := d.fingerprint(value)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := s.find(f); at != nil {
+		if old := at.kind(); k < old { // named is surer than matched
+			s.found[old]--
+			s.found[k]++
+			*at = *at&^kindMask | entry(k)
+			if old == Address && isTelling(value) {
+				d.telling.Add(1)
+			}
 		}
-		return
+		return false
 	}
-	cost := int64(len(value)) + valueCost
-	if k != Address && isTelling(value) {
-		cost += soughtCost
-	}
-	if len(value) > maxSecret || d.bytes+cost > d.limit || len(d.texts) == maxPieces {
+	telling := k != Address && isTelling(value)
+	if len(value) > maxSecret || !d.room(s, value, telling) {
 		d.lost.Add(1)
-		return
+		return false
 	}
-	d.bytes += cost
-	d.found[k]++
-	d.put(k, value)
+	if telling {
+		d.telling.Add(1)
+	}
+	s.found[k]++
+	s.count++
+	s.enter(f | entry(k))
 	if k == Host {
 		d.host(lowered(value))
 	}
+	return true
 }
 
-// full reports for how many values there was no room so far.
+// room makes room for another value in a stripe, and reports whether there is.
+func (d *dictionary) room(s *stripe, value string, telling bool) bool {
+	places, cost := len(s.table), int64(0)
+	if 4*(s.count+1) > 3*places {
+		places = max(minPlaces, 2*places)
+		cost = int64(placeCost * (places - len(s.table)))
+	}
+	if !d.beside {
+		cost += textCost * int64(len(value)+runCost)
+	}
+	if cost == 0 && !telling {
+		return true
+	}
+	if d.taken.Load()+cost+indexSize(int(d.telling.Load())+1) > d.limit {
+		return false
+	}
+	if d.taken.Add(cost); places > len(s.table) {
+		old := s.table
+		s.table = make([]entry, places)
+		for _, e := range old {
+			if e != 0 {
+				s.enter(e)
+			}
+		}
+	}
+	return true
+}
+
+// full returns for how many values there was no room so far.
 func (d *dictionary) full() int64 { return d.lost.Load() }
 
 // host takes note of the domain of a host.
 func (d *dictionary) host(name string) {
 	domain := registered(name)
-	if domain == "" || d.domains[domain] || d.bytes+int64(len(domain))+domainCost > d.limit {
+	if domain == "" {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cost := int64(len(domain)) + domainCost
+	if d.domains[domain] || d.taken.Load()+cost > d.limit {
 		return
 	}
 	if d.domains == nil {
 		d.domains, d.tops = make(map[string]bool), make(map[string]bool)
 	}
 	domain = strings.Clone(domain)
-	d.bytes += int64(len(domain)) + domainCost
+	d.taken.Add(cost)
 	d.domains[domain] = true
 	d.tops[domain[strings.LastIndexByte(domain, '.')+1:]] = true
 }
 
-// put adds a value that is not there.
-func (d *dictionary) put(k Kind, value string) {
-	const piece = 1 << pieceBits
-	last := len(d.texts) - 1
-	if last < 0 || len(d.texts[last])+1+binary.MaxVarintLen16+len(value) > piece {
-		d.texts = append(d.texts, nil)
-		last++
-	}
-	r := ref(last<<pieceBits|len(d.texts[last])) + 1
-	text := append(d.texts[last], byte(k))
-	d.texts[last] = append(binary.AppendUvarint(text, uint64(len(value))), value...)
-	if d.count++; 4*d.count > 3*len(d.table) {
-		d.grow()
-	}
-	d.enter(r, value)
+// slot is where in the table a fingerprint is to be, or behind that.
+func (s *stripe) slot(e entry) int {
+	return int(uint64(e) << stripeBits >> (64 - bits.TrailingZeros(uint(len(s.table)))))
 }
 
-// grow makes the table larger.
-func (d *dictionary) grow() {
-	if d.table == nil {
-		d.seed = maphash.MakeSeed()
+// enter puts in what is not there.
+func (s *stripe) enter(e entry) {
+	i := s.slot(e)
+	for s.table[i] != 0 {
+		i = (i + 1) & (len(s.table) - 1)
 	}
-	old := d.table
-	d.table = make([]ref, max(64, 2*len(old)))
-	for _, r := range old {
-		if r != 0 {
-			text, _ := d.at(r)
-			d.enter(r, text)
+	s.table[i] = e
+}
+
+// find returns where a fingerprint is; nil if it is not there.
+func (s *stripe) find(f entry) *entry {
+	if len(s.table) == 0 {
+		return nil
+	}
+	for i := s.slot(f); s.table[i] != 0; i = (i + 1) & (len(s.table) - 1) {
+		if s.table[i]&^markMask == f {
+			return &s.table[i]
 		}
 	}
+	return nil
 }
 
-func (d *dictionary) enter(r ref, value string) {
-	i := d.slot(value)
-	for d.table[i] != 0 {
-		i = (i + 1) & (len(d.table) - 1)
-	}
-	d.table[i] = r
-}
-
-// slot is where in the table a value is to be, or behind that.
-func (d *dictionary) slot(value string) int {
-	return int(maphash.String(d.seed, value)) & (len(d.table) - 1)
-}
-
-// find returns where a value stands; 0 if it does not.
-func (d *dictionary) find(value string) ref {
-	if len(d.table) == 0 {
-		return 0
-	}
-	for i := d.slot(value); d.table[i] != 0; i = (i + 1) & (len(d.table) - 1) {
-		if text, _ := d.at(d.table[i]); text == value {
-			return d.table[i]
-		}
-	}
-	return 0
-}
-
-// marks are those of a value, with its kind.
-func (d *dictionary) marks(r ref) *byte {
-	return &d.texts[(r-1)>>pieceBits][(r-1)&(1<<pieceBits-1)]
-}
-
-// at returns the value that stands somewhere. Its text is a view of the dictionary's.
-func (d *dictionary) at(r ref) (string, Kind) {
-	text := d.texts[(r-1)>>pieceBits][(r-1)&(1<<pieceBits-1):]
-	size, n := binary.Uvarint(text[1:])
-	return view(text[1+n : 1+n+int(size)]), Kind(text[0] & kindMask)
+// entry returns what is known of a value, when all is learned; nil if it is not there.
+func (d *dictionary) entry(value string) *entry {
+	f, s := d.fingerprint(value)
+	return s.find(f)
 }
 
 // kind is that of a value; false if it is not there.
 func (d *dictionary) kind(value string) (Kind, bool) {
-	r := d.find(value)
-	if r == 0 {
-		return 0, false
+	if e := d.entry(value); e != nil {
+		return e.kind(), true
 	}
-	_, k := d.at(r)
-	return k, true
+	return 0, false
 }
 
-// all are the values that there are, in the order of the table, which is chance.
-func (d *dictionary) all() iter.Seq[ref] {
-	return func(yield func(ref) bool) {
-		for _, r := range d.table {
-			if r != 0 && !yield(r) {
-				return
+// values returns how many there are, in all and of each kind.
+func (d *dictionary) values() (count int, kinds [kindCount]int64) {
+	for i := range d.stripes {
+		s := &d.stripes[i]
+		count += s.count
+		for k, n := range s.found {
+			kinds[k] += n
+		}
+	}
+	return count, kinds
+}
+
+// marked counts the values that have a mark, and not another.
+func (d *dictionary) marked(mark, but entry) (n int) {
+	for i := range d.stripes {
+		for _, e := range d.stripes[i].table {
+			if e&(mark|but) == mark {
+				n++
 			}
 		}
 	}
+	return n
 }
 
 // registered returns the end of a host's name that somebody has registered: example.com; empty

@@ -47,7 +47,7 @@ func (f *finder) secret(k Kind, place, name, value string) (string, bool) {
 		}
 	}
 	if !f.editing() {
-		z.dict.add(k, value)
+		z.learn(k, value)
 		return value, false
 	}
 	p := z.pseudonym(k, value)

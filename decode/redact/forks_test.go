@@ -35,9 +35,9 @@ type came struct {
 }
 
 // made is what becomes of a recording when some workers go through it.
-func made(t testing.TB, data []byte, workers int) *came {
+func made(t testing.TB, data []byte, workers int, to rewrite.Scratch) *came {
 	t.Helper()
-	z, err := NewSanitizer(Options{Key: []byte("a key for tests only")})
+	z, err := NewSanitizer(Options{Key: []byte("a key for tests only"), Scratch: to})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +64,11 @@ func made(t testing.TB, data []byte, workers int) *came {
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if err := z.Map(&mapped); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		mapped.Reset()
+		if err := z.Map(&mapped); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := &came{capture: out.Bytes(), summary: z.Summary(), mapped: mapped.String()}
 	s := z.Search()
@@ -103,13 +106,13 @@ func TestForks(t *testing.T) {
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	one := made(t, merged.Bytes(), 1)
+	one := made(t, merged.Bytes(), 1, nil)
 	if len(one.found) > 0 || one.count == 0 || len(one.summary.Found) == 0 || one.mapped == "" {
 		t.Fatalf("found %v, and %d in the recording; %+v", one.found, one.count, one.summary)
 	}
 	for _, workers := range []int{2, 5} {
 		t.Run(fmt.Sprint(workers), func(t *testing.T) {
-			got := made(t, merged.Bytes(), workers)
+			got := made(t, merged.Bytes(), workers, &beside{})
 			if !bytes.Equal(got.capture, one.capture) {
 				t.Error("other packets came of it")
 			}

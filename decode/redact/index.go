@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/maphash"
+	"iter"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -16,7 +18,7 @@ import (
 // may be, the few beginnings that it may belong to.
 type index struct {
 	dict   *dictionary
-	but    byte // the mark of those that are not looked for all the same
+	but    entry // the mark of those that are not looked for all the same
 	count  int
 	sizes  sizes
 	starts bitmap // of beginnings
@@ -27,6 +29,7 @@ type index struct {
 // wanted says what something that is looked for is.
 type wanted struct {
 	secret  string
+	kind    Kind
 	encoded bool // in base64
 }
 
@@ -36,66 +39,88 @@ const (
 	stride = least - gram + 1
 )
 
-// newIndex makes one of those values that have the mark of being sought.
+// A beginning in base64 has some characters that others are in too, and what is not in both alphabets.
+const forms, alphabets = 3, 2
+
+// newIndex makes one that has room for all values that it may have.
 func newIndex(d *dictionary) *index {
-	x := &index{dict: d}
-	sought := func(yield func(string)) {
-		for r := range d.all() {
-			if *d.marks(r)&isSought != 0 {
-				text, _ := d.at(r)
-				yield(text)
+	n := int(d.telling.Load())
+	return &index{dict: d, sizes: newSizes(n), starts: newBitmap(n), grams: newBitmap(stride * n)}
+}
+
+// indexSize is what an index of n values takes, with the one that it makes for base64.
+func indexSize(n int) int64 {
+	size := int64(placeCost * placesFor(n))
+	for _, n := range [...]int{n, stride * n, forms * n, (1 + forms) * stride * n} {
+		size += 1 << bitsFor(n) / 8
+	}
+	return size
+}
+
+// add has a value of the dictionary looked for.
+func (x *index) add(v string, e *entry) {
+	*e |= isSought
+	key := beginning(v)
+	x.sizes.add(key, len(v))
+	x.starts.add(key)
+	x.grams.addGrams(key)
+}
+
+// spare has nothing looked for that is a part of a text.
+func (x *index) spare(text string) {
+	var few [16]int
+	for ; len(text) >= least; text = text[1:] {
+		for _, size := range x.sizes.of(beginning(text), few[:0]) {
+			if size > len(text) {
+				continue
+			}
+			if e := x.dict.entry(text[:size]); e != nil {
+				*e &^= isSought
 			}
 		}
 	}
-	sought(func(string) { x.count++ })
-	x.starts, x.grams, x.sizes = newBitmap(x.count), newBitmap(stride*x.count), newSizes(x.count)
-	sought(func(v string) {
-		key := beginning(v)
-		x.sizes.add(key, len(v))
-		x.starts.add(key)
-		x.grams.addGrams(key)
-	})
-	return x
 }
 
 // encoded returns an index that finds secrets in base64 too (RFC 4648, sections 4 and 5), wherever they stand in the
 // groups of three, but none that are pseudonyms of others. Of a weak one, which is no part of a word, it is all.
 func (x *index) encoded() *index {
 	y := *x
-	y.but, y.count = isMade, 0
-	// A beginning has some characters that others are in too, and what is not in both alphabets.
-	const forms, alphabets = 3, 2
+	y.but = isMade
 	y.coded, y.grams = newBitmap(forms*x.count), newBitmap((1+forms)*stride*x.count)
-	for r := range x.dict.all() {
-		if !y.has(r) {
-			continue
-		}
-		y.count++
-		v, _ := x.dict.at(r)
-		y.grams.addGrams(beginning(v))
-		var padded [2 + least]byte
-		copy(padded[2:], v)
+	for key, size := range x.sizes.all() {
+		y.grams.addGrams(key)
+		var padded [2 + 8]byte
+		binary.LittleEndian.PutUint64(padded[2:], key)
 		for pad := range forms {
 			for _, e := range [alphabets]*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 				var text [11]byte
-				e.Encode(text[:], padded[2-pad:])
+				e.Encode(text[:], padded[2-pad:2+least])
 				key := beginning(view(text[firstWhole(pad):]))
 				y.coded.add(key)
 				y.grams.addGrams(key)
 			}
-			if isWeak(v) {
+			if size < strong { // as all of that length are weak
 				break
 			}
 		}
 	}
+	y.counted()
 	return &y
 }
+
+// counted counts what is looked for.
+func (x *index) counted() { x.count = x.dict.marked(isSought, x.but) }
 
 // firstWhole is the first character of base64 that nothing is in but what is behind some bytes.
 func firstWhole(pad int) int { return (8*pad + 5) / 6 }
 
-// has reports whether a value is looked for.
-func (x *index) has(r ref) bool { return *x.dict.marks(r)&(isSought|x.but) == isSought }
+// find returns what is known of a value that is looked for; nil if it is not.
+func (x *index) find(v string) *entry {
+	if e := x.dict.entry(v); e != nil && *e&(isSought|x.but) == isSought {
+		return e
+	}
+	return nil
+}
 
 // beginning is what the first bytes of s are, of which it has least.
 func beginning(s string) uint64 {
@@ -129,10 +154,9 @@ func (x *index) begins(data []byte, at int) (wanted, bool) {
 			if end > len(data) {
 				continue
 			}
-			if r := x.dict.find(view(data[at:end])); r != 0 && x.has(r) {
-				if v, _ := x.dict.at(r); !isWeak(v) || standsAlone(data, at, end) {
-					return wanted{secret: v}, true
-				}
+			v := view(data[at:end])
+			if e := x.find(v); e != nil && (!isWeak(v) || standsAlone(data, at, end)) {
+				return wanted{secret: v, kind: e.kind()}, true
 			}
 		}
 	}
@@ -164,10 +188,9 @@ func (x *index) decoded(data []byte, at int) (wanted, bool) {
 			if size > n {
 				continue
 			}
-			if r := x.dict.find(view(b[:size])); r != 0 && x.has(r) {
-				if v, _ := x.dict.at(r); !isWeak(v) || pad == 0 && isAll(data, at, v) {
-					return wanted{v, true}, true
-				}
+			v := view(b[:size])
+			if e := x.find(v); e != nil && (!isWeak(v) || pad == 0 && isAll(data, at, v)) {
+				return wanted{v, e.kind(), true}, true
 			}
 		}
 	}
@@ -225,14 +248,17 @@ type bitmap struct {
 	spread uint64
 }
 
-// newBitmap makes one for n values, and of a bounded size: with more, it tells less.
+// newBitmap makes one for n values.
 func newBitmap(n int) bitmap {
-	const sparse, low, high = 4, 18, 26 // bits; what is as low stays near
-	size := uint(low)
-	for size < high && n > 1<<(size-sparse) {
-		size++
-	}
+	size := bitsFor(n)
 	return bitmap{make([]uint64, 1<<size/64), 64 - size, oddChance()}
+}
+
+// bitsFor is the size of a bitmap for n values, of a power of two, which is bounded: with more, it tells
+// less.
+func bitsFor(n int) uint {
+	const sparse, low, high = 4, 18, 26 // what is as low stays near
+	return min(max(uint(bits.Len(uint(max(n, 1)-1)))+sparse, low), high)
 }
 
 // oddChance is what a hash multiplies with (M. Dietzfelbinger et al., "A Reliable Randomized Algorithm for the
@@ -280,13 +306,10 @@ type sizes struct {
 const beginningBits = 8 * least
 
 // newSizes makes room for n.
-func newSizes(n int) sizes {
-	size := 64
-	for 3*size < 4*n {
-		size *= 2
-	}
-	return sizes{set: make([]uint64, size), spread: oddChance()}
-}
+func newSizes(n int) sizes { return sizes{set: make([]uint64, placesFor(n)), spread: oddChance()} }
+
+// placesFor are those for n sizes, of a power of two, a quarter of which is free at least.
+func placesFor(n int) int { return max(64, 1<<bits.Len(uint(4*n/3))) }
 
 // slot is where a beginning is to be, or behind that.
 func (s *sizes) slot(key uint64) int { return int(key*s.spread>>32) & (len(s.set) - 1) }
@@ -298,6 +321,17 @@ func (s *sizes) add(key uint64, size int) {
 		i = (i + 1) & (len(s.set) - 1)
 	}
 	s.set[i] = v
+}
+
+// all are those that there are, with their beginnings.
+func (s *sizes) all() iter.Seq2[uint64, int] {
+	return func(yield func(uint64, int) bool) {
+		for _, v := range s.set {
+			if v != 0 && !yield(v&(1<<beginningBits-1), int(v>>beginningBits)) {
+				return
+			}
+		}
+	}
 }
 
 // of appends those of a beginning, the largest first.
@@ -313,9 +347,12 @@ func (s *sizes) of(key uint64, list []int) []int {
 	return list
 }
 
+// strong is how long a secret is at least that may be no weak one.
+const strong = 10
+
 // isWeak reports whether a secret may well be a part of something else.
 func isWeak(s string) bool {
-	return len(s) < 10 || len(s) < 20 && strings.Trim(s, "0123456789.-: ") == "" || len(s) < 20 && len(letters(s)) == len(s)
+	return len(s) < strong || len(s) < 20 && strings.Trim(s, "0123456789.-: ") == "" || len(s) < 20 && len(letters(s)) == len(s)
 }
 
 // standsAlone reports whether what is between two offsets is no part of a longer word.

@@ -8,38 +8,30 @@ import (
 	"testing"
 )
 
-// indexOf looks for secrets.
-func indexOf(secrets ...string) *index {
-	d := &dictionary{limit: DefaultMemory}
-	for _, v := range secrets {
-		d.add(Token, v)
-	}
-	for r := range d.all() {
-		if v, _ := d.at(r); isTelling(v) {
-			*d.marks(r) |= isSought
-		}
-	}
-	return newIndex(d).encoded()
-}
-
-// sought are the secrets that an index looks for.
-func (x *index) sought() []string {
+// indexOf looks for secrets; it returns those that are looked for, too.
+func indexOf(secrets ...string) (*index, []string) {
+	d := newDictionary(DefaultMemory)
 	var list []string
-	for r := range x.dict.all() {
-		if v, _ := x.dict.at(r); x.has(r) {
+	for _, v := range secrets {
+		if d.add(Token, v) && isTelling(v) {
 			list = append(list, v)
 		}
 	}
-	return list
+	x := newIndex(d)
+	for _, v := range list {
+		x.add(v, d.entry(v))
+	}
+	x.counted()
+	return x.encoded(), list
 }
 
 // naive is what index.next should return, found by trying all at all places. What is decoded from
 // base64 are texts of zeros and ones.
-func (x *index) naive(data []byte, at int) (int, wanted) {
+func naive(secrets []string, data []byte, at int) (int, wanted) {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	for ; at < len(data); at++ {
 		var raw, coded string
-		for _, v := range x.sought() {
+		for _, v := range secrets {
 			if bytes.HasPrefix(data[at:], []byte(v)) && len(v) > len(raw) && (!isWeak(v) || standsAlone(data, at, at+len(v))) {
 				raw = v
 			}
@@ -73,9 +65,9 @@ func (x *index) naive(data []byte, at int) (int, wanted) {
 		}
 		switch {
 		case raw != "":
-			return at, wanted{raw, false}
+			return at, wanted{raw, Token, false}
 		case coded != "":
-			return at, wanted{coded, true}
+			return at, wanted{coded, Token, true}
 		}
 	}
 	return 0, wanted{}
@@ -92,14 +84,14 @@ func FuzzIndex(f *testing.F) {
 		if len(secrets) > 128 || len(data) > 256 {
 			return
 		}
-		x := indexOf(strings.Split(secrets, ",")...)
-		for i, v := range x.sought() {
+		x, sought := indexOf(strings.Split(secrets, ",")...)
+		for i, v := range sought {
 			data = append(append(data, v...), v[len(v)/2:]...)
 			data = append(data, []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding}[i%2].EncodeToString([]byte("-+~"[:i%3]+v))...)
 		}
 		for at := 0; at <= len(data); at++ {
 			i, w := x.next(data, at)
-			j, want := x.naive(data, at)
+			j, want := naive(sought, data, at)
 			if i != j || w != want {
 				t.Fatalf("in %q from %d on: %q at %d; want %q at %d", data, at, w.secret, i, want.secret, j)
 			}
@@ -119,7 +111,7 @@ func BenchmarkIndex(b *testing.B) {
 		for i := range n {
 			secrets = append(secrets, fmt.Sprintf("user.%d@shop.example.com", i*1000003))
 		}
-		x := indexOf(secrets...)
+		x, _ := indexOf(secrets...)
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.SetBytes(int64(len(page)))
 			for b.Loop() {

@@ -145,7 +145,7 @@ func (f *finder) reply(place string) {
 // users finds names of users that are too short to be looked for everywhere: a server says who has
 // logged in.
 func (f *finder) users(place string, from, to int) {
-	if !f.editing() || f.z.dict.found[User] == 0 {
+	if !f.editing() || !f.z.anyUser {
 		return
 	}
 	for i := from; i < to; {

@@ -187,8 +187,8 @@ func name(c *flow.Conversation) string {
 func (x *Reading) Finish(c *flow.Conversation) error {
 	lines := x.of(c)
 	delete(x.lines, c)
-	if !x.f.editing() {
-		return nil
+	if err := x.f.z.texts.failed(); err != nil || !x.f.editing() {
+		return err
 	}
 	for d := range lines {
 		l := &lines[d]

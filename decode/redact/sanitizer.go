@@ -3,6 +3,7 @@ package redact
 import (
 	"crypto/rand"
 	"errors"
+	"io"
 	"strings"
 
 	"netlab/decode/flow"
@@ -23,6 +24,9 @@ type Options struct {
 	// Memory bounds what is kept of both readings, in bytes, beside what the pipeline holds; 0
 	// is DefaultMemory.
 	Memory int64
+	// Scratch has what secrets are, and what takes their places, beside that memory; it is the
+	// Sanitizer's from then on. Without one, that counts for the memory.
+	Scratch rewrite.Scratch
 }
 
 // DefaultMemory is Options.Memory when it is 0.
@@ -52,9 +56,15 @@ type Sanitizer struct {
 	keep  []Rule
 	hide  []Rule
 	allow []string
-	dict  dictionary
-	index *index // of the dictionary, when all is learned
-	limit int64  // of what is remembered of bodies, and in a Search
+	dict  *dictionary
+	texts texts
+	limit int64 // of what is remembered of bodies, and in a Search
+
+	// When all is learned:
+	index      *index          // of the dictionary
+	pairs      []io.ReadSeeker // what stands for what
+	emptyLines bool            // some secret has one
+	anyUser    bool            // some secret is a User
 
 	bodies   *memo.Memo[*judgement]
 	key      []byte    // of digests
@@ -75,7 +85,8 @@ func NewSanitizer(o Options) (*Sanitizer, error) {
 	}
 	z := &Sanitizer{names: NewPseudonyms(o.Key), keep: o.Keep, hide: o.Hide, allow: o.Allow, limit: o.Memory / 20, key: make([]byte, 32)}
 	rand.Read(z.key) // which never fails
-	z.dict.limit = o.Memory / 4 * 3
+	z.dict, z.texts.scratch = newDictionary(o.Memory/4*3), o.Scratch
+	z.dict.beside = o.Scratch != nil
 	z.bodies = memo.New[*judgement](z.limit)
 	return z, nil
 }
@@ -99,21 +110,34 @@ func (z *Sanitizer) learned() {
 	if z.index != nil {
 		return
 	}
-	public, w := z.public(), &worker{Sanitizer: z}
-	for r := range z.dict.all() {
-		v, k := z.dict.at(r)
+	for _, w := range z.workers {
+		z.texts.add(&w.gathered)
+	}
+	x, w, pairs := newIndex(z.dict), &worker{Sanitizer: z}, make([]byte, 0, runSize)
+	for v := range z.texts.sorted() {
+		e := z.dict.entry(v)
+		k := e.kind()
+		z.anyUser = z.anyUser || k == User
 		p := w.pseudonym(k, v)
+		if pairs = appendPair(pairs, k, v, p); len(pairs) >= runSize {
+			z.pairs = append(z.pairs, z.texts.keep(pairs))
+			pairs = make([]byte, 0, runSize)
+		}
 		if p == v {
 			continue
 		}
-		if made := z.dict.find(p); made != 0 {
-			*z.dict.marks(made) |= isMade
+		if made := z.dict.entry(p); made != nil {
+			*made |= isMade
 		}
-		if k != Address && isTelling(v) && !strings.Contains(public, v) {
-			*z.dict.marks(r) |= isSought
+		if k != Address && isTelling(v) {
+			x.add(v, e)
+			z.emptyLines = z.emptyLines || strings.Contains(v, "\n\n") || strings.Contains(v, "\n\r\n")
 		}
 	}
-	z.index = newIndex(&z.dict)
+	z.pairs = append(z.pairs, z.texts.keep(pairs))
+	x.spare(z.public())
+	x.counted()
+	z.index = x
 	z.forget()
 }
 

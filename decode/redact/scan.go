@@ -160,8 +160,7 @@ func (s *scan) known() {
 		if v == "" {
 			return
 		}
-		k, _ := s.f.z.dict.kind(v)
-		s.secret(k, i, i+len(v))
+		s.secret(w.kind, i, i+len(v))
 		at = i + 1
 	}
 }

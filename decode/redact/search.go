@@ -99,13 +99,9 @@ const maxFinds = 1000
 func (z *Sanitizer) Search() *Search {
 	z.learned()
 	z.forget()
-	s := &sought{index: z.index.encoded(), clean: memo.New[struct{}](z.limit), key: z.key}
-	s.looked = s.index.count
-	s.omitted = z.dict.count - s.looked
-	for r := range z.dict.all() {
-		v, _ := z.dict.at(r)
-		s.emptyLines = s.emptyLines || s.index.has(r) && (strings.Contains(v, "\n\n") || strings.Contains(v, "\n\r\n"))
-	}
+	s := &sought{index: z.index.encoded(), emptyLines: z.emptyLines, clean: memo.New[struct{}](z.limit), key: z.key}
+	values, _ := z.dict.values()
+	s.looked, s.omitted = s.index.count, values-s.index.count
 	return s.search()
 }
 
@@ -304,8 +300,7 @@ func (s *Search) find(p spot, data []byte, encoding string) {
 			if w.encoded {
 				as = within(encoding, "base64")
 			}
-			k, _ := s.index.dict.kind(w.secret)
-			s.found = append(s.found, Find{k, "", int64(i), as, shown(w.secret)})
+			s.found = append(s.found, Find{w.kind, "", int64(i), as, shown(w.secret)})
 			s.at = append(s.at, p)
 		}
 		at = i + 1

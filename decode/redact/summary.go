@@ -2,11 +2,11 @@ package redact
 
 import (
 	"cmp"
-	"encoding/json"
 	"io"
 	"maps"
 	"slices"
-	"strings"
+
+	"netlab/decode/proto"
 )
 
 // Summary says what a Sanitizer found and what it did.
@@ -46,12 +46,13 @@ func (z *Sanitizer) Summary() *Summary {
 	for _, w := range z.workers {
 		all.add(&w.tally)
 	}
-	s := &Summary{Messages: all.messages, Changed: all.changed, Kept: all.kept, Lost: z.dict.lost.Load()}
+	_, values := z.dict.values()
+	s := &Summary{Messages: all.messages, Changed: all.changed, Kept: all.kept, Lost: z.dict.full()}
 	for k := range kindCount {
 		if len(all.where[k]) == 0 {
 			continue // all of them stayed, as localhost
 		}
-		c := Count{Kind: k, Values: z.dict.found[k], Where: all.where[k]}
+		c := Count{Kind: k, Values: values[k], Where: all.where[k]}
 		for _, n := range c.Where {
 			c.Places += n
 		}
@@ -120,26 +121,24 @@ func (w *worker) tallied(f func()) tally {
 	return t
 }
 
-// Map writes each secret of the dictionary with its pseudonym, as JSON Lines: it is for the one
-// whose recording it is, and nobody else.
+// Map writes each secret of the dictionary with its pseudonym, as JSON Lines in the order of the secrets: it
+// is for the one whose recording it is, and nobody else.
 func (z *Sanitizer) Map(w io.Writer) error {
-	e, own := json.NewEncoder(w), &worker{Sanitizer: z}
-	e.SetEscapeHTML(false)
-	sorted := slices.SortedFunc(z.dict.all(), func(a, b ref) int {
-		one, _ := z.dict.at(a)
-		other, _ := z.dict.at(b)
-		return strings.Compare(one, other)
-	})
-	for _, r := range sorted {
-		v, k := z.dict.at(r)
-		line := struct {
-			Kind      string `json:"kind"`
-			Original  string `json:"original"`
-			Pseudonym string `json:"pseudonym"`
-		}{k.String(), v, own.pseudonym(k, v)}
-		if err := e.Encode(line); err != nil {
+	z.learned()
+	for _, r := range z.pairs {
+		if _, err := r.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.Copy(w, r); err != nil {
 			return err
 		}
 	}
-	return nil
+	return z.texts.failed()
+}
+
+// appendPair appends a line of the Map.
+func appendPair(dst []byte, k Kind, original, pseudonym string) []byte {
+	dst = append(append(append(dst, `{"kind":"`...), k.String()...), `","original":`...)
+	dst = append(proto.AppendString(dst, original), `,"pseudonym":`...)
+	return append(proto.AppendString(dst, pseudonym), "}\n"...)
 }

@@ -13,8 +13,9 @@ import (
 type worker struct {
 	*Sanitizer
 	tally
-	public  public
-	digests *memo.Digester
+	public   public
+	gathered gathered // that was learned
+	digests  *memo.Digester
 	memory
 }
 
@@ -42,7 +43,14 @@ func (z *Sanitizer) worker() *worker {
 // forget has no worker remember anything: what comes next is another reading.
 func (z *Sanitizer) forget() {
 	for _, w := range z.workers {
-		w.memory = memory{}
+		w.memory, w.gathered = memory{}, gathered{}
+	}
+}
+
+// learn takes note of a secret.
+func (w *worker) learn(k Kind, value string) {
+	if w.dict.add(k, value) && w.gathered.add(value) {
+		w.texts.add(&w.gathered)
 	}
 }
 
