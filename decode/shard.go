@@ -75,6 +75,7 @@ type shard struct {
 	gapper    Gapper
 	ignorer   Ignorer
 	inner     InnerStreamer
+	framer    Framer
 	anomalist Anomalist
 	bytes     bool // somebody wants the streams as they are
 }
@@ -143,6 +144,7 @@ func newShard(d *Decoder, sink Sink, part Part) *shard {
 	s.gapper, _ = sink.(Gapper)
 	s.ignorer, _ = sink.(Ignorer)
 	s.inner, _ = sink.(InnerStreamer)
+	s.framer, _ = sink.(Framer)
 	s.anomalist, _ = sink.(Anomalist)
 	s.bytes = s.streamer != nil || s.inner != nil || d.opts.Digest
 	return s

@@ -64,6 +64,14 @@ type InnerStreamer interface {
 	Streamed(*flow.Conversation) error
 }
 
+// Framer gets HTTP/2 as it is framed, as proto.Framer does.
+type Framer interface {
+	Preface(c *flow.Conversation, at int64, size int) error
+	Frame(*flow.Conversation, flow.Direction, *proto.HTTP2Frame) error
+	Framed(c *flow.Conversation, d flow.Direction, at int64, data []byte) error
+	Block(c *flow.Conversation, d flow.Direction, at int64, fields []proto.HPACKField, broken bool) error
+}
+
 // Anomalist is told of odd traffic.
 type Anomalist interface {
 	Anomaly(flow.Anomaly) error

@@ -69,6 +69,9 @@ func (t *talk) said() *dialogue {
 	}
 	s, c := t.shard, t.conv()
 	opts := proto.Options{Keep: s.d.opts.Keep, Protocol: t.spoken, Spare: s.reused, Secrets: s.d.opts.Secrets}
+	if s.framer != nil {
+		opts.Framer = t
+	}
 	switch {
 	case c.For != nil:
 		opts.Protocol = &proto.Raw // whatever its content looks like
@@ -180,6 +183,26 @@ func (t *talk) InnerGap(d flow.Direction, g flow.Gap) {
 	if s := t.shard; s.inner != nil {
 		s.fail(s.inner.InnerGap(t.conv(), d, g))
 	}
+}
+
+// Preface shows what a client of HTTP/2 says first.
+func (t *talk) Preface(at int64, size int) {
+	t.shard.fail(t.shard.framer.Preface(t.conv(), at, size))
+}
+
+// Frame shows a frame.
+func (t *talk) Frame(d flow.Direction, f *proto.HTTP2Frame) {
+	t.shard.fail(t.shard.framer.Frame(t.conv(), d, f))
+}
+
+// Framed shows what is in a frame that passes.
+func (t *talk) Framed(d flow.Direction, at int64, data []byte) {
+	t.shard.fail(t.shard.framer.Framed(t.conv(), d, at, data))
+}
+
+// Block shows a header block.
+func (t *talk) Block(d flow.Direction, at int64, fields []proto.HPACKField, broken bool) {
+	t.shard.fail(t.shard.framer.Block(t.conv(), d, at, fields, broken))
 }
 
 // stream shows bytes to whoever wants them as they are.

@@ -25,6 +25,7 @@ type tee struct {
 	gappers     []Gapper
 	ignorers    []Ignorer
 	inner       []InnerStreamer
+	framers     []Framer
 	anomalists  []Anomalist
 	summarizers []Summarizer
 }
@@ -40,6 +41,7 @@ func newTee(sinks []Sink) tee {
 		gappers:     abilities[Gapper](sinks),
 		ignorers:    abilities[Ignorer](sinks),
 		inner:       abilities[InnerStreamer](sinks),
+		framers:     abilities[Framer](sinks),
 		anomalists:  abilities[Anomalist](sinks),
 		summarizers: abilities[Summarizer](sinks),
 	}
@@ -112,6 +114,22 @@ func (t *tee) InnerGap(c *flow.Conversation, d flow.Direction, g flow.Gap) error
 
 func (t *tee) Streamed(c *flow.Conversation) error {
 	return each(t.inner, func(s InnerStreamer) error { return s.Streamed(c) })
+}
+
+func (t *tee) Preface(c *flow.Conversation, at int64, size int) error {
+	return each(t.framers, func(s Framer) error { return s.Preface(c, at, size) })
+}
+
+func (t *tee) Frame(c *flow.Conversation, d flow.Direction, f *proto.HTTP2Frame) error {
+	return each(t.framers, func(s Framer) error { return s.Frame(c, d, f) })
+}
+
+func (t *tee) Framed(c *flow.Conversation, d flow.Direction, at int64, data []byte) error {
+	return each(t.framers, func(s Framer) error { return s.Framed(c, d, at, data) })
+}
+
+func (t *tee) Block(c *flow.Conversation, d flow.Direction, at int64, fields []proto.HPACKField, broken bool) error {
+	return each(t.framers, func(s Framer) error { return s.Block(c, d, at, fields, broken) })
 }
 
 func (t *tee) Anomaly(a flow.Anomaly) error {

@@ -47,6 +47,8 @@ type Options struct {
 	With string
 	// Secrets are what opens encrypted connections; nil when there are none.
 	Secrets *tls.Secrets
+	// Framer, if any, is shown the frames of HTTP/2.
+	Framer Framer
 }
 
 // Dialogue turns the ordered bytes of a conversation into exchanges. Thousands are

@@ -56,32 +56,32 @@ const (
 	maxHTTP2GoAways = 16
 )
 
-// http2Preface is what a client says first (RFC 9113, section 3.4).
-const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+// HTTP2Preface is what a client says first (RFC 9113, section 3.4).
+const HTTP2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // The types of frames (RFC 9113, section 6).
 const (
-	http2Data = iota
-	http2Headers
-	http2Priority
-	http2RstStream
-	http2Settings
-	http2PushPromise
-	http2Ping
-	http2GoAway
-	http2WindowUpdate
-	http2Continuation
+	HTTP2Data = iota
+	HTTP2Headers
+	HTTP2Priority
+	HTTP2RstStream
+	HTTP2Settings
+	HTTP2PushPromise
+	HTTP2Ping
+	HTTP2GoAway
+	HTTP2WindowUpdate
+	HTTP2Continuation
 )
 
 var http2Names = [...]string{"DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE", "CONTINUATION"}
 
 // The flags of frames.
 const (
-	http2Ack         = 0x1
-	http2EndStream   = 0x1
-	http2EndHeaders  = 0x4
-	http2Padded      = 0x8
-	http2Prioritised = 0x20
+	HTTP2Ack         = 0x1
+	HTTP2EndStream   = 0x1
+	HTTP2EndHeaders  = 0x4
+	HTTP2Padded      = 0x8
+	HTTP2Prioritised = 0x20
 )
 
 // Settings that matter here (RFC 9113, section 6.5.2), and the first of them's
@@ -89,11 +89,11 @@ const (
 const (
 	http2TableSize    = 1
 	http2MaxFrameSize = 5
-	http2FrameSize    = 16 << 10
+	HTTP2FrameSize    = 16 << 10
 	http2LargestFrame = 1<<24 - 1
 )
 
-const http2HeaderLen = 9
+const HTTP2HeaderLen = 9
 
 // http2Frame is the header of a frame (RFC 9113, section 4.1).
 type http2Frame struct {
@@ -114,7 +114,7 @@ func (f *http2Frame) has(flag byte) bool { return f.flags&flag != 0 }
 
 // carries reports whether the frame has a part of a header block.
 func (f *http2Frame) carries() bool {
-	return f.typ == http2Headers || f.typ == http2PushPromise || f.typ == http2Continuation
+	return f.typ == HTTP2Headers || f.typ == HTTP2PushPromise || f.typ == HTTP2Continuation
 }
 
 // problem says what is wrong with a header.
@@ -124,17 +124,17 @@ func (f *http2Frame) problem() string {
 	}
 	sized, placed := true, f.stream != 0
 	switch f.typ {
-	case http2Priority:
+	case HTTP2Priority:
 		sized = f.length == 5
-	case http2RstStream:
+	case HTTP2RstStream:
 		sized = f.length == 4
-	case http2Settings:
-		sized, placed = f.length%6 == 0 && (f.length == 0 || !f.has(http2Ack)), !placed
-	case http2Ping:
+	case HTTP2Settings:
+		sized, placed = f.length%6 == 0 && (f.length == 0 || !f.has(HTTP2Ack)), !placed
+	case HTTP2Ping:
 		sized, placed = f.length == 8, !placed
-	case http2GoAway:
+	case HTTP2GoAway:
 		sized, placed = f.length >= 8, !placed
-	case http2WindowUpdate:
+	case HTTP2WindowUpdate:
 		sized, placed = f.length == 4, true
 	}
 	switch {
@@ -165,6 +165,7 @@ func http2Who(d flow.Direction) string { return [...]string{"the client", "the s
 // http2Parser reads both directions of a connection.
 type http2Parser struct {
 	waiting        Waiting
+	framer         Framer         // nil when nobody wants the frames
 	now            flow.Direction // that is being read
 	sides          [2]http2Side
 	streams        map[uint32]*http2Stream
@@ -183,7 +184,7 @@ type http2Side struct {
 	// losses counts the times the place was lost: a message that was there lacks, or
 	// may lack, a part.
 	losses   int
-	table    hpackTable
+	table    HPACKTable
 	maxFrame int
 	block    http2Block
 
@@ -214,9 +215,9 @@ type http2Block struct {
 }
 
 func newHTTP2(w Waiting) Parser {
-	p := &http2Parser{waiting: w, streams: make(map[uint32]*http2Stream)}
+	p := &http2Parser{waiting: w, framer: framerOf(w), streams: make(map[uint32]*http2Stream)}
 	for d := range p.sides {
-		p.sides[d].table, p.sides[d].maxFrame = newHPACKTable(), http2FrameSize
+		p.sides[d].table, p.sides[d].maxFrame = NewHPACKTable(), HTTP2FrameSize
 	}
 	if with := w.With(); with != "" {
 		p.upgraded(with)
@@ -326,7 +327,7 @@ func (p *http2Parser) read(d flow.Direction, data []byte, end bool) int {
 	if s.left > 0 {
 		return p.payload(d, data)
 	}
-	if len(data) < http2HeaderLen {
+	if len(data) < HTTP2HeaderLen {
 		return rest(data, end)
 	}
 	f := http2FrameOf(data)
@@ -339,7 +340,7 @@ func (p *http2Parser) read(d flow.Direction, data []byte, end bool) int {
 		p.lose(d)
 		return 0
 	}
-	if s.block.there && (f.typ != http2Continuation || f.stream != s.block.frame.stream) {
+	if s.block.there && (f.typ != HTTP2Continuation || f.stream != s.block.frame.stream) {
 		p.complain(d, p.waiting.At(d, 0), fmt.Sprintf("a %s frame inside the header block of stream %d", http2Name(f.typ), s.block.frame.stream))
 		s.block = http2Block{}
 		s.table.forget()
@@ -356,22 +357,23 @@ func (p *http2Parser) read(d flow.Direction, data []byte, end bool) int {
 			s.table.forget()
 		}
 		return p.pass(d, f)
-	case f.typ == http2Data:
+	case f.typ == HTTP2Data:
 		return p.data(d, f, data, end)
 	case f.length > maxHTTP2Block, int(f.typ) >= len(http2Names):
 		return p.pass(d, f)
-	case len(data) < http2HeaderLen+f.length:
+	case len(data) < HTTP2HeaderLen+f.length:
 		return rest(data, end)
 	}
-	p.control(d, f, data[http2HeaderLen:http2HeaderLen+f.length])
-	return http2HeaderLen + f.length
+	p.control(d, f, data[HTTP2HeaderLen:HTTP2HeaderLen+f.length])
+	return HTTP2HeaderLen + f.length
 }
 
 // pass has the payload of a frame pass through that is not looked at.
 func (p *http2Parser) pass(d flow.Direction, f http2Frame) int {
 	s := &p.sides[d]
 	s.left, s.pad, s.stream, s.last = f.length, 0, 0, false
-	return http2HeaderLen
+	p.frame(d, &f, HTTP2HeaderLen, 0, nil)
+	return HTTP2HeaderLen
 }
 
 // rest is how much to take of what is not all there.
@@ -394,20 +396,23 @@ func http2Name(typ byte) string {
 func (p *http2Parser) begin(d flow.Direction, data []byte, end bool) (int, bool) {
 	s := &p.sides[d]
 	if d == flow.ClientToServer {
-		n := min(len(data), len(http2Preface))
-		switch same := string(data[:n]) == http2Preface[:n]; {
-		case same && n == len(http2Preface):
+		n := min(len(data), len(HTTP2Preface))
+		switch same := string(data[:n]) == HTTP2Preface[:n]; {
+		case same && n == len(HTTP2Preface):
 			s.begun = true
+			if p.framer != nil {
+				p.framer.Preface(p.waiting.At(d, 0).Offset, n)
+			}
 			return n, true
 		case same && !end:
 			return 0, false
 		}
 	} else {
-		if len(data) < http2HeaderLen && !end {
+		if len(data) < HTTP2HeaderLen && !end {
 			return 0, false
 		}
-		if len(data) >= http2HeaderLen {
-			if f := http2FrameOf(data); f.typ == http2Settings && !f.has(http2Ack) && f.length <= http2FrameSize && f.problem() == "" {
+		if len(data) >= HTTP2HeaderLen {
+			if f := http2FrameOf(data); f.typ == HTTP2Settings && !f.has(HTTP2Ack) && f.length <= HTTP2FrameSize && f.problem() == "" {
 				s.begun = true
 				return 0, true
 			}
@@ -421,9 +426,9 @@ func (p *http2Parser) begin(d flow.Direction, data []byte, end bool) (int, bool)
 // data begins a frame of content.
 func (p *http2Parser) data(d flow.Direction, f http2Frame, data []byte, end bool) int {
 	s := &p.sides[d]
-	n, left, pad, problem := http2HeaderLen, f.length, 0, ""
+	n, left, pad, problem := HTTP2HeaderLen, f.length, 0, ""
 	switch {
-	case !f.has(http2Padded):
+	case !f.has(HTTP2Padded):
 	case left == 0:
 		problem = "padding without its length"
 	case len(data) < n+1:
@@ -434,7 +439,8 @@ func (p *http2Parser) data(d flow.Direction, f http2Frame, data []byte, end bool
 			pad, problem = left, "more padding than there is room for"
 		}
 	}
-	s.left, s.pad, s.stream, s.last = left, pad, f.stream, f.has(http2EndStream)
+	s.left, s.pad, s.stream, s.last = left, pad, f.stream, f.has(HTTP2EndStream)
+	p.frame(d, &f, n, pad, nil)
 	if h := p.half(d, f.stream); h != nil {
 		h.length += int64(n)
 		h.last = p.waiting.At(d, n-1)
@@ -450,6 +456,9 @@ func (p *http2Parser) data(d flow.Direction, f http2Frame, data []byte, end bool
 func (p *http2Parser) payload(d flow.Direction, data []byte) int {
 	s := &p.sides[d]
 	n := min(len(data), s.left)
+	if p.framer != nil {
+		p.framer.Framed(d, p.waiting.At(d, 0).Offset, data[:n])
+	}
 	if h := p.half(d, s.stream); h != nil {
 		h.length += int64(n)
 		h.last = p.waiting.At(d, n-1)
@@ -477,18 +486,19 @@ func (p *http2Parser) endFrame(d flow.Direction) {
 // control looks at a frame that is all there.
 func (p *http2Parser) control(d flow.Direction, f http2Frame, payload []byte) {
 	s := &p.sides[d]
-	size := http2HeaderLen + f.length
+	size := HTTP2HeaderLen + f.length
 	first, last := p.waiting.At(d, 0), p.waiting.At(d, size-1)
+	p.frame(d, &f, HTTP2HeaderLen, 0, payload)
 	switch f.typ {
-	case http2Settings:
-		if !f.has(http2Ack) {
+	case HTTP2Settings:
+		if !f.has(HTTP2Ack) {
 			p.settings(d, payload)
 		}
-	case http2RstStream:
+	case HTTP2RstStream:
 		p.reset(d, f.stream, binary.BigEndian.Uint32(payload), first, last)
-	case http2GoAway:
+	case HTTP2GoAway:
 		p.goAway(d, payload, first, last)
-	case http2Headers, http2PushPromise:
+	case HTTP2Headers, HTTP2PushPromise:
 		fragment, promised, ok := f.fragment(payload)
 		if !ok {
 			p.complain(d, first, fmt.Sprintf("a malformed %s frame", http2Names[f.typ]))
@@ -496,8 +506,8 @@ func (p *http2Parser) control(d flow.Direction, f http2Frame, payload []byte) {
 			return
 		}
 		s.block = http2Block{there: true, frame: f, promised: promised, first: first, length: int64(size)}
-		p.fragment(d, fragment, f.has(http2EndHeaders), last)
-	case http2Continuation:
+		p.fragment(d, fragment, f.has(HTTP2EndHeaders), last)
+	case HTTP2Continuation:
 		if !s.block.there {
 			if !s.holes {
 				p.complain(d, first, "a CONTINUATION frame without a header block")
@@ -506,7 +516,7 @@ func (p *http2Parser) control(d flow.Direction, f http2Frame, payload []byte) {
 			return
 		}
 		s.block.length += int64(size)
-		p.fragment(d, payload, f.has(http2EndHeaders), last)
+		p.fragment(d, payload, f.has(HTTP2EndHeaders), last)
 	}
 }
 
@@ -514,18 +524,18 @@ func (p *http2Parser) control(d flow.Direction, f http2Frame, payload []byte) {
 // priority, the number of the promised stream.
 func (f *http2Frame) fragment(b []byte) (fragment []byte, promised uint32, ok bool) {
 	pad := 0
-	if f.has(http2Padded) {
+	if f.has(HTTP2Padded) {
 		if len(b) == 0 {
 			return nil, 0, false
 		}
 		pad, b = int(b[0]), b[1:]
 	}
 	skip := 0
-	if f.typ == http2PushPromise {
+	if f.typ == HTTP2PushPromise {
 		if skip = 4; len(b) >= skip {
 			promised = binary.BigEndian.Uint32(b) &^ (1 << 31)
 		}
-	} else if f.has(http2Prioritised) {
+	} else if f.has(HTTP2Prioritised) {
 		skip = 5
 	}
 	if len(b) < skip+pad {
@@ -550,13 +560,18 @@ func (p *http2Parser) fragment(d flow.Direction, part []byte, end bool, last Mar
 	}
 	whole := *b
 	s.block = http2Block{}
-	var c http2Fields
+	c := http2Fields{coding: p.framer != nil}
+	broken := whole.large
 	if whole.large {
 		s.table.forget()
 		c.blame("the header block is too large")
 		c.large = true
-	} else {
-		c.blame(s.table.decode(part, c.add))
+	} else if problem := s.table.decode(part, c.take); problem != "" {
+		broken = true
+		c.blame(problem)
+	}
+	if p.framer != nil {
+		p.framer.Block(d, whole.first.Offset, c.coded, broken || c.large)
 	}
 	c.done()
 	p.fields(d, &whole, &c, last)

@@ -21,11 +21,11 @@ const (
 	hpackEntryCost    = 32 // beside its text (section 4.1)
 )
 
-// hpackTable decodes the header blocks of one direction (RFC 7541). The decoder of
+// HPACKTable decodes the header blocks of one direction (RFC 7541). The decoder of
 // golang.org/x/net gives up at the first reference it can't follow; this one goes on,
 // so that a recording that starts late, or lacks bytes, still has the fields that
 // are spelt out.
-type hpackTable struct {
+type HPACKTable struct {
 	entries []Field // the newest last
 	size    int
 	max     int  // as the encoder chose
@@ -33,22 +33,23 @@ type hpackTable struct {
 	partial bool // there may be entries older than those held
 }
 
-func newHPACKTable() hpackTable {
-	return hpackTable{max: defaultHPACKTable, allowed: defaultHPACKTable}
+// NewHPACKTable returns the table of a connection that begins.
+func NewHPACKTable() HPACKTable {
+	return HPACKTable{max: defaultHPACKTable, allowed: defaultHPACKTable}
 }
 
 // forget lets go of all entries: what they are is not known any more. An encoder
 // never refers to what it has evicted, so to hold on for too long does no harm, and
 // the largest size is right.
-func (t *hpackTable) forget() {
+func (t *HPACKTable) forget() {
 	t.entries, t.size, t.max, t.partial = nil, 0, maxHPACKTable, true
 }
 
 // allow takes note that the other side allows a size (SETTINGS_HEADER_TABLE_SIZE).
-func (t *hpackTable) allow(n uint32) { t.allowed = max(t.allowed, int(min(n, 1<<30))) }
+func (t *HPACKTable) allow(n uint32) { t.allowed = max(t.allowed, int(min(n, 1<<30))) }
 
-// resize makes room for as much as the encoder says.
-func (t *hpackTable) resize(n int) {
+// Resize makes room for as much as the encoder says.
+func (t *HPACKTable) Resize(n int) {
 	t.max = min(n, maxHPACKTable)
 	t.evict()
 	if n > t.max {
@@ -58,7 +59,7 @@ func (t *hpackTable) resize(n int) {
 	}
 }
 
-func (t *hpackTable) evict() {
+func (t *HPACKTable) evict() {
 	for t.size > t.max && len(t.entries) > 0 {
 		t.size -= fieldSize(t.entries[0])
 		t.entries[0] = Field{}
@@ -68,16 +69,16 @@ func (t *hpackTable) evict() {
 
 func fieldSize(f Field) int { return len(f.Name) + len(f.Value) + hpackEntryCost }
 
-// add makes f the newest entry. One that is larger than the table empties it
+// Add makes f the newest entry. One that is larger than the table empties it
 // (section 4.4).
-func (t *hpackTable) add(f Field) {
+func (t *HPACKTable) Add(f Field) {
 	t.entries = append(t.entries, f)
 	t.size += fieldSize(f)
 	t.evict()
 }
 
-// at returns the entry of an index, and whether there may be one.
-func (t *hpackTable) at(i uint64) (Field, bool) {
+// At returns the entry of an index, and whether there may be one.
+func (t *HPACKTable) At(i uint64) (Field, bool) {
 	switch n := uint64(len(t.entries)); {
 	case i == 0:
 		return Field{}, false
@@ -89,47 +90,92 @@ func (t *hpackTable) at(i uint64) (Field, bool) {
 	return Field{UnknownName, unknownValue}, t.partial
 }
 
-// decode hands the fields of a block to field, and says what is wrong with it: from
+// HPACKField is what a header block says in one place: a field, and how that was written.
+type HPACKField struct {
+	Field
+	Form HPACKForm
+	// Index is of the entry that has all of the field, or its name; 0 when the name is spelt
+	// out. It is the size that a table is to have.
+	Index uint64
+	// The name or the value is in Huffman's code.
+	CodedName, CodedValue bool
+}
+
+// HPACKForm is how a field is written (RFC 7541, section 6), by its first bits.
+type HPACKForm uint8
+
+// The forms.
+const (
+	HPACKIndexed HPACKForm = 0x80
+	HPACKAdded   HPACKForm = 0x40 // a literal that becomes an entry
+	HPACKResize  HPACKForm = 0x20 // no field, but a new size of the table
+	HPACKNever   HPACKForm = 0x10 // a literal that nobody may make an entry
+	HPACKPlain   HPACKForm = 0
+)
+
+// Prefix is how many bits of the first byte belong to the index.
+func (f HPACKForm) Prefix() int {
+	switch f {
+	case HPACKIndexed:
+		return 7
+	case HPACKAdded:
+		return 6
+	case HPACKResize:
+		return 5
+	}
+	return 4
+}
+
+// hpackForm is the form of what begins with a byte.
+func hpackForm(b byte) HPACKForm {
+	for _, f := range [...]HPACKForm{HPACKIndexed, HPACKAdded, HPACKResize, HPACKNever} {
+		if b&byte(f) != 0 {
+			return f
+		}
+	}
+	return HPACKPlain
+}
+
+// decode hands what is in a block to field, and says what is wrong with it: from
 // there on nothing of it is known, nor what the table holds.
-func (t *hpackTable) decode(block []byte, field func(Field)) (problem string) {
+func (t *HPACKTable) decode(block []byte, field func(HPACKField)) (problem string) {
 	began := false
 	for len(block) > 0 && problem == "" {
-		var i uint64
 		var ok bool
-		b := block[0]
-		switch {
-		case b&0x80 != 0: // indexed (section 6.1)
-			i, block, ok = hpackInt(block, 7)
-			f, known := t.at(i)
+		f := HPACKField{Form: hpackForm(block[0])}
+		switch f.Form {
+		case HPACKIndexed: // (section 6.1)
+			f.Index, block, ok = hpackInt(block, f.Form.Prefix())
+			known := false
+			f.Field, known = t.At(f.Index)
 			switch {
 			case !ok:
 				problem = "a number in the header block has no end"
 			case !known:
-				problem = fmt.Sprintf("the header block refers to entry %d, which there is not", i)
+				problem = fmt.Sprintf("the header block refers to entry %d, which there is not", f.Index)
 			default:
 				field(f)
 			}
 			began = true
-		case b&0xe0 == 0x20: // a new size (section 6.3)
-			i, block, ok = hpackInt(block, 5)
+		case HPACKResize: // (section 6.3)
+			f.Index, block, ok = hpackInt(block, f.Form.Prefix())
 			switch {
 			case !ok:
 				problem = "a number in the header block has no end"
 			case began && t.size > 0: // (section 4.2)
 				problem = "the size of the header table changes inside a block"
-			case i > uint64(t.allowed) && !t.partial:
-				problem = fmt.Sprintf("a header table of %d bytes, where %d are allowed", i, t.allowed)
+			case f.Index > uint64(t.allowed) && !t.partial:
+				problem = fmt.Sprintf("a header table of %d bytes, where %d are allowed", f.Index, t.allowed)
 			default:
-				t.resize(int(min(i, 1<<30)))
+				t.Resize(int(min(f.Index, 1<<30)))
+				field(f)
 			}
 		default: // a literal (section 6.2)
-			var f Field
-			index := b&0x40 != 0
-			f, block, problem = t.literal(block, index)
+			block, problem = t.literal(block, &f)
 			if problem == "" {
 				field(f)
-				if index {
-					t.add(f)
+				if f.Form == HPACKAdded {
+					t.Add(f.Field)
 				}
 			}
 			began = true
@@ -142,28 +188,24 @@ func (t *hpackTable) decode(block []byte, field func(Field)) (problem string) {
 }
 
 // literal reads a field that is spelt out, at least its value.
-func (t *hpackTable) literal(block []byte, index bool) (f Field, _ []byte, problem string) {
-	prefix := 4
-	if index {
-		prefix = 6
+func (t *HPACKTable) literal(block []byte, f *HPACKField) (_ []byte, problem string) {
+	var ok bool
+	if f.Index, block, ok = hpackInt(block, f.Form.Prefix()); !ok {
+		return nil, "a number in the header block has no end"
 	}
-	i, block, ok := hpackInt(block, prefix)
-	if !ok {
-		return f, nil, "a number in the header block has no end"
-	}
-	if i > 0 {
-		known, ok := t.at(i)
+	if f.Index > 0 {
+		known, ok := t.At(f.Index)
 		if !ok {
-			return f, nil, fmt.Sprintf("the header block refers to entry %d, which there is not", i)
+			return nil, fmt.Sprintf("the header block refers to entry %d, which there is not", f.Index)
 		}
 		f.Name = known.Name
-	} else if f.Name, block, ok = hpackString(block); !ok {
-		return f, nil, "a name in the header block is malformed"
+	} else if f.Name, f.CodedName, block, ok = hpackString(block); !ok {
+		return nil, "a name in the header block is malformed"
 	}
-	if f.Value, block, ok = hpackString(block); !ok {
-		return f, nil, "a value in the header block is malformed"
+	if f.Value, f.CodedValue, block, ok = hpackString(block); !ok {
+		return nil, "a value in the header block is malformed"
 	}
-	return f, block, ""
+	return block, ""
 }
 
 // hpackInt reads a number with a prefix of some bits (RFC 7541, section 5.1).
@@ -188,23 +230,23 @@ func hpackInt(b []byte, prefix int) (uint64, []byte, bool) {
 	return 0, nil, false
 }
 
-// hpackString reads a string (RFC 7541, section 5.2). Huffman's code makes it 8/5
-// as long at most.
-func hpackString(b []byte) (string, []byte, bool) {
+// hpackString reads a string, and whether it is in Huffman's code (RFC 7541, section
+// 5.2), which makes it 8/5 as long at most.
+func hpackString(b []byte) (text string, coded bool, rest []byte, ok bool) {
 	if len(b) == 0 {
-		return "", nil, false
+		return "", false, nil, false
 	}
-	coded := b[0]&0x80 != 0
+	coded = b[0]&0x80 != 0
 	n, b, ok := hpackInt(b, 7)
 	if !ok || n > uint64(len(b)) {
-		return "", nil, false
+		return "", coded, nil, false
 	}
-	text, b := b[:n], b[n:]
+	data, b := b[:n], b[n:]
 	if !coded {
-		return string(text), b, true
+		return string(data), coded, b, true
 	}
-	s, err := hpack.HuffmanDecodeToString(text)
-	return s, b, err == nil
+	text, err := hpack.HuffmanDecodeToString(data)
+	return text, coded, b, err == nil
 }
 
 // hpackStatic is the static table (RFC 7541, appendix A).

@@ -14,9 +14,9 @@ func probeHTTP2(o Opening) Verdict {
 		return NoMatch
 	}
 	client := o.First[flow.ClientToServer]
-	if n := min(len(client), len(http2Preface)); n > 0 && string(client[:n]) == http2Preface[:n] {
+	if n := min(len(client), len(HTTP2Preface)); n > 0 && string(client[:n]) == HTTP2Preface[:n] {
 		switch {
-		case n == len(http2Preface):
+		case n == len(HTTP2Preface):
 			return Match
 		case o.Ended[flow.ClientToServer]:
 			return NoMatch
@@ -51,14 +51,14 @@ func framesHTTP2(d flow.Direction, data []byte, ended bool) Verdict {
 		if v == NeedMore {
 			break
 		}
-		whole := len(data) >= http2HeaderLen+f.length
-		if f.typ == http2Headers && f.has(http2EndHeaders) && !whole && !ended {
+		whole := len(data) >= HTTP2HeaderLen+f.length
+		if f.typ == HTTP2Headers && f.has(HTTP2EndHeaders) && !whole && !ended {
 			break // its fields may say that it is none
 		}
 		count++
 		switch {
-		case f.typ == http2Headers && f.has(http2EndHeaders) && whole:
-			side, known := sideOfHTTP2(f, data[http2HeaderLen:][:f.length])
+		case f.typ == HTTP2Headers && f.has(HTTP2EndHeaders) && whole:
+			side, known := sideOfHTTP2(f, data[HTTP2HeaderLen:][:f.length])
 			switch {
 			case !known:
 				return NoMatch
@@ -67,7 +67,7 @@ func framesHTTP2(d flow.Direction, data []byte, ended bool) Verdict {
 			case side == d.Reverse():
 				return NoMatch
 			}
-		case f.typ == http2PushPromise && d == flow.ClientToServer:
+		case f.typ == HTTP2PushPromise && d == flow.ClientToServer:
 			return NoMatch
 		case f.fixed():
 			sure++
@@ -78,7 +78,7 @@ func framesHTTP2(d flow.Direction, data []byte, ended bool) Verdict {
 		if !whole {
 			break
 		}
-		data = data[http2HeaderLen+f.length:]
+		data = data[HTTP2HeaderLen+f.length:]
 	}
 	if ended {
 		return NoMatch
@@ -89,7 +89,7 @@ func framesHTTP2(d flow.Direction, data []byte, ended bool) Verdict {
 // fixed reports whether the frame's type tells its length.
 func (f *http2Frame) fixed() bool {
 	switch f.typ {
-	case http2Priority, http2RstStream, http2Settings, http2Ping, http2WindowUpdate:
+	case HTTP2Priority, HTTP2RstStream, HTTP2Settings, HTTP2Ping, HTTP2WindowUpdate:
 		return true
 	}
 	return false
@@ -106,9 +106,9 @@ func sideOfHTTP2(f http2Frame, payload []byte) (flow.Direction, bool) {
 		return sideUnknown, false
 	}
 	side := sideUnknown
-	table := newHPACKTable()
+	table := NewHPACKTable()
 	table.forget()
-	problem := table.decode(fragment, func(f Field) {
+	problem := table.decode(fragment, func(f HPACKField) {
 		switch {
 		case f.Name == ":status":
 			side = flow.ServerToClient
@@ -133,8 +133,8 @@ const maxHTTP2Search = 64 << 10
 
 // strictHTTP2 reads a header as every sender in its senses writes it.
 func strictHTTP2(b []byte) (f http2Frame, _ Verdict) {
-	if len(b) < http2HeaderLen {
-		var whole [http2HeaderLen]byte
+	if len(b) < HTTP2HeaderLen {
+		var whole [HTTP2HeaderLen]byte
 		copy(whole[:], b)
 		f = http2FrameOf(whole[:])
 		if f.length > maxHTTP2Search || int(f.typ) >= len(http2Names) || f.flags&^http2Flags[f.typ] != 0 || whole[5]&0x80 != 0 {
@@ -159,11 +159,11 @@ func resyncHTTP2(d flow.Direction, data []byte, end bool) (int, bool) {
 	for n := range data {
 		f, v := strictHTTP2(data[n:])
 		if v == Match {
-			behind := data[n+http2HeaderLen:]
+			behind := data[n+HTTP2HeaderLen:]
 			switch {
 			case len(behind) < f.length:
 				v = NeedMore
-			case f.typ == http2Headers && f.has(http2EndHeaders) && f.length <= maxHTTP2Lost && fieldsOfHTTP2(d, f, behind[:f.length]),
+			case f.typ == HTTP2Headers && f.has(HTTP2EndHeaders) && f.length <= maxHTTP2Lost && fieldsOfHTTP2(d, f, behind[:f.length]),
 				len(behind) == f.length && end && f.fixed():
 				return n, true
 			default:

@@ -145,6 +145,8 @@ type http2Fields struct {
 	problem string
 	cookies []string
 	cookie  int // where the first of them is
+	coding  bool
+	coded   []HPACKField // if that is wanted
 }
 
 // The pseudo-fields (RFC 9113, section 8.3; RFC 8441, section 4).
@@ -165,6 +167,16 @@ func (c *http2Fields) any() bool { return c.there != [6]bool{} }
 func (c *http2Fields) blame(problem string) {
 	if c.problem == "" {
 		c.problem = problem
+	}
+}
+
+// take takes what is said in one place of a block.
+func (c *http2Fields) take(f HPACKField) {
+	if f.Form != HPACKResize {
+		c.add(f.Field)
+	}
+	if c.coding && !c.large {
+		c.coded = append(c.coded, f)
 	}
 }
 
@@ -234,7 +246,7 @@ func (c *http2Fields) done() {
 func (p *http2Parser) fields(d flow.Direction, b *http2Block, c *http2Fields, last Mark) {
 	s := &p.sides[d]
 	id, role := b.frame.stream, d
-	if b.frame.typ == http2PushPromise {
+	if b.frame.typ == HTTP2PushPromise {
 		id, role = b.promised, flow.ClientToServer // it is the request (section 8.4)
 		if d == flow.ClientToServer || id == 0 || id&1 != 0 {
 			p.complain(d, b.first, fmt.Sprintf("%s promises stream %d", http2Who(d), id))
@@ -246,7 +258,7 @@ func (p *http2Parser) fields(d flow.Direction, b *http2Block, c *http2Fields, la
 		switch {
 		case p.wasReset(id):
 			return // it was on its way
-		case !c.any() && b.frame.has(http2EndStream) && (s.holes || id <= max(p.highest[0], p.highest[1])):
+		case !c.any() && b.frame.has(HTTP2EndStream) && (s.holes || id <= max(p.highest[0], p.highest[1])):
 			return // a trailer whose message was never seen
 		}
 		by := role
@@ -290,7 +302,7 @@ func (p *http2Parser) fields(d flow.Direction, b *http2Block, c *http2Fields, la
 		}
 	}
 	p.hold(h, h.body.Held())
-	if b.frame.typ == http2PushPromise || b.frame.has(http2EndStream) {
+	if b.frame.typ == HTTP2PushPromise || b.frame.has(HTTP2EndStream) {
 		p.finish(st, role, "")
 	}
 }
@@ -376,7 +388,7 @@ func (p *http2Parser) interim(st *http2Stream, d flow.Direction, b *http2Block, 
 	if c.unknown > 0 {
 		m.Why = unknownFields(c.unknown)
 	}
-	if c.problem == "" && b.frame.has(http2EndStream) {
+	if c.problem == "" && b.frame.has(HTTP2EndStream) {
 		c.problem = "an interim response that ends the stream" // section 8.1
 	}
 	if c.problem != "" {
@@ -406,7 +418,7 @@ func (p *http2Parser) trailer(st *http2Stream, h *http2Half, d flow.Direction, b
 	if c.any() {
 		h.blame("a pseudo-field behind the content")
 	}
-	if !b.frame.has(http2EndStream) {
+	if !b.frame.has(HTTP2EndStream) {
 		h.blame("fields in the middle of the content")
 	}
 	if len(h.body.Trailer) == 0 {
@@ -414,7 +426,7 @@ func (p *http2Parser) trailer(st *http2Stream, h *http2Half, d flow.Direction, b
 		h.body.text += c.text()
 		p.hold(h, c.text()+fieldCost*len(c.fields))
 	}
-	if b.frame.has(http2EndStream) {
+	if b.frame.has(HTTP2EndStream) {
 		p.finish(st, d, "")
 	}
 }

@@ -39,6 +39,10 @@ func (f *finder) content(list []change, place, field string, data []byte, from, 
 		return list, false
 	case typ == "application/x-www-form-urlencoded" && isText(body):
 		return f.pairs(list, place, data, from, to), true
+	case isGRPC(typ):
+		return f.grpc(list, place, typ, data, from, to, depth)
+	case isProtobuf(typ):
+		return f.protobuf(list, place, data, from, to, 0)
 	case strings.HasPrefix(typ, "multipart/"):
 		return f.parts(list, place, field, data, from, to, depth)
 	case looksJSON(body) && (strings.Contains(typ, "json") || typ == "none" || strings.HasPrefix(typ, "text/") || typ == "application/octet-stream") && utf8.Valid(body):

@@ -109,4 +109,4 @@ func TestSamples(t *testing.T) {
 }
 
 // looked are the protocols that are looked into.
-var looked = map[string]bool{"http": true, "dns": true, "ftp": true, "smtp": true, "redis": true, "tls": true, "websocket": true, "mqtt": true, "postgres": true, "mysql": true}
+var looked = map[string]bool{"http": true, "http2": true, "dns": true, "ftp": true, "smtp": true, "redis": true, "tls": true, "websocket": true, "mqtt": true, "postgres": true, "mysql": true}

@@ -149,6 +149,7 @@ var structural = map[string]bool{
 	"content-range": true, "keep-alive": true, "pragma": true, "age": true, "te": true, "trailer": true, "sec-websocket-key": true,
 	"sec-websocket-accept": true, "sec-websocket-version": true, "sec-websocket-extensions": true, "expect": true, "allow": true,
 	"upgrade-insecure-requests": true, "dnt": true,
+	":method": true, ":scheme": true, ":status": true, ":protocol": true, "http2-settings": true,
 }
 
 // Bounds of the lines of heads of which it is known what becomes of them, and what one takes beside its text.
@@ -193,7 +194,7 @@ func (x *httpMessage) field(a *httpField) {
 		x.z.stays(view(name))
 	}
 	switch name := a.name; {
-	case a.from == a.to, x.isDigest(name):
+	case a.from == a.to, isDigest(name):
 	case structural[name]:
 		x.z.stays(view(x.raw[a.from:a.to]))
 		for i := range x.z.hide { // unless it is asked for
@@ -211,7 +212,7 @@ func (x *httpMessage) field(a *httpField) {
 		x.parameters(a.from, a.to)
 	case name == "host", name == "x-forwarded-host", name == "x-host", name == ":authority":
 		x.host(inHeader, a.from, a.to)
-	case name == "referer", name == "location", name == "content-location", name == "origin", name == "x-original-url", name == "x-rewrite-url":
+	case name == "referer", name == "location", name == "content-location", name == "origin", name == ":path", name == "x-original-url", name == "x-rewrite-url":
 		x.target(a.from, a.to)
 	case name == "etag", name == "if-none-match", name == "if-match", name == "if-range":
 		x.validators(a.from, a.to)

@@ -189,7 +189,7 @@ func (x *httpMessage) put(b *httpBody, sent []byte, j *judgement) {
 	case j.now != "":
 		x.resend(b, j.now, len(sent))
 	}
-	if j.changed() && slices.ContainsFunc(x.fields, func(a httpField) bool { return x.isDigest(a.name) }) {
+	if j.changed() && slices.ContainsFunc(x.fields, func(a httpField) bool { return isDigest(a.name) }) {
 		x.digests(sent, j.applied(sent))
 	}
 }
@@ -281,7 +281,7 @@ func (x *httpMessage) declare(n int) {
 }
 
 // isDigest reports whether a field of the head says what the body's digest is.
-func (x *httpMessage) isDigest(name string) bool {
+func isDigest(name string) bool {
 	switch name {
 	case "content-md5", "digest", "content-digest", "repr-digest", "x-amz-content-sha256":
 		return true
@@ -293,7 +293,7 @@ func (x *httpMessage) isDigest(name string) bool {
 // that is of what is not known, becomes chance.
 func (x *httpMessage) digests(was, now []byte) {
 	for _, a := range x.fields {
-		if !x.isDigest(a.name) {
+		if !isDigest(a.name) {
 			continue
 		}
 		at := a.from

@@ -51,7 +51,8 @@ type line struct {
 	early []part
 	bytes int
 	tls   *records // nil where there are none
-	first []byte   // what may be of TLS, from the offset at on
+	http2 *http2Side
+	first []byte // what may be of TLS, from the offset at on
 	at    int64
 }
 
@@ -186,6 +187,7 @@ func name(c *flow.Conversation) string {
 // Finish tells the rest of a conversation.
 func (x *Reading) Finish(c *flow.Conversation) error {
 	lines := x.of(c)
+	x.endHTTP2(c, lines)
 	delete(x.lines, c)
 	if err := x.f.z.texts.failed(); err != nil || !x.f.editing() {
 		return err

@@ -71,11 +71,42 @@ func (r *told) Exchange(e *proto.Exchange) {
 }
 func (r *told) Anomaly(flow.Anomaly) {}
 
+// framer is what a sink is that wants the frames of HTTP/2, and framed tells it of them.
+type framer interface {
+	Preface(*flow.Conversation, int64, int) error
+	Frame(*flow.Conversation, flow.Direction, *proto.HTTP2Frame) error
+	Framed(*flow.Conversation, flow.Direction, int64, []byte) error
+	Block(*flow.Conversation, flow.Direction, int64, []proto.HPACKField, bool) error
+}
+
+type framed struct {
+	*told
+	to framer
+}
+
+func (r framed) check(err error) {
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+func (r framed) Preface(at int64, n int)                     { r.check(r.to.Preface(r.c, at, n)) }
+func (r framed) Frame(d flow.Direction, f *proto.HTTP2Frame) { r.check(r.to.Frame(r.c, d, f)) }
+func (r framed) Framed(d flow.Direction, at int64, data []byte) {
+	r.check(r.to.Framed(r.c, d, at, data))
+}
+func (r framed) Block(d flow.Direction, at int64, fields []proto.HPACKField, broken bool) {
+	r.check(r.to.Block(r.c, d, at, fields, broken))
+}
+
 // run tells a sink of a conversation.
 func (k *talk) run(t testing.TB, sink exchanger) (*flow.Conversation, []*proto.Exchange) {
 	c := &flow.Conversation{Tuple: flow.Unknown(k.transport)}
 	r := &told{t: t, c: c, sink: sink}
-	g := proto.NewDialogue(c, r, proto.Options{Keep: KeepBytes, Protocol: k.protocol})
+	opts := proto.Options{Keep: KeepBytes, Protocol: k.protocol}
+	if f, ok := sink.(framer); ok {
+		opts.Framer = framed{r, f}
+	}
+	g := proto.NewDialogue(c, r, opts)
 	for i, s := range k.said {
 		x := flow.Chunk{Data: []byte(s.text), Offset: c.Sides[s.d].Bytes, Packet: int64(i + 1), Ack: c.Sides[s.d.Reverse()].Bytes}
 		c.Sides[s.d].Bytes += int64(len(s.text))

@@ -223,6 +223,9 @@ func (s *Search) http(p spot, m *proto.Message, h *proto.HTTPMessage) {
 	if h.Chunked {
 		how[0] = "chunked body"
 	}
+	if h.GRPC != nil {
+		how[0] = "gRPC"
+	}
 	how = h.AppendEncodings(how)
 	s.unless(body, func() { s.body(p, m, h, body) }, how...)
 }
@@ -233,6 +236,9 @@ func (s *Search) body(p spot, m *proto.Message, h *proto.HTTPMessage, body []byt
 		return
 	}
 	s.bytes(p, body, "", 0)
+	if h.GRPC != nil {
+		s.grpc(p, body)
+	}
 	coding, coded := h.Get("Content-Encoding")
 	if !coded && !h.Chunked {
 		return
@@ -249,6 +255,20 @@ func (s *Search) body(p spot, m *proto.Message, h *proto.HTTPMessage, body []byt
 	}
 }
 
+// grpc looks through the messages of gRPC that are compressed.
+func (s *Search) grpc(p spot, body []byte) {
+	for {
+		head, size, ok := grpcMessage(body)
+		if !ok || size > len(body)-head {
+			return
+		}
+		if how, content, ok := unpacked(body[head : head+size]); ok && body[0]&grpcCompressed != 0 {
+			s.bytes(p, content, how, 0)
+		}
+		body = body[head+size:]
+	}
+}
+
 // maySpan reports whether something that is looked for may be a part of both a head and the body behind
 // it: it has an empty line, or lines of mail go on there.
 func (s *Search) maySpan(head, body []byte) bool {
@@ -259,6 +279,26 @@ func (s *Search) maySpan(head, body []byte) bool {
 	}
 	return s.emptyLines || n == mailLine && base64Byte[body[0]]
 }
+
+// Block looks through what is said in a header block of HTTP/2, which may be in Huffman's code, or in the block
+// of another message.
+func (s *Search) Block(c *flow.Conversation, d flow.Direction, at int64, fields []proto.HPACKField, _ bool) error {
+	s.text = s.text[:0]
+	for i := range fields {
+		s.text = append(append(append(append(s.text, fields[i].Name...), ": "...), fields[i].Value...), "\r\n"...)
+	}
+	s.once(spot{c: c, d: d, protocol: "header block", at: at}, s.text, "hpack", 1)
+	return nil
+}
+
+// Preface does nothing: all of it is known.
+func (s *Search) Preface(*flow.Conversation, int64, int) error { return nil }
+
+// Frame does nothing: what frames have comes with the exchanges, and with the packets.
+func (s *Search) Frame(*flow.Conversation, flow.Direction, *proto.HTTP2Frame) error { return nil }
+
+// Framed does nothing.
+func (s *Search) Framed(*flow.Conversation, flow.Direction, int64, []byte) error { return nil }
 
 // Stream looks through bytes as they come, whatever they mean.
 func (s *Search) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) error {
