@@ -27,6 +27,20 @@ func isGRPC(typ string) bool {
 	return ok && (rest == "" || rest[0] == '+' || rest == "-web" || strings.HasPrefix(rest, "-web+"))
 }
 
+// isCall reports whether a path is of what is called: /pkg.Service/Method.
+func isCall(path []byte) bool {
+	const longest = 256
+	slashes := 0
+	for _, c := range path {
+		if c == '/' {
+			slashes++
+		} else if !isAlnum(c) && c != '.' && c != '_' {
+			return false
+		}
+	}
+	return slashes == 2 && path[0] == '/' && len(path) <= longest
+}
+
 // isProtobuf reports whether one is of a message of protobuf.
 func isProtobuf(typ string) bool {
 	switch typ {

@@ -110,11 +110,19 @@ func (x *Reading) with(h *http2Head, f func(*httpMessage)) {
 	x.f.raw, x.f.changes = nil, nil
 }
 
-// look looks at the fields.
+// look looks at the fields. What is called by gRPC stays: it is a name in a program, and has to be known
+// to who answers.
 func (x *Reading) look(h *http2Head) {
+	typ, _ := h.http.Get("Content-Type")
+	calls := isGRPC(mediaType(typ))
 	x.with(h, func(m *httpMessage) {
 		for i := range m.fields {
-			m.known(&m.fields[i])
+			a := &m.fields[i]
+			if path := h.raw[a.from:a.to]; calls && a.name == ":path" && isCall(path) {
+				x.f.z.stays(string(path[1:]))
+				continue
+			}
+			m.known(a)
 		}
 	})
 }
