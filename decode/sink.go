@@ -56,10 +56,11 @@ type InnerStreamer interface {
 	// Sealed says of a direction that its bytes are encrypted from an offset on, with
 	// their handshake; or that they can't be opened from there on, or are in clear.
 	Sealed(c *flow.Conversation, d flow.Direction, from int64, sealed bool) error
-	// InnerStream gets what was inside of what begins at an offset of the Stream.
-	InnerStream(c *flow.Conversation, d flow.Direction, from int64, k flow.Chunk) error
-	// InnerGap is told of what is missing inside.
-	InnerGap(*flow.Conversation, flow.Direction, flow.Gap) error
+	// InnerStream gets what was inside of what stands between two offsets of the Stream:
+	// no bytes where that is no more than the encryption's own, as its handshake is.
+	InnerStream(c *flow.Conversation, d flow.Direction, from, to int64, k flow.Chunk) error
+	// InnerGap is told of what is missing inside, up to an offset of the Stream.
+	InnerGap(c *flow.Conversation, d flow.Direction, to int64, g flow.Gap) error
 	// Streamed says that all which came of what was streamed so far has been told.
 	Streamed(*flow.Conversation) error
 }

@@ -172,16 +172,16 @@ func (t *talk) Sealed(d flow.Direction, from int64, sealed bool) {
 }
 
 // Inner shows what was inside of them.
-func (t *talk) Inner(d flow.Direction, from int64, k flow.Chunk) {
+func (t *talk) Inner(d flow.Direction, from, to int64, k flow.Chunk) {
 	if s := t.shard; s.inner != nil {
-		s.fail(s.inner.InnerStream(t.conv(), d, from, k))
+		s.fail(s.inner.InnerStream(t.conv(), d, from, to, k))
 	}
 }
 
 // InnerGap shows what is missing inside.
-func (t *talk) InnerGap(d flow.Direction, g flow.Gap) {
+func (t *talk) InnerGap(d flow.Direction, to int64, g flow.Gap) {
 	if s := t.shard; s.inner != nil {
-		s.fail(s.inner.InnerGap(t.conv(), d, g))
+		s.fail(s.inner.InnerGap(t.conv(), d, to, g))
 	}
 }
 

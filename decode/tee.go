@@ -104,12 +104,12 @@ func (t *tee) Sealed(c *flow.Conversation, d flow.Direction, from int64, sealed 
 	return each(t.inner, func(s InnerStreamer) error { return s.Sealed(c, d, from, sealed) })
 }
 
-func (t *tee) InnerStream(c *flow.Conversation, d flow.Direction, from int64, k flow.Chunk) error {
-	return each(t.inner, func(s InnerStreamer) error { return s.InnerStream(c, d, from, k) })
+func (t *tee) InnerStream(c *flow.Conversation, d flow.Direction, from, to int64, k flow.Chunk) error {
+	return each(t.inner, func(s InnerStreamer) error { return s.InnerStream(c, d, from, to, k) })
 }
 
-func (t *tee) InnerGap(c *flow.Conversation, d flow.Direction, g flow.Gap) error {
-	return each(t.inner, func(s InnerStreamer) error { return s.InnerGap(c, d, g) })
+func (t *tee) InnerGap(c *flow.Conversation, d flow.Direction, to int64, g flow.Gap) error {
+	return each(t.inner, func(s InnerStreamer) error { return s.InnerGap(c, d, to, g) })
 }
 
 func (t *tee) Streamed(c *flow.Conversation) error {

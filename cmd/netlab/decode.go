@@ -201,11 +201,7 @@ func (d *decoding) open(ctx context.Context) (capture.Source, io.Closer, error) 
 		return nil, nil, err
 	}
 	following, _ := src.(*pcaps.Reader)
-	for _, r := range append(readers(closer), following) {
-		if r != nil {
-			r.OnBlock = keys.block
-		}
-	}
+	keys.within(append(readers(closer), following)...)
 	d.opts.Secrets = keys.secrets
 	src, shown := d.watched(keys.watch(until(ctx, src)))
 	if d.packets != nil {

@@ -140,6 +140,15 @@ func (k *keylog) block(b pcaps.Block) error {
 	return nil
 }
 
+// within has the keys that are found in files count from where they stand.
+func (k *keylog) within(files ...*pcaps.Reader) {
+	for _, r := range files {
+		if r != nil {
+			r.OnBlock = k.block
+		}
+	}
+}
+
 // readers returns what reads the files that a Closer closes.
 func readers(c io.Closer) []*pcaps.Reader {
 	switch c := c.(type) {

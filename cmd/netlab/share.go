@@ -48,6 +48,7 @@ func shareCommand(std stdio) *cli.Command {
 			&cli.BoolFlag{Name: "strict", Usage: "write nothing if something had to be blanked"},
 			&cli.BoolFlag{Name: "no-sanitise", Usage: "share all secrets as they were said"},
 			&cli.BoolFlag{Name: "json", Usage: "tell what was done as a line of JSON"},
+			keylogFlag(),
 			memoryFlag("512MiB", "keep within about `SIZE` of memory; where there is more to replace than fits in it, nothing is written"),
 		}...)...),
 		Action: func(c *cli.Context) error { return std.share(c.Context, c) },
@@ -89,6 +90,8 @@ type sharing struct {
 	findings  []bundle.Finding
 
 	spooled *os.File // FILE, where it can be read once only
+	keyed   bool     // there are keys to what it holds
+	opened  unsealed
 	packets *os.File // that are shared, as pcapng
 	written int64    // of these
 	packed  *packed  // the same for a bundle
@@ -120,7 +123,7 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 	if err := s.cutting(); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{s.spool, s.choose, s.make, s.judge, s.pack} {
+	for _, step := range []func(context.Context) error{s.spool, s.lookForKeys, s.choose, s.unseal, s.make, s.judge, s.pack} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -209,12 +212,13 @@ func (i *interruptible) Read(p []byte) (int, error) {
 	return i.r.Read(p)
 }
 
-// open opens FILE from its beginning.
+// open opens FILE from its beginning, or what was opened of it.
 func (s *sharing) open() (capture.Source, io.Closer, error) {
-	if s.spooled == nil {
+	scratch := cmp.Or(s.opened.packets, s.spooled)
+	if scratch == nil {
 		return s.std.openFile(s.file)
 	}
-	r, err := again(s.spooled)
+	r, err := again(scratch)
 	if err != nil {
 		return nil, nil, fileError("-", err)
 	}
@@ -278,7 +282,12 @@ func (s *sharing) run(ctx context.Context, from func(capture.Source) *cutSource,
 		return err
 	}
 	defer closer.Close()
-	sum, err := decode.Run(from(until(ctx, src)), decode.Tee(sinks...), s.decoding())
+	return s.decode(from(until(ctx, src)), s.decoding(), sinks...)
+}
+
+// decode reads packets of FILE into some sinks.
+func (s *sharing) decode(src capture.Source, opts decode.Options, sinks ...decode.Sink) error {
+	sum, err := decode.Run(src, decode.Tee(sinks...), opts)
 	if err == nil && sum.Truncated {
 		s.told.Do(func() {
 			fmt.Fprintf(s.std.err, "netlab: the capture is damaged, all before is shared: %s\n", printer.Clean(sum.Damage))

@@ -96,9 +96,14 @@ func (s *sharing) learn(ctx context.Context) error {
 		return err
 	}
 	if k.edits.Full() || k.redact.Summary().Lost > 0 {
-		return hinted{fmt.Errorf("share: there is more to replace than %s of memory hold", s.c.String("memory")), "more, as --memory 2GiB, or a part of the recording"}
+		return s.tooMuch("replace")
 	}
 	return nil
+}
+
+// tooMuch is the error that there is more to do than there is room for.
+func (s *sharing) tooMuch(to string) error {
+	return hinted{fmt.Errorf("share: there is more to %s than %s of memory hold", to, s.c.String("memory")), "more, as --memory 2GiB, or a part of the recording"}
 }
 
 // commented is a Sink that writes packets with comments.

@@ -30,6 +30,8 @@ type cut struct {
 	// cut, and ids their IDs in the cut by those in FILE.
 	first map[int64]int
 	ids   map[int]int
+	// done means that all that is read is the cut, and numbered so.
+	done bool
 }
 
 // cutting reads the flags that say what is shared.
@@ -126,7 +128,7 @@ func (s *sharing) choose(ctx context.Context) error {
 	if k.choice == nil {
 		return nil
 	}
-	src, closer, err := s.open()
+	src, closer, keys, err := s.openKeyed()
 	if err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func (s *sharing) choose(ctx context.Context) error {
 	if k.picker != nil {
 		src = &marking{src: src, picker: k.picker}
 	}
-	if _, err := decode.Run(src, collector, decode.Options{Memory: s.room / 4}); err != nil || ctx.Err() != nil {
+	if _, err := decode.Run(src, collector, decode.Options{Memory: s.room / 4, Secrets: keys}); err != nil || ctx.Err() != nil {
 		return err
 	}
 	picked := collector.Picked()
@@ -186,7 +188,18 @@ func (k *cut) of(src capture.Source) *cutSource { return &cutSource{cut: k, src:
 
 // numbering is the one in which it is found out what numbers there are in it.
 func (k *cut) numbering(src capture.Source) *cutSource {
-	return &cutSource{cut: k, src: src, numbering: true}
+	return &cutSource{cut: k, src: src, numbering: !k.done}
+}
+
+// settle says that all which is read from now on was written of the cut. Of the numbers of some
+// packets in it, out has those of what they became.
+func (k *cut) settle(out map[int64]int64) {
+	for was, is := range k.numbers {
+		if is > 0 { // it is in the cut
+			k.numbers[was] = out[is]
+		}
+	}
+	k.collector, k.done = nil, true
 }
 
 // cutSource are the packets that are shared, numbered anew.

@@ -130,8 +130,8 @@ func (f *Follow) Sealed(c *flow.Conversation, d flow.Direction, from int64, seal
 }
 
 // InnerStream prints what was inside.
-func (f *Follow) InnerStream(c *flow.Conversation, d flow.Direction, from int64, k flow.Chunk) error {
-	if c.ID != f.id {
+func (f *Follow) InnerStream(c *flow.Conversation, d flow.Direction, from, _ int64, k flow.Chunk) error {
+	if c.ID != f.id || len(k.Data) == 0 {
 		return nil
 	}
 	f.opened = true
@@ -139,7 +139,7 @@ func (f *Follow) InnerStream(c *flow.Conversation, d flow.Direction, from int64,
 }
 
 // InnerGap prints that something inside is missing.
-func (f *Follow) InnerGap(c *flow.Conversation, d flow.Direction, g flow.Gap) error {
+func (f *Follow) InnerGap(c *flow.Conversation, d flow.Direction, _ int64, g flow.Gap) error {
 	if c.ID != f.id {
 		return nil
 	}

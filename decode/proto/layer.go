@@ -37,14 +37,15 @@ type Insider interface {
 	// Sealed says of a direction that its bytes are encrypted from an offset on, with
 	// their handshake; or that they can't be opened from there on.
 	Sealed(d flow.Direction, from int64, sealed bool)
-	// Inner gets what was inside of what begins at an offset, valid during the call.
-	Inner(d flow.Direction, from int64, c flow.Chunk)
-	// InnerGap is told of what is missing inside.
-	InnerGap(d flow.Direction, g flow.Gap)
+	// Inner gets what was inside of what stands between two offsets, valid during the
+	// call: no bytes where that is the encryption's own, as its handshake is.
+	Inner(d flow.Direction, from, to int64, c flow.Chunk)
+	// InnerGap is told of what is missing inside, up to an offset.
+	InnerGap(d flow.Direction, to int64, g flow.Gap)
 }
 
 // Carried is a piece of an inner stream: bytes, or that some are missing, or its
-// end.
+// end; or that there is nothing of it in what stood there.
 type Carried struct {
 	Data []byte
 	Lost int64
@@ -133,7 +134,12 @@ func (l *layer) take(g *Dialogue) {
 		if !ok {
 			break
 		}
-		if l.dialogue == nil && !l.begin(g) {
+		switch {
+		case !c.none():
+			if l.dialogue == nil && !l.begin(g) {
+				continue
+			}
+		case l.insider == nil:
 			continue
 		}
 		s := &l.sides[d]
@@ -148,6 +154,9 @@ func (l *layer) take(g *Dialogue) {
 	l.release(g, false)
 	l.watch(g)
 }
+
+// none reports whether there is nothing of the inner stream in a piece.
+func (c *Carried) none() bool { return len(c.Data) == 0 && c.Lost == 0 && !c.End }
 
 // carriedCost is about what a piece that waits takes beside its bytes.
 const carriedCost = 128
@@ -204,12 +213,14 @@ func (l *layer) hand(g *Dialogue, d flow.Direction, c *Carried) {
 	case c.Lost > 0:
 		gap := flow.Gap{Offset: s.end, Length: c.Lost, Packet: c.At.Packet, Time: c.At.Time}
 		if l.insider != nil {
-			l.insider.InnerGap(d, gap)
+			l.insider.InnerGap(d, c.At.Offset+1, gap)
 		}
 		l.dialogue.Gap(d, gap)
 		s.end += c.Lost
 		s.step(c.At.Offset + 1)
-	case len(c.Data) > 0:
+	case len(c.Data) == 0:
+		l.insider.Inner(d, c.At.Offset+1-int64(c.Size), c.At.Offset+1, flow.Chunk{Offset: s.end, Time: c.At.Time, Packet: c.At.Packet, Ack: flow.NoAck})
+	default:
 		r := d.Reverse()
 		seen := l.seen(g, r)
 		ack := l.sides[r].acknowledged(min(c.At.Ack, seen))
@@ -218,7 +229,7 @@ func (l *layer) hand(g *Dialogue, d flow.Direction, c *Carried) {
 		}
 		chunk := flow.Chunk{Data: c.Data, Offset: s.end, Time: c.At.Time, Packet: c.At.Packet, Ack: ack}
 		if l.insider != nil {
-			l.insider.Inner(d, c.At.Offset+1-int64(c.Size), chunk)
+			l.insider.Inner(d, c.At.Offset+1-int64(c.Size), c.At.Offset+1, chunk)
 		}
 		l.dialogue.Chunk(d, chunk)
 		s.end += int64(len(c.Data))
@@ -245,8 +256,8 @@ func (l *layer) begin(g *Dialogue) bool {
 }
 
 func (l *layer) close(g *Dialogue) {
+	l.release(g, true)
 	if l.dialogue != nil {
-		l.release(g, true)
 		l.dialogue.Close()
 	}
 }

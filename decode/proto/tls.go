@@ -292,14 +292,16 @@ func (p *tlsParser) brought(d flow.Direction, at Mark, size int, out tls.Outcome
 	if out.Odd != "" {
 		p.complain(d, out.Odd)
 	}
-	if out.Lost > 0 {
+	switch {
+	case out.Lost > 0:
 		p.carry(d, Carried{Lost: out.Lost, At: at})
-	}
-	if len(out.Data) > 0 {
+	case len(out.Data) > 0:
 		if clone {
 			out.Data = append([]byte(nil), out.Data...)
 		}
 		p.carry(d, Carried{Data: out.Data, At: at, Size: size})
+	case out.Why == "" && !p.stream.Sealed(d):
+		p.pieces = append(p.pieces, tlsPiece{d, Carried{At: at, Size: size}})
 	}
 	if out.Closed {
 		p.close(d, at)

@@ -56,12 +56,12 @@ func (x *Reading) Sealed(c *flow.Conversation, d flow.Direction, from int64, sea
 }
 
 // InnerStream does nothing: no keys are used.
-func (x *Reading) InnerStream(*flow.Conversation, flow.Direction, int64, flow.Chunk) error {
+func (x *Reading) InnerStream(*flow.Conversation, flow.Direction, int64, int64, flow.Chunk) error {
 	return nil
 }
 
 // InnerGap does nothing.
-func (x *Reading) InnerGap(*flow.Conversation, flow.Direction, flow.Gap) error { return nil }
+func (x *Reading) InnerGap(*flow.Conversation, flow.Direction, int64, flow.Gap) error { return nil }
 
 // Streamed does nothing.
 func (x *Reading) Streamed(*flow.Conversation) error { return nil }

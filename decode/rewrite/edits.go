@@ -64,6 +64,9 @@ type talk struct {
 	rising bool
 }
 
+// edited reports whether there is an Edit of it.
+func (t *talk) edited() bool { return len(t.sides[0].runs)+len(t.sides[1].runs) > 0 }
+
 // side is one direction of a talk.
 type side struct {
 	runs   []run

@@ -72,8 +72,21 @@ func (r *Rewriter) fragment(j *job) {
 		}
 		return
 	}
-	grown := r.datagramOf(j, f)
-	r.share(all, grown)
+	if grown, left := r.datagramOf(j, f); !left {
+		r.share(all, grown)
+		return
+	}
+	for _, f := range all {
+		r.leaveFragment(f)
+	}
+}
+
+// leaveFragment leaves a fragment as it is.
+func (r *Rewriter) leaveFragment(f *heldPacket) {
+	j := f.job()
+	r.sum.Headers += int64(j.last.Head)
+	r.sum.Kept += int64(len(j.data) - j.last.Head)
+	f.data, f.length, f.ready = f.in.Data, f.in.Length, true
 }
 
 // place finds out where a fragment is in which datagram.
@@ -135,8 +148,9 @@ func (r *Rewriter) missed(j *job) {
 }
 
 // datagramOf writes a datagram in fragments anew, of which f is one, to r.datagram. It
-// returns by how much it has grown.
-func (r *Rewriter) datagramOf(j *job, f *heldPacket) int {
+// returns by how much it has grown, or that it is left as it is.
+func (r *Rewriter) datagramOf(j *job, f *heldPacket) (grown int, left bool) {
+	headers := r.sum.Headers
 	d := &job{in: j.in, kind: j.kind, data: r.trace.Datagram, inFragments: true}
 	if d.outside = r.outside(f); r.trace.Outer < len(r.trace.Layers) {
 		d.layers = r.trace.Layers[r.trace.Outer:]
@@ -144,7 +158,10 @@ func (r *Rewriter) datagramOf(j *job, f *heldPacket) int {
 	d.find()
 	d.begin(r)
 	r.whole(d)
-	return d.grown
+	if d.left {
+		r.sum.Headers = headers // those are counted with the fragments
+	}
+	return d.grown, d.left
 }
 
 // outside adds up the addresses that the fragments of a datagram are written with.
@@ -231,6 +248,10 @@ func (f *heldPacket) job() *job {
 
 // lose blanks a fragment whose datagram is not whole.
 func (r *Rewriter) lose(f *heldPacket) {
+	if r.opts.EditedOnly {
+		r.leaveFragment(f)
+		return
+	}
 	j := f.job()
 	j.begin(r)
 	b := j.body()

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"netlab/capture"
+	"netlab/decode/flow"
 	"netlab/decode/packet"
 )
 
@@ -20,8 +21,8 @@ type job struct {
 	end    int // of the body, in Rewriter.buf
 	grown  int // by so much
 	buf    *[]byte
-	// inFragments means that it is a datagram in fragments.
-	inFragments bool
+	// inFragments means that it is a datagram in fragments, left that it stays as it is.
+	inFragments, left bool
 	// outside adds up the addresses, where the IP header is none of the layers.
 	outside uint64
 }
@@ -119,7 +120,7 @@ func (r *Rewriter) make(j *job, text []byte, grown int) int {
 func (r *Rewriter) put(j *job, text []byte) {
 	head, tail := j.last.Head, len(r.buf)-j.end
 	if n := j.end - head; n != len(text) || n > 0 && &text[0] != &r.buf[head] {
-		r.buf = append(append(r.buf[:head], text...), make([]byte, tail)...)
+		r.buf = append(append(r.buf[:head], text...), j.data[len(j.data)-tail:]...)
 		j.end = head + len(text)
 	}
 	r.sum.Headers += int64(tail)
@@ -134,6 +135,10 @@ func (r *Rewriter) whole(j *job) {
 		return
 	case packet.UDP:
 		r.datagram(j)
+		return
+	}
+	if r.opts.EditedOnly {
+		r.leave(j)
 		return
 	}
 	b := j.body()
@@ -167,6 +172,20 @@ func (j *job) why() reason {
 	return becauseProtocol
 }
 
+// leaves reports whether packets of a conversation, or of none, are not written anew.
+func (r *Rewriter) leaves(e *flow.Entry[state]) bool {
+	return r.opts.EditedOnly && (e == nil || !e.Value.talk.edited())
+}
+
+// leave hands a packet on as it is.
+func (r *Rewriter) leave(j *job) {
+	if j.left = true; j.inFragments { // those are handed on
+		return
+	}
+	r.sum.Kept += int64(len(j.data) - j.last.Head)
+	r.write(j.in, j.data, j.in.Length)
+}
+
 // zero blanks what was counted among the headers, where it stays if it is zero already.
 func (r *Rewriter) zero(b []byte, why reason) {
 	if bytes.Count(b, zeros) < len(b) {
@@ -178,6 +197,9 @@ var zeros = []byte{0}
 
 // cover blanks what was counted among the headers with bytes of one value.
 func (r *Rewriter) cover(b []byte, with byte, why reason) {
+	if r.opts.EditedOnly {
+		return
+	}
 	for i := range b {
 		b[i] = with
 	}

@@ -31,6 +31,13 @@ func (p *pair[K]) put(b []byte, is []byte) int64 {
 	return 1
 }
 
+// theirOwn are Names that stay.
+type theirOwn struct{}
+
+func (theirOwn) Addr(a netip.Addr) netip.Addr { return a }
+func (theirOwn) MAC(m [6]byte) [6]byte        { return m }
+func (theirOwn) Name(s string) string         { return s }
+
 func newNames(n Names) names { return names{Names: n} }
 
 // place hashes an address to where it is remembered.

@@ -26,6 +26,9 @@ type Options struct {
 	// OnPacket is told, for each packet that is handed on, which one it was, both by
 	// Number. It may be nil.
 	OnPacket func(in, out int64)
+	// EditedOnly has packets pass as they are but for those of conversations that have an
+	// Edit. Of these, too, only what is edited becomes another.
+	EditedOnly bool
 }
 
 // Rewriter writes packets anew. It is a capture.Sink that hands on to another.
@@ -73,9 +76,12 @@ type position struct {
 }
 
 // New returns a Rewriter that hands on to dst. It reads the same packets, with the same
-// numbers, that edits were found in, which are its own from then on.
+// numbers, that edits were found in, which are its own from then on. Without Names, all stay.
 func New(dst capture.Sink, edits *Edits, n Names, opts Options) *Rewriter {
 	edits.finish()
+	if n == nil {
+		n = theirOwn{}
+	}
 	r := &Rewriter{dst: dst, opts: opts, edits: edits, names: newNames(n), table: flow.NewTable[state](), seed: flow.NewSeed()}
 	r.decoder.Trace = &r.trace
 	r.sum.Dropped = make(map[string]int64)

@@ -195,6 +195,10 @@ func (r *Rewriter) apply(p *part, edits []edit, b []byte) []byte {
 func (r *Rewriter) segment(j *job) {
 	g, b := &r.decoder.Segment, j.body()
 	e, d := r.find(g)
+	if r.leaves(e) {
+		r.leave(j)
+		return
+	}
 	if e == nil {
 		r.options(j, nil)
 		r.nobodys(j, b)
@@ -332,6 +336,10 @@ func (at *position) offset(s *side, seq uint32) int64 {
 func (r *Rewriter) datagram(j *job) {
 	g, b := &r.decoder.Segment, j.body()
 	e, d := r.find(g)
+	if r.leaves(e) {
+		r.leave(j)
+		return
+	}
 	if e == nil {
 		r.nobodys(j, b)
 		return

@@ -184,12 +184,12 @@ func (r *Recorder) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error
 func (r *Recorder) Sealed(*flow.Conversation, flow.Direction, int64, bool) error { return nil }
 
 // InnerStream does nothing.
-func (r *Recorder) InnerStream(*flow.Conversation, flow.Direction, int64, flow.Chunk) error {
+func (r *Recorder) InnerStream(*flow.Conversation, flow.Direction, int64, int64, flow.Chunk) error {
 	return nil
 }
 
 // InnerGap does nothing.
-func (r *Recorder) InnerGap(*flow.Conversation, flow.Direction, flow.Gap) error { return nil }
+func (r *Recorder) InnerGap(*flow.Conversation, flow.Direction, int64, flow.Gap) error { return nil }
 
 // Streamed hands on what the client said whose place among the answers is known now.
 func (r *Recorder) Streamed(c *flow.Conversation) error {
