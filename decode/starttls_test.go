@@ -157,6 +157,16 @@ func TestSTARTTLS(t *testing.T) {
 			if len(ofType(t, out, "tls")) != 1 || len(ofType(t, out, "anomaly")) > 0 {
 				t.Errorf("not one handshake, or something odd:\n%s", out)
 			}
+			// As if it had been said in clear, it needs none.
+			written := decoded(t, &sourceOf{packets: unsealed(t, packetsOf(t, w.said), log.Bytes())}, decode.Options{Workers: 1})
+			list := ofType(t, written, tt.record)
+			for _, m := range list {
+				delete(m, "time")
+				delete(m, "packet")
+			}
+			if diff := cmp.Diff(behind(want, n), behind(list, n)); diff != "" || len(ofType(t, written, "tls"))+len(ofType(t, written, "anomaly")) > 0 {
+				t.Errorf("written as if in clear, it is not as in clear (-clear +written):\n%s\n%s", diff, written)
+			}
 			// Without keys there is nothing of it.
 			bare := decoded(t, &sourceOf{packets: packetsOf(t, w.said)}, decode.Options{Workers: 1})
 			for _, text := range tt.want {

@@ -367,6 +367,11 @@ func TestTLSOpened(t *testing.T) {
 			if odd := ofType(t, out, "anomaly"); len(odd) > 0 {
 				t.Errorf("anomalies: %v", odd)
 			}
+			// As if it had been said in clear, it needs none.
+			out = decoded(t, &sourceOf{packets: unsealed(t, packetsOf(t, list), log)}, decode.Options{Workers: 1})
+			if diff := cmp.Diff(want, ofType(t, out, "http")); diff != "" || len(ofType(t, out, "tls"))+len(ofType(t, out, "anomaly")) > 0 {
+				t.Errorf("written as if in clear, it is not as in clear (-clear +written):\n%s\n%s", diff, out)
+			}
 			// Without its keys nothing is known but the hellos.
 			out = decoded(t, &sourceOf{packets: packetsOf(t, list)}, decode.Options{Workers: 1, Secrets: new(tls.Secrets)})
 			bare := decoded(t, &sourceOf{packets: packetsOf(t, list)}, decode.Options{Workers: 1})
@@ -417,6 +422,10 @@ func TestTLSLost(t *testing.T) {
 				if x["state"] == "complete" && !slices.ContainsFunc(clear, func(y map[string]any) bool { return cmp.Equal(x, y) }) {
 					t.Fatalf("without packet %d there is what was not said: %v", drop, x)
 				}
+			}
+			written := decoded(t, &sourceOf{packets: unsealed(t, packetsOf(t, list, drop), log)}, decode.Options{Workers: 1})
+			if diff := cmp.Diff(ofType(t, out, "http"), ofType(t, written, "http")); diff != "" {
+				t.Errorf("version %x, without packet %d: written as if in clear, it is not as it was opened (-opened +written):\n%s", version, drop, diff)
 			}
 			if strings.Contains(out, "/last") && strings.Contains(out, `"status":404`) {
 				last++
@@ -514,6 +523,12 @@ func TestTLSCut(t *testing.T) {
 			}
 			if conv := ofType(t, out, "conversation"); len(conv) != 1 {
 				t.Errorf("version %x, %s: %v", version, trait, conv)
+			}
+			if keys {
+				written := decoded(t, &sourceOf{packets: unsealed(t, packets, log)}, opts)
+				if diff := cmp.Diff(ofType(t, out, "http"), ofType(t, written, "http")); diff != "" {
+					t.Errorf("version %x, %s: written as if in clear, it is not as it was opened (-opened +written):\n%s", version, trait, diff)
+				}
 			}
 		}
 		for _, keys := range []bool{true, false} {

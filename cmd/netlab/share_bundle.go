@@ -361,7 +361,7 @@ func (s *sharing) pseudonyms() ([]byte, error) {
 func (s *sharing) facts() bundle.Facts {
 	conversations, exchanges, values := s.is.Counts()
 	f := bundle.Facts{Version: version(), Conversations: conversations, Exchanges: exchanges, Values: values, Servers: s.views.servers,
-		Bare: s.cleaning == nil, Differing: s.findings, HTTP: s.views.archive.Entries > 0}
+		Bare: s.cleaning == nil, Differing: s.findings, HTTP: s.views.archive.Entries > 0, Opened: s.opened.conversations, Upgraded: s.opened.upgraded}
 	if s.cleaning != nil {
 		f.Replaced, f.Blanked = s.cleaning.replaced(), s.cleaning.blanked()
 	}

@@ -245,7 +245,7 @@ func TestShareSamples(t *testing.T) {
 		t.Skip("only the capture tests run in the namespace")
 	}
 	t.Chdir(t.TempDir())
-	blanked := []string{"tcp-cut", "tls-keys", "tcp-greeting", "tcp-hello", "udp-echo", "quic", "smtp-starttls"}
+	blanked := []string{"tcp-cut", "tcp-greeting", "tcp-hello", "udp-echo", "quic", "smtp-starttls"}
 	for _, s := range samples.List() {
 		out := s.Name + ".zip"
 		code, told, errs := netlab(t, "share", "sample:"+s.Name, "-o", out)

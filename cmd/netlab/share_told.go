@@ -35,6 +35,9 @@ func (s *sharing) forPeople() string {
 		fmt.Fprintf(&b, ", %d of them answered differently", len(s.findings))
 	}
 	b.WriteByte('\n')
+	if n := s.opened.conversations; n > 0 {
+		fmt.Fprintf(&b, "opened: %s, now in clear\n", printer.Count(n, "TLS conversation"))
+	}
 	if s.cleaning == nil {
 		return b.String()
 	}
@@ -76,7 +79,8 @@ type sharedRecord struct {
 	Exchanges     int64          `json:"exchanges"`
 	Values        int            `json:"values_that_live"`
 	Different     int            `json:"answered_differently"`
-	Sanitised     *sanitisedJSON `json:"sanitised"` // null with --no-sanitise
+	Opened        int64          `json:"tls_opened"` // conversations
+	Sanitised     *sanitisedJSON `json:"sanitised"`  // null with --no-sanitise
 }
 
 type sanitisedJSON struct {
@@ -123,7 +127,7 @@ type proofJSON struct {
 }
 
 func (s *sharing) record() *sharedRecord {
-	r := &sharedRecord{Type: "share", File: s.out, Packets: s.written, Different: len(s.findings)}
+	r := &sharedRecord{Type: "share", File: s.out, Packets: s.written, Different: len(s.findings), Opened: s.opened.conversations}
 	r.Conversations, r.Exchanges, r.Values = s.is.Counts()
 	if s.cleaning == nil {
 		return r

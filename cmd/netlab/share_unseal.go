@@ -19,8 +19,9 @@ import (
 // unsealed is what is shared in place of FILE where there are keys to some of it: the same packets, in
 // which what was inside of TLS is in clear.
 type unsealed struct {
-	packets       *os.File // nil when nothing could be opened
-	conversations int64
+	packets *os.File // nil when nothing could be opened
+	// conversations were opened, upgraded of which were in clear at first.
+	conversations, upgraded int64
 }
 
 // lookForKeys finds out whether there are keys: in a key log, or in FILE.
@@ -94,7 +95,7 @@ func (s *sharing) unseal(ctx context.Context) error {
 	case edits.Full():
 		return s.tooMuch("open")
 	}
-	s.opened.conversations = opener.Conversations
+	s.opened.conversations, s.opened.upgraded = opener.Conversations, opener.Upgraded
 	return s.writeOpened(ctx, edits)
 }
 

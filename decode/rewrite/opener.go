@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"netlab/decode/flow"
 	"netlab/decode/proto"
 )
@@ -12,8 +14,9 @@ import (
 //
 // Of a conversation it keeps where it is, and the gaps since.
 type Opener struct {
-	// Conversations counts those that were opened, when they are finished.
-	Conversations int64
+	// Conversations counts those that were opened, when they are finished; Upgraded those of them
+	// that were in clear at first.
+	Conversations, Upgraded int64
 
 	edits *Edits
 	live  map[int64]*opening // by their first packet
@@ -48,12 +51,15 @@ const maxOpeningGaps = 256
 
 // Exchange notes what leads to TLS: it would not be true of what is in clear.
 func (o *Opener) Exchange(e *proto.Exchange) error {
-	if e.Response == nil || e.Request == nil || e.Response.Next != proto.TLS.Name {
+	both := []*proto.Message{e.Request, e.Response}
+	if !slices.ContainsFunc(both, func(m *proto.Message) bool { return m != nil && m.Next == proto.TLS.Name }) {
 		return nil
 	}
 	x := o.of(e.Conversation)
-	for _, m := range []*proto.Message{e.Request, e.Response} {
-		x.sides[m.Direction].agreed = span{m.Offset, m.Offset + m.Length}
+	for _, m := range both {
+		if m != nil {
+			x.sides[m.Direction].agreed = span{m.Offset, m.Offset + m.Length}
+		}
 	}
 	return nil
 }
@@ -155,6 +161,9 @@ func (o *Opener) Finish(c *flow.Conversation) error {
 	}
 	if x.opened {
 		o.Conversations++
+		if x.sides[flow.ClientToServer].agreed.to > 0 {
+			o.Upgraded++
+		}
 	}
 	return nil
 }

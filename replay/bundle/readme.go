@@ -24,6 +24,9 @@ type Facts struct {
 	HTTP      bool // is among what was said
 	// Listed means that the bundle has a list of pseudonyms.
 	Listed bool
+	// Opened counts the conversations that were encrypted and are in clear now, Upgraded those of
+	// them that were encrypted from some point on.
+	Opened, Upgraded int64
 }
 
 // Server is a recorded one.
@@ -81,6 +84,7 @@ func ReadmeText(f Facts) string {
 		fmt.Fprintf(&b, "| %s | what stands for something else, which replay does not hold against a server |\n", PseudonymList)
 	}
 	b.WriteString(commands)
+	b.WriteString(encrypted(&f))
 	fmt.Fprintf(&b, "It was made by netlab %s, of %s with %s", printer.Clean(f.Version), printer.Count(f.Conversations, "conversation"), printer.Count(f.Exchanges, "exchange"))
 	if f.Values > 0 {
 		fmt.Fprintf(&b, ",\nand %s that a server makes up anew each time, which replay takes from the live answers", printer.Count(int64(f.Values), "value"))
@@ -112,6 +116,22 @@ func ReadmeText(f Facts) string {
 	section(&b, "What was blanked", f.Blanked)
 	section(&b, "In what it differs from the original", f.Differences)
 	return b.String()
+}
+
+// encrypted says how to replay what was opened.
+func encrypted(f *Facts) string {
+	if f.Opened == 0 {
+		return ""
+	}
+	text := "Of it, " + printer.Count(f.Opened, "conversation") + " went through TLS, and what was inside is in clear here.\n"
+	if f.Opened > f.Upgraded {
+		text += "To a server that wants TLS, it is replayed with `--tls` (and `--insecure`, where nobody vouches for its certificate):\n\n" +
+			"    netlab replay bug.zip --to localhost:8443 --tls\n\n"
+	}
+	if f.Upgraded > 0 {
+		text += "What was in clear until both sides agreed on TLS, as by STARTTLS, is here as if they never had.\n\n"
+	}
+	return text
 }
 
 func section(b *strings.Builder, title string, lines []string) {

@@ -1,0 +1,87 @@
+package decode_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	gotls "crypto/tls"
+
+	"netlab/capture"
+	"netlab/decode"
+	"netlab/decode/rewrite"
+)
+
+// kept are packets that were handed on.
+type kept struct{ packets []capture.Packet }
+
+func (k *kept) WritePacket(p *capture.Packet) error {
+	q := *p
+	q.Data = bytes.Clone(p.Data)
+	k.packets = append(k.packets, q)
+	return nil
+}
+
+// unsealed has packets be as if what opens with the keys in a log had been said in clear. Each stays
+// one packet.
+func unsealed(t testing.TB, packets []capture.Packet, log []byte) []capture.Packet {
+	t.Helper()
+	edits := rewrite.NewEdits(0, nil)
+	opener := rewrite.NewOpener(edits)
+	if _, err := decode.Run(&sourceOf{packets: packets}, decode.Tee(opener, edits), decode.Options{Workers: 1, Secrets: secretsOf(log)}); err != nil {
+		t.Fatal(err)
+	}
+	var out kept
+	r := rewrite.New(&out, edits, nil, rewrite.Options{EditedOnly: true})
+	if _, err := capture.Copy(r, &sourceOf{packets: packets}); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := r.Close()
+	if err != nil || sum.Bytes != sum.Headers+sum.Kept+sum.Replaced+sum.Blanked || len(out.packets) != len(packets) {
+		t.Fatalf("%d packets became %d, %+v, %v", len(packets), len(out.packets), sum, err)
+	}
+	for i := range packets {
+		was, is := packets[i], out.packets[i]
+		was.Number = int64(i + 1) // it may be a part of a capture
+		if opener.Conversations == 0 && !cmp.Equal(was, is) {
+			t.Fatalf("nothing was opened, and packet %d is another: %+v, %+v", i, was, is)
+		}
+		if was.Number != is.Number || !was.Time.Equal(is.Time) || len(is.Data) > len(was.Data) {
+			t.Fatalf("packet %d of %d bytes became %d of %d", was.Number, len(was.Data), is.Number, len(is.Data))
+		}
+	}
+	return out.packets
+}
+
+// FuzzOpener has packets of TLS be lost, come twice, out of order or changed: whatever comes of it
+// is as many packets, and can be decoded.
+func FuzzOpener(f *testing.F) {
+	for _, script := range [][]byte{nil, {0, 9, 0, 0}, {3, 30, 80, 0, 6, 12, 15, 0}, {2, 20, 0, 0, 1, 25, 60, 1}} {
+		f.Add(uint8(0), script)
+		f.Add(uint8(1), script)
+	}
+	type talk struct {
+		packets []capture.Packet
+		log     []byte
+	}
+	var talks []talk
+	for _, version := range []uint16{gotls.VersionTLS12, gotls.VersionTLS13} {
+		c := &gotls.Config{MinVersion: version, MaxVersion: version}
+		list, log := recorded(f, c, &gotls.Config{Certificates: []gotls.Certificate{certificate(f, false)}})
+		talks = append(talks, talk{packetsOf(f, list), log})
+	}
+	f.Fuzz(func(t *testing.T, which uint8, script []byte) {
+		k := talks[int(which)%len(talks)]
+		var packets []capture.Packet
+		for _, p := range k.packets {
+			p.Data = bytes.Clone(p.Data)
+			packets = append(packets, p)
+		}
+		packets, _ = mutate(packets, script)
+		for i := range packets {
+			packets[i].Number = int64(i + 1)
+		}
+		decoded(t, &sourceOf{packets: unsealed(t, packets, k.log)}, decode.Options{Workers: 1})
+	})
+}
