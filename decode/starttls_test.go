@@ -94,6 +94,12 @@ func TestSTARTTLS(t *testing.T) {
 			},
 			want: []string{"select 'inside'", "SELECT 1", "ada"},
 		},
+		"connect": { // through a proxy
+			record: "http",
+			clear:  []turn{{c, "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"}, {s, "HTTP/1.1 200 Go on\r\n\r\n"}},
+			inside: []turn{{c, "GET /inside HTTP/1.1\r\nHost: a.example\r\n\r\n"}, {s, "HTTP/1.1 204 Fine\r\n\r\n"}},
+			want:   []string{"/inside"},
+		},
 		"mysql": {
 			record: "mysql",
 			clear:  []turn{{s, greeting}, {c, mysqlPacket(1, "\x00\xaa\x08\x00"+login)}},
@@ -145,7 +151,7 @@ func TestSTARTTLS(t *testing.T) {
 				delete(m, "time")
 				delete(m, "packet")
 			}
-			n := map[string]int{"smtp": 6, "ftp": 8, "postgres": 3, "mysql": 3}[name]
+			n := map[string]int{"smtp": 6, "ftp": 8, "postgres": 3, "mysql": 3, "connect": 1}[name]
 			if diff := cmp.Diff(behind(want, n), behind(got, n)); diff != "" || len(want) < n || len(got) < n {
 				t.Errorf("not as in clear (-clear +opened):\n%s\n%s", diff, out)
 			}

@@ -506,8 +506,8 @@ func bodiesOf(stream []byte) (all [][]byte) {
 	}
 }
 
-// foundIn returns which secrets are found in a bundle or a capture, by their names, and where.
-func foundIn(t *testing.T, file string) map[string]string {
+// foundIn returns which of some secrets are found in a bundle or a capture, by their names, and where.
+func foundIn(t *testing.T, file string, secrets map[string]string) map[string]string {
 	t.Helper()
 	parts := make(map[string][]byte)
 	whole, err := os.ReadFile(file)
@@ -567,7 +567,7 @@ func TestShareLeavesNoSecret(t *testing.T) {
 		t.Skip("only the capture tests run in the namespace")
 	}
 	file := planted(t)
-	there := foundIn(t, file)
+	there := foundIn(t, file, secrets)
 	if len(secrets) < 40 {
 		t.Fatalf("%d secrets are planted", len(secrets))
 	}
@@ -586,7 +586,7 @@ func TestShareLeavesNoSecret(t *testing.T) {
 	if code != exitDone {
 		t.Fatalf("exit status %d\n%s%s", code, out, errs)
 	}
-	for name, where := range foundIn(t, "bug.zip") {
+	for name, where := range foundIn(t, "bug.zip", secrets) {
 		t.Errorf("the %s is still in %s", name, where)
 	}
 	for _, secret := range secrets {

@@ -29,8 +29,9 @@ func NewOpener(edits *Edits) *Opener {
 
 // opening is an encrypted conversation, or one that is about to be.
 type opening struct {
-	opened bool // something was
-	sides  [2]openingSide
+	opened   bool // something was
+	upgraded bool // it was in clear at first
+	sides    [2]openingSide
 }
 
 // openingSide is one direction.
@@ -76,8 +77,10 @@ func (o *Opener) of(c *flow.Conversation) *opening {
 
 // Sealed notes from where on a direction is encrypted.
 func (o *Opener) Sealed(c *flow.Conversation, d flow.Direction, from int64, sealed bool) error {
-	if x := &o.of(c).sides[d]; sealed && !x.sealed {
-		x.sealed, x.at, x.passing = true, from, from
+	x := o.of(c)
+	if s := &x.sides[d]; sealed && !s.sealed {
+		s.sealed, s.at, s.passing = true, from, from
+		x.upgraded = x.upgraded || from > 0
 	}
 	return nil
 }
@@ -161,7 +164,7 @@ func (o *Opener) Finish(c *flow.Conversation) error {
 	}
 	if x.opened {
 		o.Conversations++
-		if x.sides[flow.ClientToServer].agreed.to > 0 {
+		if x.upgraded {
 			o.Upgraded++
 		}
 	}

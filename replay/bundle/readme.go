@@ -129,7 +129,7 @@ func encrypted(f *Facts) string {
 			"    netlab replay bug.zip --to localhost:8443 --tls\n\n"
 	}
 	if f.Upgraded > 0 {
-		text += "What was in clear until both sides agreed on TLS, as by STARTTLS, is here as if they never had.\n\n"
+		text += "What went over to TLS later, as by STARTTLS or through a proxy, is here as if it never had.\n\n"
 	}
 	return text
 }
