@@ -33,9 +33,12 @@ func newDraft(name string) (*draft, error) {
 	return &draft{name, f.Name()}, f.Close()
 }
 
+// asItIs reports whether what has the name is written to as it is.
+func (d *draft) asItIs() bool { return d.path == d.name }
+
 // keep gives it its name.
 func (d *draft) keep() error {
-	if d.path == d.name {
+	if d.asItIs() {
 		return nil
 	}
 	return os.Rename(d.path, d.name)
@@ -43,7 +46,7 @@ func (d *draft) keep() error {
 
 // drop takes it away, unless it was kept.
 func (d *draft) drop() {
-	if d.path != d.name {
+	if !d.asItIs() {
 		os.Remove(d.path)
 	}
 }

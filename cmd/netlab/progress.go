@@ -34,13 +34,7 @@ const recordBytes = 16
 func watchProgress(w io.Writer, src capture.Source, total int64) (capture.Source, io.Closer) {
 	p := &progress{src: src, total: total}
 	p.shown = showLine(w, 200*time.Millisecond, p.line)
-	if lender, ok := src.(capture.Lender); ok {
-		return struct {
-			*progress
-			capture.Lender
-		}{p, lender}, p
-	}
-	return p, p
+	return lending(p, src), p
 }
 
 // Close takes the line away.
@@ -74,14 +68,18 @@ func (d *decoding) watched(src capture.Source) (capture.Source, io.Closer) {
 	if d.growing || !d.std.watched(!d.tables) {
 		return src, closers{}
 	}
+	return watchProgress(d.std.err, src, sizeOf(d.files...))
+}
+
+// sizeOf is how many bytes some files have; 0 when that does not say how much is read from them.
+func sizeOf(files ...string) int64 {
 	var total int64
-	for _, name := range d.files {
+	for _, name := range files {
 		st, err := os.Stat(name)
 		if err != nil || !st.Mode().IsRegular() || slices.Contains([]string{".gz", ".zst", ".lz4", ".zip"}, filepath.Ext(name)) {
-			total = 0
-			break
+			return 0
 		}
 		total += st.Size()
 	}
-	return watchProgress(d.std.err, src, total)
+	return total
 }

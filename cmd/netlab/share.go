@@ -93,6 +93,7 @@ type sharing struct {
 	keyed   bool     // there are keys to what it holds
 	opened  unsealed
 	packets *os.File // that are shared, as pcapng
+	draft   *draft   // which this is, if it is what is written; else nil
 	written int64    // of these
 	packed  *packed  // the same for a bundle
 	views   *views
@@ -100,6 +101,7 @@ type sharing struct {
 	search  *redact.Search // in what would be shared
 	differs []proof.Difference
 	told    sync.Once // that FILE is damaged
+	stages  stages
 }
 
 func (std stdio) share(ctx context.Context, c *cli.Context) error {
@@ -111,7 +113,7 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 	if s.room, err = memory(c); err != nil {
 		return err
 	}
-	// Two readings go on at a time, of a quarter of the room each, beside what is held of all.
+	// Two readings may go on at a time, of a quarter of the room each, beside what is held of all.
 	s.was, s.is = proof.New(s.room/16), proof.New(s.room/16)
 	s.scratch = &scratch{dir: filepath.Dir(s.out)}
 	defer s.scratch.Close()
@@ -123,6 +125,8 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 	if err := s.cutting(); err != nil {
 		return err
 	}
+	defer s.drop()
+	defer s.stages.show(std).Close()
 	for _, step := range []func(context.Context) error{s.spool, s.lookForKeys, s.choose, s.unseal, s.make, s.judge, s.pack} {
 		if err := step(ctx); err != nil {
 			return err
@@ -131,6 +135,7 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 			return status(exitCanceled)
 		}
 	}
+	s.stages.Close()
 	if err := s.summary(); err != nil {
 		return err
 	}
@@ -138,6 +143,14 @@ func (std stdio) share(ctx context.Context, c *cli.Context) error {
 		return status(exitDiffers)
 	}
 	return nil
+}
+
+// drop takes away what is not kept.
+func (s *sharing) drop() {
+	if s.draft != nil {
+		s.packets.Close()
+		s.draft.drop()
+	}
 }
 
 // check looks at the flags that do not depend on what is in FILE.
@@ -225,6 +238,11 @@ func (s *sharing) open() (capture.Source, io.Closer, error) {
 	return r, r, nil
 }
 
+// followed is a Source of FILE of which is told how far it is, and that ends with ctx.
+func (s *sharing) followed(ctx context.Context, src capture.Source) capture.Source {
+	return until(ctx, s.stages.watched(src, sizeOf(s.file)))
+}
+
 // again reads a scratch file from its beginning; several may at a time.
 func again(f *os.File) (*pcaps.Reader, error) {
 	content, err := contentOf(f)
@@ -243,9 +261,9 @@ func contentOf(f *os.File) (io.Reader, error) {
 	return io.NewSectionReader(f, 0, st.Size()), nil
 }
 
-// make makes what would be shared, and looks at it, while it is found out what a plan of FILE is.
+// make makes what would be shared, and looks at it.
 func (s *sharing) make(ctx context.Context) error {
-	return besides(ctx, s.outline, func(ctx context.Context) error { return inTurn(ctx, s.learn, s.write, s.read) })
+	return inTurn(ctx, s.learn, s.write, s.read)
 }
 
 // inTurn takes one step after the other.
@@ -282,7 +300,8 @@ func (s *sharing) run(ctx context.Context, from func(capture.Source) *cutSource,
 		return err
 	}
 	defer closer.Close()
-	return s.decode(from(until(ctx, src)), s.decoding(), sinks...)
+	src = s.followed(ctx, src)
+	return s.decode(lending(from(src), src), s.decoding(), sinks...)
 }
 
 // decode reads packets of FILE into some sinks.
@@ -296,13 +315,11 @@ func (s *sharing) decode(src capture.Source, opts decode.Options, sinks ...decod
 	return err
 }
 
-// decoding are the options of all readings: what one of them tells of, the others find again.
+// decoding are the options of all readings: what one of them tells of, the others find again. What
+// reads is in several shards, as long as all sinks are decode.Forkers.
 func (s *sharing) decoding() decode.Options {
 	return decode.Options{Keep: redact.KeepBytes, Memory: s.room / 4}
 }
-
-// outline reads FILE for what a plan of it is.
-func (s *sharing) outline(ctx context.Context) error { return s.run(ctx, s.cut.of, s.was.Sinks()...) }
 
 // judge looks at what was found in what would be shared.
 func (s *sharing) judge(context.Context) error {

@@ -62,24 +62,23 @@ func (p *packed) part(ctx context.Context) (bundle.Part, error) {
 	return bundle.Part{Packed: p.Packed, Written: &interruptible{ctx, content}}, err
 }
 
-// read reads what would be shared, in several ways at a time.
+// read reads what would be shared; for a bundle in several ways at a time.
 func (s *sharing) read(ctx context.Context) error {
-	steps := []func(context.Context) error{s.look}
-	if s.isBundle() {
-		steps = append(steps, s.compress)
-	}
+	s.stages.begin("proving it")
 	if s.cleaning != nil {
 		s.search = s.cleaning.redact.Search()
-		steps = append(steps, s.seek)
 	}
-	return besides(ctx, steps...)
+	if !s.isBundle() {
+		return s.seek(ctx)
+	}
+	return besides(ctx, s.look, s.compress, s.seek)
 }
 
 // reread reads the packets that would be shared.
 func (s *sharing) reread(ctx context.Context, sink decode.Sink, through func(capture.Source) capture.Source) error {
 	r, err := again(s.packets)
 	if err == nil {
-		_, err = decode.Run(through(until(ctx, r)), sink, s.decoding())
+		_, err = decode.Run(lending(through(until(ctx, r)), r), sink, s.decoding())
 	}
 	if err != nil {
 		return fmt.Errorf("share: read what would be shared: %w", err)
@@ -87,9 +86,23 @@ func (s *sharing) reread(ctx context.Context, sink decode.Sink, through func(cap
 	return nil
 }
 
+// watched is a Source of the packets that would be shared.
+func (s *sharing) watched(src capture.Source) capture.Source {
+	var total int64
+	if st, err := s.packets.Stat(); err == nil {
+		total = st.Size()
+	}
+	return s.stages.watched(src, total)
+}
+
 // seek looks for originals that are left in it, and for what a plan of it is.
 func (s *sharing) seek(ctx context.Context) error {
-	return s.reread(ctx, decode.Tee(append(s.is.Sinks(), s.search)...), func(src capture.Source) capture.Source { return &searching{src, s.search} })
+	if s.search == nil {
+		return s.reread(ctx, decode.Tee(s.is.Sinks()...), s.watched)
+	}
+	return s.reread(ctx, decode.Tee(append(s.is.Sinks(), s.search)...), func(src capture.Source) capture.Source {
+		return &searching{s.watched(src), s.search}
+	})
 }
 
 // compress makes the packets smaller.
@@ -107,31 +120,20 @@ func (s *sharing) compress(ctx context.Context) error {
 	return s.packed.done()
 }
 
-// look reads it as whoever gets it does, to make what can be read of it without netlab; for what a
-// plan of it is, too, if nobody else does.
+// look reads it as whoever gets it does, to make what can be read of it without netlab.
 func (s *sharing) look(ctx context.Context) error {
 	s.views = &views{asked: make(map[[2]int]string)}
 	for _, f := range s.findings {
 		s.views.asked[[2]int{f.Conversation, f.Index}] = ""
 	}
-	sinks := []decode.Sink{s.views}
-	if s.cleaning == nil {
-		sinks = append(sinks, s.is.Sinks()...)
-	}
 	files := []**packed{&s.views.ledger, &s.views.bodies, &s.views.har}
-	if !s.isBundle() {
-		files = nil
-	}
 	for _, p := range files {
 		var err error
 		if *p, err = s.newPacked(); err != nil {
 			return err
 		}
 	}
-	if s.isBundle() {
-		sinks = append(sinks, s.views.sinks()...)
-	}
-	if err := s.reread(ctx, decode.Tee(sinks...), func(src capture.Source) capture.Source { return src }); err != nil {
+	if err := s.reread(ctx, decode.Tee(append(s.views.sinks(), s.views)...), func(src capture.Source) capture.Source { return src }); err != nil {
 		return err
 	}
 	for _, p := range files {
@@ -198,21 +200,29 @@ func (v *views) Finish(c *flow.Conversation) error {
 
 // pack makes the output of what is whole, and gives it its name.
 func (s *sharing) pack(ctx context.Context) error {
-	d, err := newDraft(s.out)
-	if err != nil {
-		return err
-	}
-	defer d.drop()
-	fill := s.bundle
-	if !s.isBundle() {
-		fill = s.bare
-	}
-	err = fill(ctx, d.path)
-	if ctx.Err() != nil {
-		return status(exitCanceled)
-	}
-	if err != nil {
-		return err
+	d := s.draft
+	if d != nil {
+		if err := s.packets.Close(); err != nil { // before it gets its name
+			return fmt.Errorf("share: %w", err)
+		}
+	} else {
+		s.stages.begin("packing it")
+		var err error
+		if d, err = newDraft(s.out); err != nil {
+			return err
+		}
+		defer d.drop()
+		fill := s.bundle
+		if !s.isBundle() {
+			fill = s.bare
+		}
+		err = fill(ctx, d.path)
+		if ctx.Err() != nil {
+			return status(exitCanceled)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if s.cleaning == nil {
 		return d.keep()

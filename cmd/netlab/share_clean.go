@@ -78,12 +78,13 @@ func shareKey(name string) ([]byte, error) {
 }
 
 // learn reads FILE for what has to be replaced, and again for where, which is said to who rewrites
-// packets.
+// packets, and for what a plan of it is.
 func (s *sharing) learn(ctx context.Context) error {
 	if s.cleaning == nil {
 		return s.run(ctx, s.cut.numbering, s.cut)
 	}
 	k := s.cleaning
+	s.stages.begin("learning what to replace")
 	if err := s.run(ctx, s.cut.numbering, s.cut, k.redact.Learn()); err != nil || ctx.Err() != nil {
 		return err
 	}
@@ -92,7 +93,8 @@ func (s *sharing) learn(ctx context.Context) error {
 		return err
 	}
 	k.edits = rewrite.NewEdits(s.room/16*3, f)
-	if err := s.run(ctx, s.cut.of, k.redact.Edit(k.edits)); err != nil || ctx.Err() != nil {
+	s.stages.begin("finding where")
+	if err := s.run(ctx, s.cut.of, append(s.was.Sinks(), k.redact.Edit(k.edits))...); err != nil || ctx.Err() != nil {
 		return err
 	}
 	if k.edits.Full() || k.redact.Summary().Lost > 0 {
@@ -133,10 +135,27 @@ func (c *commented) WritePacket(p *capture.Packet) error {
 	return c.w.WriteCommented(p, comment)
 }
 
+// makePackets makes the file of the packets that are shared: what is asked for if that is such a
+// file, and else a scratch file.
+func (s *sharing) makePackets() (err error) {
+	if !s.isBundle() && pcaps.FormatOf(s.out) == pcaps.PcapNG && strings.HasSuffix(s.out, ".pcapng") {
+		if s.draft, err = newDraft(s.out); err != nil {
+			return err
+		}
+		if !s.draft.asItIs() {
+			s.packets, err = os.OpenFile(s.draft.path, os.O_RDWR, 0)
+			return err
+		}
+		s.draft = nil
+	}
+	s.packets, err = s.scratch.file()
+	return err
+}
+
 // write writes the packets that are shared.
 func (s *sharing) write(ctx context.Context) error {
-	var err error
-	if s.packets, err = s.scratch.file(); err != nil {
+	s.stages.begin("replacing it")
+	if err := s.makePackets(); err != nil {
 		return err
 	}
 	w, err := pcaps.NewWriter(s.packets, pcaps.Options{Format: pcaps.PcapNG})
@@ -148,7 +167,7 @@ func (s *sharing) write(ctx context.Context) error {
 		return err
 	}
 	defer closer.Close()
-	from, to := s.cut.of(until(ctx, src)), &commented{w: w, comments: s.comments(), out: make(map[int64]int64)}
+	from, to := s.cut.of(s.followed(ctx, src)), &commented{w: w, comments: s.comments(), out: make(map[int64]int64)}
 	if s.cleaning == nil {
 		err = copyAsIs(to, from)
 	} else {

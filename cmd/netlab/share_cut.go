@@ -32,6 +32,7 @@ type cut struct {
 	ids   map[int]int
 	// done means that all that is read is the cut, and numbered so.
 	done bool
+	mu   sync.Mutex // of numbers, while they are found out
 }
 
 // cutting reads the flags that say what is shared.
@@ -128,15 +129,16 @@ func (s *sharing) choose(ctx context.Context) error {
 	if k.choice == nil {
 		return nil
 	}
+	s.stages.begin("choosing conversations")
 	src, closer, keys, err := s.openKeyed()
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
 	collector := where.NewCollector(*k.choice)
-	src = until(ctx, src)
+	src = s.followed(ctx, src)
 	if k.picker != nil {
-		src = &marking{src: src, picker: k.picker}
+		src = lending(&marking{src: src, picker: k.picker}, src)
 	}
 	if _, err := decode.Run(src, collector, decode.Options{Memory: s.room / 4, Secrets: keys}); err != nil || ctx.Err() != nil {
 		return err
@@ -225,13 +227,20 @@ func (k *cutSource) Next() (*capture.Packet, error) {
 		}
 		k.number++
 		if k.numbering {
-			if _, ok := k.numbers[p.Number]; ok {
-				k.numbers[p.Number] = k.number
-			}
+			k.numberIs(p.Number, k.number)
 		}
 		k.packet = *p
 		k.packet.Number = k.number
 		return &k.packet, nil
+	}
+}
+
+// numberIs notes which number a packet has in the cut, if that is asked for.
+func (k *cut) numberIs(number, in int64) {
+	if _, ok := k.numbers[number]; ok {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.numbers[number] = in
 	}
 }
 
@@ -240,6 +249,8 @@ func (k *cut) Exchange(*proto.Exchange) error { return nil }
 
 // Start learns what a conversation is called in the cut.
 func (k *cut) Start(c *flow.Conversation) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for first, id := range k.first {
 		if k.numbers[first] == c.First {
 			k.ids[id] = c.ID
@@ -247,6 +258,45 @@ func (k *cut) Start(c *flow.Conversation) error {
 		}
 	}
 	return nil
+}
+
+// Fork returns what gathers conversations that began.
+func (k *cut) Fork() decode.Part { return &begun{cut: k} }
+
+// Flush does nothing.
+func (k *cut) Flush() error { return nil }
+
+// begun are conversations that began, until they have their IDs.
+type begun struct {
+	*cut
+	list []*flow.Conversation
+}
+
+// Start gathers a conversation, if there is any to look for.
+func (b *begun) Start(c *flow.Conversation) error {
+	if len(b.first) > 0 {
+		b.list = append(b.list, c)
+	}
+	return nil
+}
+
+// Len is how many there are.
+func (b *begun) Len() int { return len(b.list) }
+
+// Write learns what they are called.
+func (b *begun) Write(from, to int) error {
+	for _, c := range b.list[from:to] {
+		if err := b.cut.Start(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reset forgets them.
+func (b *begun) Reset() {
+	clear(b.list)
+	b.list = b.list[:0]
 }
 
 // scratch makes files that nobody else sees, and that are gone in the end.

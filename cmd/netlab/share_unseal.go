@@ -83,12 +83,14 @@ func (s *sharing) unseal(ctx context.Context) error {
 	}
 	edits := rewrite.NewEdits(s.room/16*3, f)
 	opener := rewrite.NewOpener(edits)
+	s.stages.begin("opening what is encrypted")
 	src, closer, keys, err := s.openKeyed()
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
-	err = s.decode(s.cut.numbering(until(ctx, src)), decode.Options{Memory: s.room / 4, Secrets: keys}, opener, edits)
+	src = s.followed(ctx, src)
+	err = s.decode(lending(s.cut.numbering(src), src), decode.Options{Memory: s.room / 4, Secrets: keys}, opener, edits)
 	switch {
 	case err != nil || ctx.Err() != nil || opener.Conversations == 0:
 		return err

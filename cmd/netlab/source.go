@@ -75,14 +75,18 @@ func commandName(c *cli.Context) string { return c.Command.HelpName }
 
 // until is a Source that ends when ctx does. It is a Lender if src is.
 func until(ctx context.Context, src capture.Source) capture.Source {
-	c := &cancelable{ctx, src}
-	if lender, ok := src.(capture.Lender); ok {
+	return lending(&cancelable{ctx, src}, src)
+}
+
+// lending is a Source in front of another, as a Lender if that is one.
+func lending(src, other capture.Source) capture.Source {
+	if lender, ok := other.(capture.Lender); ok {
 		return struct {
-			*cancelable
+			capture.Source
 			capture.Lender
-		}{c, lender}
+		}{src, lender}
 	}
-	return c
+	return src
 }
 
 type cancelable struct {
