@@ -29,6 +29,8 @@ const usage = `netlab-bench measures netlab beside other programs.
     netlab-bench peers [-size full|quick] [-dir D] [-rounds N] [flags]    measure, and print tables
     netlab-bench growth [-size N] [-rounds N] [flags]                     how time and memory grow with the capture
 
+    netlab-bench share [-size full|quick] [-dir D] [-rounds N] [flags]    what netlab share takes, beside decoding
+
     netlab-bench loop  [-netlab BIN] FILE|DIR...                          serve captures and replay them: all the same?
     netlab-bench serve [-rounds N] [flags]                                how many requests a second netlab serve answers
     netlab-bench pace  [-network udp|tcp] [-rounds N] [flags]             how exactly netlab replays in time
@@ -53,6 +55,7 @@ var commands = map[string]func(context.Context, stdio, []string) error{
 	"record":   recordCommand, // what make runs in a network of its own
 	"loop":     loopCommand,
 	"serve":    serveCommand,
+	"share":    shareCommand,
 	"pace":     paceCommand,
 	"capture":  captureCommand,
 	"blast":    blastCommand, // the load of that

@@ -82,7 +82,7 @@ func TestMakeKeeps(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"nothing"}, {"make", "-size", "huge"}, {"make", "nothing"}, {"make", "-nothing"},
-		{"peers", "-rounds", "0"}, {"peers", "more"},
+		{"peers", "-rounds", "0"}, {"peers", "more"}, {"share", "-rounds", "0"}, {"share", "more"},
 		{"peers", "-netlab", "/nonexistent"}, {"walk"}, {"gopacket", "nothing", "FILE"},
 	} {
 		status, out, errs := bench(t, args...)

@@ -46,36 +46,45 @@ func (w words) in(name string) bool {
 
 // peersCommand measures, and prints tables.
 func peersCommand(ctx context.Context, std stdio, args []string) error {
-	c := contest{std: std}
-	fs := flag.NewFlagSet("peers", flag.ContinueOnError)
+	c, err := newContest(std, "peers", args, "Runs netlab and whichever peers are installed on the workloads, in turn, and prints tables.\nThe exit status is 1 when netlab counts wrong.")
+	if err != nil {
+		return err
+	}
+	return c.run(ctx)
+}
+
+// newContest reads the flags of a command that measures the workloads.
+func newContest(std stdio, name string, args []string, what string) (*contest, error) {
+	c := &contest{std: std}
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	c.place.flags(fs)
 	fs.IntVar(&c.rounds, "rounds", 3, "how often each command is run")
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Minute, "how long a command may run")
 	fs.StringVar(&c.netlab, "netlab", filepath.Join("bin", "netlab"), "the netlab to measure")
 	fs.Var(&c.only, "only", "run only what has one of these `words` in its WORKLOAD/COMMAND, as small/,netlab")
 	fs.Var(&c.skip, "skip", "do not run what has one of these `words` there, as tshark,tcpflow")
-	err := std.parse(fs, args, "", "Runs netlab and whichever peers are installed on the workloads, in turn, and prints tables.\nThe exit status is 1 when netlab counts wrong.")
+	err := std.parse(fs, args, "", what)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case fs.NArg() > 0:
-		return usageError(fmt.Sprintf("%q is more than it takes", fs.Arg(0)))
+		return nil, usageError(fmt.Sprintf("%q is more than it takes", fs.Arg(0)))
 	case c.rounds < 1:
-		return usageError("-rounds is 1 at least")
+		return nil, usageError("-rounds is 1 at least")
 	}
 	if err := c.place.check(); err != nil {
-		return err
+		return nil, err
 	}
 	if c.netlab, err = filepath.Abs(c.netlab); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := os.Stat(c.netlab); err != nil {
-		return fmt.Errorf("find the netlab to measure: %w; make build builds it, -netlab names another", err)
+		return nil, fmt.Errorf("find the netlab to measure: %w; make build builds it, -netlab names another", err)
 	}
 	if _, err := os.Stat(c.place.dir); err != nil {
-		return fmt.Errorf("find the workloads: %w; netlab-bench make -size %s makes them", err, c.place.size)
+		return nil, fmt.Errorf("find the workloads: %w; netlab-bench make -size %s makes them", err, c.place.size)
 	}
-	return c.run(ctx)
+	return c, nil
 }
 
 func (c *contest) run(ctx context.Context) error {
@@ -87,10 +96,23 @@ func (c *contest) run(ctx context.Context) error {
 	if c.places, c.absent, err = tools(ctx, c.std, c.netlab, c.scratch); err != nil {
 		return err
 	}
+	tables, err := c.tables(ctx, lineup)
+	if err != nil {
+		return err
+	}
+	if len(c.absent) > 0 {
+		fmt.Fprintf(c.std.out, "Not installed here: %s.\n\n", strings.ReplaceAll(strings.Join(c.absent, ", "), "{walk}", "a C compiler"))
+	}
+	printGrowth(c.std.out, tables)
+	return c.checkAll(ctx, tables)
+}
+
+// tables measures commands on all workloads that are there, and prints a table for each.
+func (c *contest) tables(ctx context.Context, lineup []command) ([]table, error) {
 	c.machine = machine()
 	var tables []table
 	for _, w := range workloads {
-		chosen := c.chosen(w)
+		chosen := c.chosen(w, lineup)
 		if len(chosen) == 0 {
 			continue
 		}
@@ -101,23 +123,19 @@ func (c *contest) run(ctx context.Context) error {
 		}
 		t, err := c.measure(ctx, w, truth, chosen)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		t.print(c.std.out)
 		tables = append(tables, t)
 	}
 	if len(tables) == 0 {
-		return fmt.Errorf("nothing was measured: no workload is there, or -only and -skip leave none")
+		return nil, fmt.Errorf("nothing was measured: no workload is there, or -only and -skip leave none")
 	}
-	if len(c.absent) > 0 {
-		fmt.Fprintf(c.std.out, "Not installed here: %s.\n\n", strings.ReplaceAll(strings.Join(c.absent, ", "), "{walk}", "a C compiler"))
-	}
-	printGrowth(c.std.out, tables)
-	return c.checkAll(ctx, tables)
+	return tables, nil
 }
 
-// chosen returns the commands for a workload.
-func (c *contest) chosen(w workload) []command {
+// chosen returns those of some commands that are for a workload.
+func (c *contest) chosen(w workload, lineup []command) []command {
 	var chosen []command
 	for _, cmd := range lineup {
 		name := w.name + "/" + cmd.name

@@ -95,6 +95,7 @@ type sharing struct {
 	packets *os.File // that are shared, as pcapng
 	draft   *draft   // which this is, if it is what is written; else nil
 	written int64    // of these
+	mapped  bool     // there is something that stands for something else
 	packed  *packed  // the same for a bundle
 	views   *views
 	was, is *proof.Outline

@@ -235,20 +235,35 @@ func (s *sharing) pack(ctx context.Context) error {
 	if err := s.writeMap(m.path); err != nil {
 		return err
 	}
-	if err := m.keep(); err != nil {
-		return err
+	if s.mapped {
+		if err := m.keep(); err != nil {
+			return err
+		}
 	}
 	return d.keep()
 }
 
-// writeMap writes what stands for what.
+// writeMap writes what stands for what, if anything does.
 func (s *sharing) writeMap(path string) error {
 	f, err := createPrivate(path)
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriter(f)
-	return errors.Join(s.cleaning.redact.Map(w), w.Flush(), f.Close())
+	w := &counted{w: bufio.NewWriter(f)}
+	err = errors.Join(s.cleaning.redact.Map(w), w.w.Flush(), f.Close())
+	s.mapped = w.n > 0
+	return err
+}
+
+// counted counts what is written.
+type counted struct {
+	w *bufio.Writer
+	n int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return c.w.Write(p)
 }
 
 // bare writes the packets as the kind of file that is asked for.

@@ -49,11 +49,18 @@ func (s *sharing) forPeople() string {
 	list("replaced", s.cleaning.replaced())
 	list("blanked", s.cleaning.blanked())
 	looked, omitted := s.search.Looked()
-	fmt.Fprintf(&b, "proof: none of %s is in it, as it was, decompressed, or decoded from base64 or URLs", countOf(looked, "original", "originals"))
-	if omitted > 0 {
-		fmt.Fprintf(&b, "; %d more are too short, or too much like words, to be looked for", omitted)
+	switch {
+	case looked > 0:
+		fmt.Fprintf(&b, "proof: none of %s is in it, as it was, decompressed, or decoded from base64 or URLs", countOf(looked, "original", "originals"))
+		if omitted > 0 {
+			fmt.Fprintf(&b, "; %d more are too short, or too much like words, to be looked for", omitted)
+		}
+		b.WriteByte('\n')
+	case omitted > 0:
+		fmt.Fprintf(&b, "proof: no original was looked for, as %s too short, or too much like words\n", countOf(omitted, "is", "are"))
+	default:
+		b.WriteString("proof: no secret was found, so there is none to look for\n")
 	}
-	b.WriteByte('\n')
 	if len(s.differs) == 0 {
 		fmt.Fprintf(&b, "proof: it is the same to replay: %s, %s, %s\n", printer.Count(conversations, "conversation"), printer.Count(exchanges, "exchange"), countOf(values, "value that lives", "values that live"))
 	} else {
@@ -66,7 +73,9 @@ func (s *sharing) forPeople() string {
 		}
 		list("it is not the same to replay", lines)
 	}
-	fmt.Fprintf(&b, "what stands for what is in %s: keep it to yourself\n", s.mapName())
+	if s.mapped {
+		fmt.Fprintf(&b, "what stands for what is in %s: keep it to yourself\n", s.mapName())
+	}
 	return b.String()
 }
 
@@ -84,7 +93,7 @@ type sharedRecord struct {
 }
 
 type sanitisedJSON struct {
-	Map      string            `json:"map"`
+	Map      string            `json:"map"` // empty when nothing stands for anything
 	Replaced []replacedJSON    `json:"replaced"`
 	Blanked  []blankedJSON     `json:"blanked"`
 	Packets  sharedPacketsJSON `json:"packets"`
@@ -134,12 +143,15 @@ func (s *sharing) record() *sharedRecord {
 	}
 	sum := s.cleaning.sum
 	j := &sanitisedJSON{
-		Map: s.mapName(), Replaced: []replacedJSON{}, Blanked: []blankedJSON{},
+		Replaced: []replacedJSON{}, Blanked: []blankedJSON{},
 		Packets: sharedPacketsJSON{
 			Addresses: sum.Addresses, HardwareAddresses: sum.MACs, Names: sum.Names,
 			Bytes: sum.Bytes, Headers: sum.Headers, Kept: sum.Kept, Replaced: sum.Replaced, Blanked: sum.Blanks, LeftOut: sum.Dropped,
 		},
 		Proof: proofJSON{Same: len(s.differs) == 0, Differences: []string{}},
+	}
+	if s.mapped {
+		j.Map = s.mapName()
 	}
 	found := s.cleaning.redact.Summary()
 	for _, c := range found.Found {

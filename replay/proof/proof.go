@@ -153,6 +153,9 @@ func (p *part) Take(x *plan.Part) error {
 	case plan.Said:
 		t.say(x)
 	case plan.Answered:
+		if turn := x.Check.Turn; turn != nil && turn.Sent+turn.Length == 0 {
+			return nil // there is a turn where nothing is said, too
+		}
 		t.exchanges++
 		if x.Check.Skip == "" {
 			t.comparable++

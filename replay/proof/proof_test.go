@@ -40,6 +40,14 @@ func outline(t *testing.T, recipe string) *proof.Outline {
 	return o
 }
 
+// TestSilence counts no exchange where nothing is said.
+func TestSilence(t *testing.T) {
+	const recipe = "tcp a 10.1.0.1:40001 > 10.1.0.2:8080\na open\na close\n"
+	if c, e, v := outline(t, recipe).Counts(); c != 1 || e != 0 || v != 0 {
+		t.Errorf("%d conversations, %d exchanges, %d values", c, e, v)
+	}
+}
+
 // TestCompare holds a recording against others that were made of it.
 func TestCompare(t *testing.T) {
 	if c, e, v := outline(t, shop).Counts(); c != 3 || e != 4 || v != 1 {
