@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"netlab/decode"
 	"netlab/decode/flow"
 	"netlab/decode/proto"
 )
@@ -32,40 +33,126 @@ type Bodies struct {
 
 	w        io.Writer
 	style    Style
-	start    time.Time
+	begun    bool
+	start    time.Time // of the first conversation, from which times count
 	contents contents
-	buf      []byte
+
+	// What is told and not written yet: out is that of a whole, the rest that of a part.
+	out  []byte
+	buf  []byte
+	told []toldBodies
+	// whole is what this is a part of; else nil.
+	whole *Bodies
+}
+
+// toldBodies is an exchange in a part, without what is known when it is written: the
+// number of its conversation and when the first began. One of no protocol is the
+// beginning of a conversation.
+type toldBodies struct {
+	of       *flow.Conversation
+	index    int
+	protocol string
+	at       time.Time
+	end      int // of its text in buf, that begins behind the one before
 }
 
 // NewBodies returns a printer to w.
 func NewBodies(w io.Writer, style Style) *Bodies { return &Bodies{w: w, style: style} }
 
+// Fork returns a printer of a shard.
+func (p *Bodies) Fork() decode.Part {
+	return &Bodies{Heads: p.Heads, style: p.style, contents: contents{limit: maxKnownOfPart}, whole: p}
+}
+
+// maxKnownOfPart bounds the contents that a part remembers: there are several.
+const maxKnownOfPart = 1 << 20
+
+// Len returns how many exchanges and beginnings there are.
+func (p *Bodies) Len() int { return len(p.told) }
+
+// Reset forgets them.
+func (p *Bodies) Reset() {
+	clear(p.told)
+	p.told, p.buf = p.told[:0], p.buf[:0]
+}
+
 // Start takes note of the first conversation: times count from its beginning.
 func (p *Bodies) Start(c *flow.Conversation) error {
-	if p.start.IsZero() {
-		p.start = c.Start.Time()
+	if w := p.whole; w == nil || !w.begun {
+		p.told = append(p.told, toldBodies{of: c, at: c.Start.Time(), end: len(p.buf)})
 	}
-	return nil
+	return p.end()
+}
+
+// end has what was told written at once where this is no part.
+func (p *Bodies) end() error {
+	if p.whole != nil {
+		return nil
+	}
+	p.write(p, 0, len(p.told))
+	p.Reset()
+	return p.Flush()
+}
+
+// Write has the whole print what a part has, between from and to.
+func (p *Bodies) Write(from, to int) error {
+	p.whole.write(p, from, to)
+	if len(p.whole.out) < jsonFlush {
+		return nil
+	}
+	return p.whole.Flush()
+}
+
+// Flush writes what has been gathered.
+func (p *Bodies) Flush() error {
+	if len(p.out) == 0 {
+		return nil
+	}
+	_, err := p.w.Write(p.out)
+	p.out = p.out[:0]
+	return err
+}
+
+// write gathers what a part was told, between from and to.
+func (p *Bodies) write(part *Bodies, from, to int) {
+	for i := from; i < to; i++ {
+		t := &part.told[i]
+		if t.protocol == "" {
+			if !p.begun {
+				p.begun, p.start = true, t.at
+			}
+			continue
+		}
+		begin := 0
+		if i > 0 {
+			begin = part.told[i-1].end
+		}
+		b := p.style.begin(p.out, dim)
+		b = proto.AppendNatural(append(b, '#'), uint64(t.of.ID))
+		b = proto.AppendNatural(append(b, '.'), uint64(t.index))
+		b = append(append(b, ' '), t.protocol...)
+		b = append(appendSeconds(append(b, ", +"...), t.at.Sub(p.start)), " s"...)
+		p.out = append(b, part.buf[begin:t.end]...)
+	}
 }
 
 // Exchange prints an exchange.
 func (p *Bodies) Exchange(e *proto.Exchange) error {
-	b := p.buf[:0]
+	b := p.buf
 	ms := e.Messages()
-	head := fmt.Sprintf("#%d.%d %s, +%.6f s", e.Conversation.ID, e.Index, e.Protocol.Name, ms[0].Time.Sub(p.start).Seconds())
 	if d, ok := e.Latency(); ok {
-		head += ", " + Duration(d)
+		b = appendDuration(append(b, ", "...), d)
 	}
 	if why := e.Why(); why != "" {
-		head += " (" + Clean(why) + ")"
+		b = append(append(append(b, " ("...), Clean(why)...), ')')
 	}
-	b = append(append(b, p.style.paint(dim, head)...), '\n')
+	b = append(p.style.end(b, dim), '\n')
 	for _, m := range ms {
 		b = p.message(b, m)
 	}
 	p.buf = append(b, '\n')
-	_, err := p.w.Write(p.buf)
-	return err
+	p.told = append(p.told, toldBodies{e.Conversation, e.Index, e.Protocol.Name, ms[0].Time, len(p.buf)})
+	return p.end()
 }
 
 // message appends a message with what it carries.

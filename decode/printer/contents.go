@@ -1,6 +1,8 @@
 package printer
 
 import (
+	"cmp"
+
 	"netlab/decode/memo"
 	"netlab/decode/proto"
 )
@@ -9,11 +11,12 @@ import (
 // answers have the same. What it returns must not be changed. The zero value is ready; nil remembers
 // nothing.
 type contents struct {
+	limit  int64 // of the bytes that are remembered; 0 is maxKnown
 	known  *memo.Memo[[]byte]
 	digest *memo.Digester
 }
 
-// maxKnown bounds the bytes that are remembered.
+// maxKnown bounds the bytes that are remembered where nothing else is said.
 const maxKnown = 8 << 20
 
 // upTo is proto.ContentUpTo.
@@ -27,7 +30,7 @@ func (c *contents) upTo(m *proto.Message, limit int) ([]byte, error) {
 		return proto.ContentUpTo(m, limit)
 	}
 	if c.known == nil {
-		c.known, c.digest = memo.New[[]byte](maxKnown), memo.NewDigester(nil)
+		c.known, c.digest = memo.New[[]byte](cmp.Or(c.limit, maxKnown)), memo.NewDigester(nil)
 	}
 	k := c.digest.Of(m.Raw[len(h.Head):], how...)
 	if data, ok := c.known.Get(k); ok && len(data) <= limit {

@@ -2,12 +2,10 @@ package printer
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"time"
-	"unicode/utf8"
 
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -27,6 +25,7 @@ type Follow struct {
 	style Style
 	id    int
 	start time.Time
+	buf   []byte
 
 	// What waits until it is known whether it will be opened, in order.
 	waiting []followed
@@ -237,7 +236,13 @@ func (f *Follow) print(c *flow.Conversation, d flow.Direction, k flow.Chunk) err
 	arrow, p := arrow(d)
 	from := c.Flow(d)
 	head := fmt.Sprintf("%s %s to %s, %s, +%.6f s, packet %d", arrow, from.Src(), from.Dst(), Count(int64(len(k.Data)), "byte"), k.Time.Sub(f.start).Seconds(), k.Packet)
-	_, err := io.WriteString(f.w, f.style.paint(p, head)+"\n"+f.show(k.Data))
+	f.buf = append(append(f.buf[:0], f.style.paint(p, head)...), '\n')
+	if f.Form == Hex || f.Form == Auto && !textual(k.Data) {
+		f.buf = appendDump(f.buf, k.Data)
+	} else {
+		f.buf = appendVisibleText(f.buf, k.Data)
+	}
+	_, err := f.w.Write(f.buf)
 	return err
 }
 
@@ -254,35 +259,10 @@ func (f *Follow) note(d flow.Direction, text string) error {
 	return err
 }
 
-func (f *Follow) show(data []byte) string {
-	switch {
-	case f.Form == Hex, f.Form == Auto && !textual(data):
-		return hex.Dump(data)
-	}
-	return string(appendVisibleText(nil, data))
-}
-
 // arrow shows who speaks, and in which colour.
 func arrow(d flow.Direction) (string, paint) {
 	if d == flow.ServerToClient {
 		return "<<<", green
 	}
 	return ">>>", cyan
-}
-
-// textual reports whether data is better read as text.
-func textual(data []byte) bool {
-	odd := 0
-	for i := 0; i < len(data); {
-		if printable[data[i]] {
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && n == 1 || r < ' ' && r != '\n' && r != '\r' && r != '\t' {
-			odd++
-		}
-		i += n
-	}
-	return odd*16 <= len(data)
 }

@@ -7,9 +7,7 @@
 package printer
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -71,33 +69,6 @@ func appendClean(dst, s []byte) []byte {
 	}
 	return dst
 }
-
-// appendVisible appends bytes as lines of text, or as a dump where they are none.
-func appendVisible(dst, data []byte) []byte {
-	if !textual(data) {
-		return append(dst, hex.Dump(data)...)
-	}
-	return appendVisibleText(dst, data)
-}
-
-func appendVisibleText(dst, data []byte) []byte {
-	for len(data) > 0 {
-		line, rest, _ := bytes.Cut(data, newline)
-		data = rest
-		line = bytes.TrimSuffix(line, carriageReturn)
-		for {
-			text, after, tab := bytes.Cut(line, tabulator)
-			if dst = appendClean(dst, text); !tab {
-				break
-			}
-			dst, line = append(dst, "    "...), after
-		}
-		dst = append(dst, '\n')
-	}
-	return dst
-}
-
-var newline, carriageReturn, tabulator = []byte("\n"), []byte("\r"), []byte("\t")
 
 // remark returns what was found wrong with bytes; without those it quotes, when
 // some must not be shown.

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"math"
 	"slices"
-	"time"
 	"unicode/utf8"
 )
 
@@ -38,6 +36,21 @@ func (y Style) paint(p paint, s string) string {
 	return "\x1b[" + string(p) + "m" + s + "\x1b[0m"
 }
 
+// begin appends what begins text of a colour, and end what ends it.
+func (y Style) begin(dst []byte, p paint) []byte {
+	if !y.Color || p == "" {
+		return dst
+	}
+	return append(append(append(dst, "\x1b["...), p...), 'm')
+}
+
+func (y Style) end(dst []byte, p paint) []byte {
+	if !y.Color || p == "" {
+		return dst
+	}
+	return append(dst, "\x1b[0m"...)
+}
+
 // fit cuts s to n columns.
 func fit(s string, n int) string {
 	if n <= 0 || utf8.RuneCountInString(s) <= n {
@@ -49,54 +62,6 @@ func fit(s string, n int) string {
 		i += w
 	}
 	return s[:i] + "…"
-}
-
-// Bytes writes a number of bytes for people.
-func Bytes(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, units := float64(n), "kMGTPE"
-	i := -1
-	for f >= 999.5 && i+1 < len(units) {
-		f /= 1000
-		i++
-	}
-	return fmt.Sprintf("%.3g %cB", f, units[i])
-}
-
-// Duration writes a span of time for people, with three digits.
-func Duration(d time.Duration) string {
-	// What would be rounded to a thousand of a unit is one of the next.
-	const ms, s = 999_500 * time.Nanosecond, 999_500 * time.Microsecond
-	switch {
-	case d == math.MinInt64: // has no positive; a capture's clock may be that wrong
-		return Duration(d + 1)
-	case d < 0:
-		return "-" + Duration(-d)
-	case d == 0:
-		return "0"
-	case d < time.Microsecond:
-		return fmt.Sprintf("%d ns", d)
-	case d < ms:
-		return digits(float64(d)/1e3) + " µs"
-	case d < s:
-		return digits(float64(d)/1e6) + " ms"
-	case d < 100*time.Second:
-		return digits(float64(d)/1e9) + " s"
-	}
-	return d.Round(time.Second).String()
-}
-
-// digits writes f with three digits, and no exponent.
-func digits(f float64) string {
-	switch {
-	case f >= 99.95:
-		return fmt.Sprintf("%.0f", f)
-	case f >= 9.995:
-		return fmt.Sprintf("%.1f", f)
-	}
-	return fmt.Sprintf("%.2f", f)
 }
 
 // Count writes a number with its noun, in the plural where that is right.
