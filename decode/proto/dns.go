@@ -118,38 +118,60 @@ func (m *DNSMessage) Sections() (questions []DNSQuestion, records [3][]DNSRecord
 }
 
 // Summary is the questions of a query, the code and the answers of a response.
-func (m *DNSMessage) Summary() string {
-	questions, records := m.Sections()
-	var b strings.Builder
-	if !m.IsResponse() {
-		for i, q := range questions {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			fmt.Fprintf(&b, "%s %s", dnsType(q.Type), dotted(q.Name))
+func (m *DNSMessage) Summary() string { return string(m.AppendSummary(nil)) }
+
+// AppendSummary reads the message as Sections does, and writes each part as it comes.
+func (m *DNSMessage) AppendSummary(dst []byte) []byte {
+	b, off, response := m.Wire, dnsHeaderLen, m.IsResponse()
+	if response {
+		dst = append(dst, m.Rcode()...)
+		if m.Truncated() {
+			dst = append(dst, " truncated"...)
 		}
-		return b.String()
 	}
-	b.WriteString(m.Rcode())
-	if m.Truncated() {
-		b.WriteString(" truncated")
+	for i := range int(binary.BigEndian.Uint16(b[4:])) {
+		end := skipName(b, off)
+		if end < 0 || end+4 > len(b) || i >= maxDNSRecords {
+			return dst
+		}
+		if !response {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			dst = append(append(dst, dnsType(binary.BigEndian.Uint16(b[end:]))...), ' ')
+			dst = appendDotted(dst, b, off)
+		}
+		off = end + 4
+	}
+	if !response {
+		return dst
 	}
 	const few = 4
-	for i, r := range records[0] {
-		if i == few {
-			fmt.Fprintf(&b, " and %d more", len(records[0])-few)
+	count := 0
+	for range int(binary.BigEndian.Uint16(b[6:])) {
+		r, ok := fixedPart(b, skipName(b, off))
+		if !ok || count >= maxDNSRecords {
 			break
 		}
-		fmt.Fprintf(&b, " %s %s", dnsType(r.Type), r.Data)
+		if count++; count <= few {
+			dst = append(append(append(dst, ' '), dnsType(r.typ)...), ' ')
+			dst = appendData(dst, b, off, r)
+		}
+		off = r.end
 	}
-	return b.String()
+	if count > few {
+		dst = fmt.Appendf(dst, " and %d more", count-few)
+	}
+	return dst
 }
 
-func dotted(name string) string {
-	if name == "" {
-		return "."
+// appendDotted appends the name at off, which is well-formed; that of the root as a dot.
+func appendDotted(dst, b []byte, off int) []byte {
+	start := len(dst)
+	if dst, _ = walkName(dst, b, off, maxDNSPointers, asText); len(dst) == start {
+		dst = append(dst, '.')
 	}
-	return name
+	return dst
 }
 
 // dnsType names a record type.

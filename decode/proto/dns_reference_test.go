@@ -265,6 +265,35 @@ func sameDNS(t *testing.T, wire []byte) {
 	if !reflect.DeepEqual(questions, oldQuestions) || !reflect.DeepEqual(records, oldRecords) {
 		t.Errorf("%x:\n%s%s", wire, cmp.Diff(oldQuestions, questions), cmp.Diff(oldRecords, records))
 	}
+	if got, want := m.Summary(), oldDNSSummary(m); got != want {
+		t.Errorf("%x:\n%s", wire, cmp.Diff(want, got))
+	}
+}
+
+func oldDNSSummary(m *DNSMessage) string {
+	questions, records := oldSections(m)
+	var parts []string
+	if !m.IsResponse() {
+		for _, q := range questions {
+			if q.Name == "" {
+				q.Name = "."
+			}
+			parts = append(parts, oldDNSType(q.Type)+" "+q.Name)
+		}
+		return strings.Join(parts, ", ")
+	}
+	parts = append(parts, oldRcode(m))
+	if m.Truncated() {
+		parts = append(parts, "truncated")
+	}
+	for i, r := range records[0] {
+		if i == 4 {
+			parts = append(parts, fmt.Sprintf("and %d more", len(records[0])-4))
+			break
+		}
+		parts = append(parts, oldDNSType(r.Type)+" "+r.Data)
+	}
+	return strings.Join(parts, " ")
 }
 
 // dnsTypesTried are those with a form of their own, and some without.

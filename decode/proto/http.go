@@ -123,32 +123,37 @@ func (h *HTTPMessage) Has(name, element string) bool {
 }
 
 // Summary is the start line without the version, with the body's size.
-func (h *HTTPMessage) Summary() string {
-	size := ""
-	if h.BodyBytes > 0 || h.Status >= 200 && h.Status != 204 && h.Status != 304 {
-		size = ", " + strconv.FormatInt(h.BodyBytes, 10) + " bytes"
-		if h.BodyBytes == 1 {
-			size = ", 1 byte"
-		}
-	}
+func (h *HTTPMessage) Summary() string { return string(h.AppendSummary(nil)) }
+
+// AppendSummary appends what Summary returns.
+func (h *HTTPMessage) AppendSummary(dst []byte) []byte {
 	if h.IsRequest() {
-		host, _ := h.Get("Host")
+		dst = append(append(dst, h.Method...), ' ')
 		if strings.HasPrefix(h.Target, "/") {
-			return h.Method + " " + host + h.Target + size
+			host, _ := h.Get("Host")
+			dst = append(dst, host...)
 		}
-		return h.Method + " " + h.Target + size
+		dst = append(dst, h.Target...)
+	} else {
+		if h.Status == 0 {
+			dst = append(dst, UnknownName...)
+		} else {
+			dst = strconv.AppendInt(dst, int64(h.Status), 10)
+		}
+		if h.Reason != "" {
+			dst = append(append(dst, ' '), h.Reason...)
+		}
+		if h.GRPC != nil && h.GRPC.Status != "" {
+			dst = append(append(dst, ' '), h.GRPC.Status...)
+		}
 	}
-	s := strconv.Itoa(h.Status)
-	if h.Status == 0 {
-		s = UnknownName
+	switch {
+	case h.BodyBytes == 1:
+		dst = append(dst, ", 1 byte"...)
+	case h.BodyBytes > 0 || h.Status >= 200 && h.Status != 204 && h.Status != 304:
+		dst = append(strconv.AppendInt(append(dst, ", "...), h.BodyBytes, 10), " bytes"...)
 	}
-	if h.Reason != "" {
-		s += " " + h.Reason
-	}
-	if h.GRPC != nil && h.GRPC.Status != "" {
-		s += " " + h.GRPC.Status
-	}
-	return s + size
+	return dst
 }
 
 // AppendJSON appends what the promised records of requests and responses hold.

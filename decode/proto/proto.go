@@ -214,6 +214,15 @@ type Body interface {
 	AppendJSON(dst []byte) []byte
 }
 
+// AppendSummary appends a Body's Summary: without putting it together first, for bodies
+// of which there are many.
+func AppendSummary(dst []byte, b Body) []byte {
+	if b, ok := b.(interface{ AppendSummary([]byte) []byte }); ok {
+		return b.AppendSummary(dst)
+	}
+	return append(dst, b.Summary()...)
+}
+
 // Outcome is a Body of a response that says how it went: by a number, as HTTP's
 // status, or by a word, as Redis' WRONGTYPE; and whether that is a failure.
 type Outcome interface {
