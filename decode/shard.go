@@ -366,11 +366,11 @@ func (s *shard) came(e *entry, u *unit, g *packet.Segment, dir flow.Direction) {
 		}
 		s.current, s.line, s.along = e, u.line, dir
 	}
-	e.Seen(u.at)
-	e.Conversation.End = flow.At(g.Time)
 	if s.packeter != nil {
 		s.fail(s.packeter.Packet(&e.Conversation, g.Packet))
 	}
+	e.Seen(u.at)
+	e.Conversation.End = flow.At(g.Time)
 }
 
 // leave sees to what the packets of a conversation in a row have left.

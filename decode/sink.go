@@ -28,7 +28,8 @@ type Closer interface {
 	Close(*flow.Conversation) error
 }
 
-// Packeter is told of each packet of a conversation, before what it means.
+// Packeter is told of each packet of a conversation, before what it means: the
+// conversation is as the one before left it.
 type Packeter interface {
 	Packet(c *flow.Conversation, number int64) error
 }
@@ -99,9 +100,9 @@ type Forker interface {
 // is told of it; it is known when it is to Write.
 type Part interface {
 	Sink
-	// Len returns how many bytes it has gathered.
+	// Len returns how much it has gathered: bytes, or what else it counts.
 	Len() int
-	// Write hands on those between from and to.
+	// Write hands on what is between from and to.
 	Write(from, to int) error
 	// Reset forgets what was gathered.
 	Reset()

@@ -414,8 +414,8 @@ func (s *idling) Next() (*capture.Packet, error) {
 	return p, err
 }
 
-// printed decodes a file, and returns what is printed of it.
-func printed(t testing.TB, file []byte, from string, stats bool, opts decode.Options) ([]byte, *decode.Summary) {
+// printed decodes a file, and returns what is printed of it: json, stats, text or bodies.
+func printed(t testing.TB, file []byte, from, what string, opts decode.Options) ([]byte, *decode.Summary) {
 	t.Helper()
 	r, err := pcaps.NewReader(bytes.NewReader(file))
 	if err != nil {
@@ -425,10 +425,15 @@ func printed(t testing.TB, file []byte, from string, stats bool, opts decode.Opt
 	j := printer.NewJSON(&out)
 	j.Hide = redact.Finder{}
 	var sink decode.Sink = j
-	if stats {
+	switch what {
+	case "stats":
 		s := printer.NewStats(nil, printer.Style{})
 		s.JSON = j
 		sink = s
+	case "text":
+		sink = printer.NewText(&out, printer.Style{})
+	case "bodies":
+		sink, opts.Keep = printer.NewBodies(&out, printer.Style{}), printer.KeepBodies
 	}
 	sum, err := decode.Run(sources[from](r), sink, opts)
 	if err != nil {
@@ -450,19 +455,23 @@ func difference(a, b []byte) string {
 }
 
 // sameForAll wants the same bytes from any number of workers, and returns the sums
-// of each way to open the file.
+// of each way to open the file. What is printed as text is made the same way from all of
+// these.
 func sameForAll(t *testing.T, file []byte, opts decode.Options, workers ...int) map[string]*decode.Summary {
 	t.Helper()
 	sums := make(map[string]*decode.Summary)
 	for from := range sources {
-		for _, stats := range []bool{false, true} {
+		for _, what := range []string{"json", "stats", "text", "bodies"} {
+			if from != "lent" && (what == "text" || what == "bodies") {
+				continue
+			}
 			opts.Workers = 1
-			want, sum := printed(t, file, from, stats, opts)
+			want, sum := printed(t, file, from, what, opts)
 			sums[from] = sum
 			for _, n := range workers {
 				opts.Workers = n
-				if got, _ := printed(t, file, from, stats, opts); !bytes.Equal(got, want) {
-					t.Errorf("%s, stats %v: with 1 and %d workers, %s", from, stats, n, difference(want, got))
+				if got, _ := printed(t, file, from, what, opts); !bytes.Equal(got, want) {
+					t.Errorf("%s, %s: with 1 and %d workers, %s", from, what, n, difference(want, got))
 				}
 			}
 		}

@@ -33,8 +33,8 @@ type Bodies struct {
 
 	w        io.Writer
 	style    Style
-	begun    bool
-	start    time.Time // of the first conversation, from which times count
+	timed    bool
+	start    time.Time // of the first conversation, from which times count, when timed
 	contents contents
 
 	// What is told and not written yet: out is that of a whole, the rest that of a part.
@@ -78,7 +78,7 @@ func (p *Bodies) Reset() {
 
 // Start takes note of the first conversation: times count from its beginning.
 func (p *Bodies) Start(c *flow.Conversation) error {
-	if w := p.whole; w == nil || !w.begun {
+	if w := p.whole; w == nil || !w.timed {
 		p.told = append(p.told, toldBodies{of: c, at: c.Start.Time(), end: len(p.buf)})
 	}
 	return p.end()
@@ -118,8 +118,8 @@ func (p *Bodies) write(part *Bodies, from, to int) {
 	for i := from; i < to; i++ {
 		t := &part.told[i]
 		if t.protocol == "" {
-			if !p.begun {
-				p.begun, p.start = true, t.at
+			if !p.timed {
+				p.timed, p.start = true, t.at
 			}
 			continue
 		}

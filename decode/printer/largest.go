@@ -40,7 +40,7 @@ func (s *Stats) large(c *flow.Conversation) {
 	if n := len(s.largest); n == maxLargest && l.compare(&s.largest[n-1]) >= 0 || l.total() == 0 {
 		return
 	}
-	l.protocol, l.client, l.server, l.span, l.state = c.Protocol, c.Client(), c.Server(), c.End.Sub(c.Start), ending(c)+trouble(c)
+	l.protocol, l.client, l.server, l.span, l.state = c.Protocol, c.Client(), c.Server(), c.End.Sub(c.Start), ending(c)+trouble(troubles(c))
 	s.keep(l)
 }
 

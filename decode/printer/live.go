@@ -38,7 +38,9 @@ func (l *Live) Start(c *flow.Conversation) error {
 
 // Exchange prints what was asked and answered.
 func (l *Live) Exchange(e *proto.Exchange) error {
-	request, response := sides(e, l.Hide)
+	var summary []byte
+	request := string(appendRequest(nil, e, l.Hide, &summary))
+	response := string(appendResponse(nil, e, l.Hide, &summary))
 	text := e.Protocol.Name + " "
 	switch {
 	case request == "":
@@ -58,7 +60,7 @@ func (l *Live) Exchange(e *proto.Exchange) error {
 // Close prints that a connection ended.
 func (l *Live) Close(c *flow.Conversation) error {
 	return l.line(c.End.Time(), c.ID, dim, fmt.Sprintf("%s after %s, %s sent, %s received%s", ending(c),
-		Duration(c.End.Sub(c.Start)), Bytes(c.Sides[0].Bytes), Bytes(c.Sides[1].Bytes), trouble(c)))
+		Duration(c.End.Sub(c.Start)), Bytes(c.Sides[0].Bytes), Bytes(c.Sides[1].Bytes), trouble(troubles(c))))
 }
 
 // Anomaly prints what is odd.

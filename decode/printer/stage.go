@@ -251,10 +251,12 @@ func (p *Messages) message(e *proto.Exchange, m *proto.Message) error {
 func (p *Messages) Summary(s *decode.Summary) error { return p.JSON.sums(p.w, s) }
 
 // summary is one line about a message.
-func summary(m *proto.Message, hide Hider) string {
+func summary(m *proto.Message, hide Hider) string { return string(appendSummary(nil, m, hide)) }
+
+func appendSummary(dst []byte, m *proto.Message, hide Hider) []byte {
 	body := m.Body
 	if hide != nil {
 		body = hide.Hide(body)
 	}
-	return body.Summary()
+	return proto.AppendSummary(dst, body)
 }

@@ -122,12 +122,14 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// menu is a table whose third column is the widest and whose second is next.
-func menu(style Style) *table {
-	m := &table{style: style, head: []string{"NO", "DISH", "MADE OF", "PRICE"}, right: []bool{true, false, false, true}}
-	m.add([]paint{dim, green}, "1", "soup of the day", "whatever was left yesterday, and onions", "3")
-	m.add([]paint{dim, "", yellow}, "12", "käse", "", "10.50")
-	m.add(nil, "100", "nothing", "–", "")
+// menu is a table whose third column is the widest and whose second is next; more columns
+// are empty.
+func menu(style Style, more ...string) *table {
+	m := &table{style: style, head: append([]string{"NO", "DISH", "MADE OF", "PRICE"}, more...), right: []bool{true, false, false, true}}
+	add := func(paints []paint, cells ...string) { m.add(paints, append(cells, make([]string, len(more))...)...) }
+	add([]paint{dim, green}, "1", "soup of the day", "whatever was left yesterday, and onions", "3")
+	add([]paint{dim, "", yellow}, "12", "käse", "", "10.50")
+	add(nil, "100", "nothing", "–", "")
 	return m
 }
 
@@ -180,11 +182,8 @@ func TestTable(t *testing.T) {
 // TestSpareColumns leaves out what one can do without before what is left can't be read: what
 // is empty first.
 func TestSpareColumns(t *testing.T) {
-	m := menu(Style{Width: 45})
-	m.head, m.right, m.spare = append(m.head, "EMPTY"), append(m.right, false), []int{3, 1}
-	for i := range m.rows {
-		m.rows[i].cells = append(m.rows[i].cells, "")
-	}
+	m := menu(Style{Width: 45}, "EMPTY")
+	m.spare = []int{3, 1}
 	for width, want := range map[int]string{
 		50: " NO  DISH             MADE OF                PRICE",
 		45: " NO  DISH             MADE OF           PRICE",

@@ -5,8 +5,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,33 +16,34 @@ import (
 	"netlab/decode/proto"
 )
 
-// PageRows bounds the conversations, and the exchanges, that a Text gathers
-// before it prints its tables and begins anew: some 8 MB of rows.
-const PageRows = 10_000
+// PageRows bounds the conversations, and the exchanges, that a Text gathers before it
+// prints its tables and begins anew, and pageText the text of the exchanges: some 8 MB
+// of rows, as a rule.
+const (
+	PageRows = 10_000
+	pageText = 16 << 20
+)
 
 // Text prints a table of conversations, a ledger of their exchanges, and the sums.
 type Text struct {
 	// Hide puts what must not be shown out of sight; nil shows all.
 	Hide Hider
 
-	w     io.Writer
+	w     *bufio.Writer
 	style Style
-	start time.Time
-	convs map[int]*flow.Conversation
-	rows  []exchangeRow
-	odd   []string // anomalies
-	more  int      // of them
-}
+	rows  int // of a page: PageRows, but in tests
+	timed bool
+	start time.Time // of the first conversation, from which times count, when timed
 
-// exchangeRow is an exchange as it will be printed.
-type exchangeRow struct {
-	at                time.Time
-	conversation      int
-	request, response string
-	first, total      string // how long until the response's first byte, and its last
-	bytes             string // of the response
-	slow              string // where the time went
-	paint             paint
+	// The page that is gathered; of conversations it is known when it is printed how they
+	// stand.
+	begun         []*convRow
+	conversations table
+	exchanges     table
+
+	odd  []string  // anomalies
+	more int       // of them
+	self *textPart // what it is told itself
 }
 
 // maxAnomalies bounds how many anomalies are printed; all are counted.
@@ -50,71 +51,87 @@ const maxAnomalies = 20
 
 // NewText returns a printer to w.
 func NewText(w io.Writer, style Style) *Text {
-	return &Text{w: w, style: style, convs: make(map[int]*flow.Conversation)}
+	t := &Text{w: bufio.NewWriterSize(w, textBuffer), style: style, rows: PageRows}
+	t.conversations = table{style: style,
+		head:  []string{"ID", "PROTOCOL", "CLIENT", "SERVER", "START", "DURATION", "SENT", "RECEIVED", "STATE"},
+		right: []bool{true, false, false, false, true, true, true, true, false}, spare: []int{4, 5, 8}}
+	t.exchanges = table{style: style,
+		head:  []string{"ID", "TIME", "REQUEST", "RESPONSE", "FIRST BYTE", "TOTAL", "BYTES", "SLOW FOR"},
+		right: []bool{true, true, false, false, true, true, true, false}, spare: []int{1, 6, 4}}
+	return t
+}
+
+// textBuffer is how much of a page is written at once.
+const textBuffer = 64 << 10
+
+// Fork returns a part that gathers the rows of a shard.
+func (t *Text) Fork() decode.Part { return t.part() }
+
+// Flush does nothing: what is printed is whole pages.
+func (t *Text) Flush() error { return nil }
+
+// atOnce has what a part of its own is told written.
+func (t *Text) atOnce(tell func(p *textPart) error) error {
+	if t.self == nil {
+		t.self = t.part()
+	}
+	defer t.self.Reset()
+	if err := tell(t.self); err != nil {
+		return err
+	}
+	return t.self.Write(0, t.self.Len())
 }
 
 // Start takes note of a conversation.
 func (t *Text) Start(c *flow.Conversation) error {
-	if len(t.convs) == 0 && t.start.IsZero() {
-		t.start = c.Start.Time()
-	}
-	t.convs[c.ID] = c
-	if len(t.convs) >= PageRows {
-		return t.page()
-	}
-	return nil
+	return t.atOnce(func(p *textPart) error { return p.Start(c) })
 }
 
 // Finish keeps what a conversation came to.
 func (t *Text) Finish(c *flow.Conversation) error {
-	if _, ok := t.convs[c.ID]; ok {
-		last := *c
-		t.convs[c.ID] = &last
-	}
-	return nil
+	return t.atOnce(func(p *textPart) error { return p.Finish(c) })
 }
 
 // Exchange takes note of an exchange.
 func (t *Text) Exchange(e *proto.Exchange) error {
-	r := exchangeRow{conversation: e.Conversation.ID, paint: severity(e)}
-	r.request, r.response = t.sides(e)
-	r.at = e.Messages()[0].Time
-	if d, ok := e.Latency(); ok {
-		r.first = Duration(d)
-	}
-	if d, ok := e.Total(); ok {
-		r.total, r.slow = Duration(d), slow(e, d)
-	}
-	if e.Response != nil {
-		r.bytes = Bytes(e.Response.Length)
-	}
-	t.rows = append(t.rows, r)
-	if len(t.rows) >= PageRows {
-		return t.page()
-	}
-	return nil
+	return t.atOnce(func(p *textPart) error { return p.Exchange(e) })
 }
 
-// sides is what both sides of an exchange said, a line each.
-func (t *Text) sides(e *proto.Exchange) (request, response string) {
-	return sides(e, t.Hide)
+// Anomaly takes note of odd traffic.
+func (t *Text) Anomaly(a flow.Anomaly) error {
+	return t.atOnce(func(p *textPart) error { return p.Anomaly(a) })
 }
 
-func sides(e *proto.Exchange, hide Hider) (request, response string) {
+// appendRequest appends what was asked, in a line; summary is memory for it.
+func appendRequest(dst []byte, e *proto.Exchange, hide Hider, summary *[]byte) []byte {
 	if e.Request != nil {
-		request = Clean(summary(e.Request, hide))
+		dst = appendLine(dst, e.Request, hide, summary)
 	}
-	var parts []string
+	return dst
+}
+
+// appendResponse appends what was answered, and what is wrong with the exchange.
+func appendResponse(dst []byte, e *proto.Exchange, hide Hider, summary *[]byte) []byte {
+	separator := ""
 	for _, m := range e.Interim {
-		parts = append(parts, Clean(summary(m, hide)))
+		dst = appendLine(append(dst, separator...), m, hide, summary)
+		separator = "; "
 	}
 	if e.Response != nil {
-		parts = append(parts, Clean(summary(e.Response, hide)))
+		dst = appendLine(append(dst, separator...), e.Response, hide, summary)
+		separator = "; "
 	}
 	if why := e.Why(); why != "" {
-		parts = append(parts, "("+Clean(remark(why, hide))+")")
+		dst = append(append(dst, separator...), '(')
+		dst = append(append(dst, Clean(remark(why, hide))...), ')')
 	}
-	return request, strings.Join(parts, "; ")
+	return dst
+}
+
+// appendLine appends one line about a message.
+func appendLine(dst []byte, m *proto.Message, hide Hider, summary *[]byte) []byte {
+	*summary = appendSummary((*summary)[:0], m, hide)
+	return appendClean(dst, *summary)
 }
 
 // severity colours an exchange.
@@ -126,16 +143,6 @@ func severity(e *proto.Exchange) paint {
 		return red
 	}
 	return ""
-}
-
-// Anomaly takes note of odd traffic.
-func (t *Text) Anomaly(a flow.Anomaly) error {
-	if len(t.odd) == maxAnomalies {
-		t.more++
-		return nil
-	}
-	t.odd = append(t.odd, anomalyLine(a, t.Hide))
-	return nil
 }
 
 func anomalyLine(a flow.Anomaly, hide Hider) string {
@@ -157,92 +164,105 @@ func side(d flow.Direction) string {
 	return "server"
 }
 
+// begins puts a conversation on the page.
+func (t *Text) begins(r *convRow) error {
+	r.id = r.of.ID
+	if !t.timed {
+		t.timed, t.start = true, r.of.Start.Time()
+	}
+	if t.begun = append(t.begun, r); len(t.begun) >= t.rows {
+		return t.page()
+	}
+	return nil
+}
+
+// exchange puts an exchange that a part was told of on the page.
+func (t *Text) exchange(p *textPart, r *exchangeRow) error {
+	x, since := &t.exchanges, r.at.Sub(t.start)
+	x.row(exchangePaints[r.paint], int64(since))
+	x.natural(r.of.ID)
+	x.text = appendSeconds(x.text, since)
+	x.cell()
+	x.move(&p.cells, r.first, r.first+exchangeCells)
+	if len(x.rows) >= t.rows || len(x.text) >= pageText {
+		return t.page()
+	}
+	return nil
+}
+
+// exchangePaints are those of a row, by that of what was said.
+var exchangePaints = map[paint][]paint{
+	"":     {dim, dim, "", "", "", "", "", yellow},
+	yellow: {dim, dim, yellow, yellow, "", "", "", yellow},
+	red:    {dim, dim, red, red, "", "", "", yellow},
+}
+
 // page prints what was gathered.
 func (t *Text) page() error {
-	if len(t.convs) == 0 && len(t.rows) == 0 {
+	if len(t.begun) == 0 && len(t.exchanges.rows) == 0 {
 		return nil
 	}
-	convs := table{style: t.style,
-		head:  []string{"ID", "PROTOCOL", "CLIENT", "SERVER", "START", "DURATION", "SENT", "RECEIVED", "STATE"},
-		right: []bool{true, false, false, false, true, true, true, true, false}, spare: []int{4, 5, 8}}
-	list := make([]*flow.Conversation, 0, len(t.convs))
-	for _, c := range t.convs {
-		list = append(list, c)
+	slices.SortFunc(t.begun, func(a, b *convRow) int { return cmp.Compare(a.id, b.id) })
+	for _, r := range t.begun {
+		t.conversation(r)
+		r.leave()
 	}
-	slices.SortFunc(list, func(a, b *flow.Conversation) int { return cmp.Compare(a.ID, b.ID) })
-	for _, c := range list {
-		protocol := c.Protocol
-		if c.Transport() == flow.UDP || protocol == proto.Raw.Name {
-			protocol = strings.TrimSpace(strings.TrimPrefix(protocol, proto.Raw.Name) + " " + c.Transport().String())
-		}
-		convs.add([]paint{dim, cyan}, strconv.Itoa(c.ID), protocol, c.Client().String(), c.Server().String(), t.clock(c.Start.Time()),
-			Duration(c.End.Sub(c.Start)), Bytes(c.Sides[0].Bytes), Bytes(c.Sides[1].Bytes), state(c))
+	t.conversations.write(t.w)
+	t.w.WriteByte('\n')
+	if x := &t.exchanges; len(x.rows) > 0 {
+		slices.SortFunc(x.rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.first, b.first)) })
+		x.write(t.w)
+		t.w.WriteByte('\n')
 	}
-	slices.SortStableFunc(t.rows, func(a, b exchangeRow) int { return a.at.Compare(b.at) })
-	rows := table{style: t.style,
-		head:  []string{"ID", "TIME", "REQUEST", "RESPONSE", "FIRST BYTE", "TOTAL", "BYTES", "SLOW FOR"},
-		right: []bool{true, true, false, false, true, true, true, false}, spare: []int{1, 6, 4}}
-	for _, r := range t.rows {
-		rows.add([]paint{dim, dim, r.paint, r.paint, "", "", "", yellow}, strconv.Itoa(r.conversation), t.clock(r.at), r.request, r.response,
-			r.first, r.total, r.bytes, r.slow)
-	}
-	w := bufio.NewWriter(t.w)
-	convs.write(w)
-	w.WriteByte('\n')
-	if len(rows.rows) > 0 {
-		rows.write(w)
-		w.WriteByte('\n')
-	}
-	clear(t.convs)
-	clear(t.rows)
-	t.rows = t.rows[:0]
-	return w.Flush()
+	clear(t.begun)
+	t.begun = t.begun[:0]
+	t.conversations.reset()
+	t.exchanges.reset()
+	return t.w.Flush()
 }
 
-// clock writes a time as seconds since the first conversation began.
-func (t *Text) clock(at time.Time) string {
-	return strconv.FormatFloat(at.Sub(t.start).Seconds(), 'f', 6, 64)
+// conversation adds a row.
+func (t *Text) conversation(r *convRow) {
+	s, to := r.standing(), &t.conversations
+	to.row(conversationPaints, 0)
+	to.natural(r.id)
+	to.text = appendProtocol(to.text, &s)
+	to.cell()
+	to.text = appendEndpoint(to.text, s.flow.Src())
+	to.cell()
+	to.text = appendEndpoint(to.text, s.flow.Dst())
+	to.cell()
+	to.text = appendSeconds(to.text, r.from.Time().Sub(t.start))
+	to.cell()
+	to.text = appendDuration(to.text, s.end.Sub(r.from))
+	to.cell()
+	for _, n := range s.bytes {
+		to.text = appendBytes(to.text, n)
+		to.cell()
+	}
+	to.put(s.text())
 }
 
-// state is how a conversation stands, and what is wrong with it.
-func state(c *flow.Conversation) string {
-	return strings.TrimPrefix(ending(c)+errand(c)+trouble(c), ", ")
+var conversationPaints = []paint{dim, cyan}
+
+// appendProtocol appends what a conversation speaks, and over what, where that is not
+// said by it.
+func appendProtocol(dst []byte, s *standing) []byte {
+	name, transport := s.protocol, s.flow.Transport()
+	if transport != flow.UDP && name != proto.Raw.Name {
+		return append(dst, name...)
+	}
+	if name = strings.TrimPrefix(name, proto.Raw.Name); name != "" {
+		dst = append(append(dst, name...), ' ')
+	}
+	return append(dst, transport.String()...)
 }
 
-// errand is what a conversation was opened for by another.
-func errand(c *flow.Conversation) string {
-	if c.For == nil {
-		return ""
+func appendEndpoint(dst []byte, e netip.AddrPort) []byte {
+	if !e.IsValid() {
+		return append(dst, e.String()...)
 	}
-	return strings.TrimRight(fmt.Sprintf(", for %d: %s", c.For.Parent.ID, Clean(c.For.Purpose)), ": ")
-}
-
-// ending is how a TCP conversation stands.
-func ending(c *flow.Conversation) string {
-	switch {
-	case c.Transport() != flow.TCP:
-		return ""
-	case c.Ended && c.State != flow.Open:
-		return c.State.String() + " by " + side(c.CloseBy)
-	}
-	return c.State.String()
-}
-
-// trouble is what is wrong with a conversation, as the end of a list.
-func trouble(c *flow.Conversation) string {
-	var lost, again int64
-	for i := range c.Sides {
-		lost += c.Sides[i].Extra().GapBytes
-		again += c.Sides[i].Extra().Retransmitted
-	}
-	s := ""
-	if lost > 0 {
-		s += ", " + Bytes(lost) + " missing"
-	}
-	if again > 0 {
-		s += fmt.Sprintf(", %d retransmitted", again)
-	}
-	return s
+	return e.AppendTo(dst)
 }
 
 // Summary prints the rest, and the sums.
@@ -258,8 +278,8 @@ func (t *Text) Summary(s *decode.Summary) error {
 		fmt.Fprintf(&b, "and %d more (--json lists all)\n", t.more)
 	}
 	b.WriteString(Account(s))
-	_, err := io.WriteString(t.w, b.String())
-	return err
+	t.w.WriteString(b.String())
+	return t.w.Flush()
 }
 
 // Account writes the sums of a Summary: where every packet went.

@@ -11,9 +11,10 @@ import (
 // Sink hands on to another sink what an expression picks: those exchanges, and
 // the conversations and anomalies that they belong to.
 type Sink struct {
-	filter *Filter
-	next   decode.Sink
-	picked map[*flow.Conversation]bool
+	filter   *Filter
+	next     decode.Sink
+	packeter decode.Packeter // the same, if it is one
+	picked   map[*flow.Conversation]bool
 	// early are the anomalies of conversations of which nothing is picked yet:
 	// what is odd in an exchange comes before it.
 	early   map[*flow.Conversation][]flow.Anomaly
@@ -40,10 +41,12 @@ func NewSink(f *Filter, next decode.Sink) decode.Sink {
 }
 
 func newSink(f *Filter, next decode.Sink) *Sink {
-	return &Sink{
+	s := &Sink{
 		filter: f, next: next, picked: make(map[*flow.Conversation]bool), early: make(map[*flow.Conversation][]flow.Anomaly),
 		waiting: new(atomic.Int64), left: new(atomic.Int64),
 	}
+	s.packeter, _ = next.(decode.Packeter)
+	return s
 }
 
 // Left counts the exchanges that were left out.
@@ -80,6 +83,14 @@ func (s *Sink) takeEarly(c *flow.Conversation) []flow.Anomaly {
 		s.waiting.Add(-int64(len(list)))
 	}
 	return list
+}
+
+// Packet hands on a packet of a picked conversation.
+func (s *Sink) Packet(c *flow.Conversation, number int64) error {
+	if s.packeter != nil && s.picked[c] {
+		return s.packeter.Packet(c, number)
+	}
+	return nil
 }
 
 // Close hands on the end of a picked conversation.
