@@ -26,7 +26,7 @@ func (r *Recorder) pick(t *tape, e *proto.Exchange) {
 	if r.pickBy == nil {
 		return
 	}
-	p, yes := &t.picks, r.pickBy(e)
+	p, yes := t.picks, r.pickBy(e)
 	p.some = p.some || yes
 	if e.Inside() {
 		p.all = p.all || yes // what it stands in has to be said
@@ -48,7 +48,7 @@ func (r *Recorder) pick(t *tape, e *proto.Exchange) {
 // stand for themselves, where the client said nothing else. Any other conversation is a
 // whole.
 func (r *Recorder) leaveOut(c *flow.Conversation, t *tape, e *Ending) {
-	p := &t.picks
+	p := t.picks
 	if r.pickBy == nil || p.all || p.odd || e.Protocol != &proto.HTTP || c.Transport() != flow.TCP || t.gap != nil || p.said != t.said || p.out.requests.count == 0 {
 		return
 	}

@@ -36,7 +36,8 @@ type Recorder struct {
 	tapes  map[*flow.Conversation]*tape
 	latest *flow.Conversation // of which tape is the latest that was asked for
 	tape   *tape
-	kin    *Kin // nil when it is told of all conversations
+	kin    *Kin    // nil when it is told of all conversations
+	spare  []chunk // room for what a client says, of which there is nothing
 }
 
 // tape is what is known of a conversation that goes on.
@@ -57,9 +58,9 @@ type tape struct {
 	all     Wait
 	slowest time.Duration
 	said    int64 // where what the client said ends
-	picks   picks
+	picks   *picks // nil when all is picked
 	asked   asked
-	turns   turns
+	turns   *turns // nil before there is anything of one
 }
 
 // chunk is a run of bytes of one packet.
@@ -111,7 +112,9 @@ func (r *Recorder) Start(c *flow.Conversation) error {
 		r.start = c.Start.Time()
 	}
 	t := &tape{turned: r.isTurned(c)}
-	t.turns.bare = r.kin != nil
+	if r.pickBy != nil {
+		t.picks = new(picks)
+	}
 	r.tapes[c], r.latest, r.tape = t, c, t
 	if r.known == nil {
 		return nil
@@ -145,6 +148,9 @@ func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) 
 	x := chunk{k.Offset, int64(len(k.Data)), nil, k.Time, k.Packet, k.Ack}
 	if d == flow.ClientToServer {
 		x.data = r.copy(k.Data)
+		if t.ahead == nil {
+			t.ahead, r.spare = r.spare, nil
+		}
 		t.ahead = append(t.ahead, x)
 		t.held += x.kept()
 		t.said = x.end()
@@ -152,7 +158,7 @@ func (r *Recorder) Stream(c *flow.Conversation, d flow.Direction, k flow.Chunk) 
 	}
 	t.read, t.server = max(t.read, x.end()), k.Time
 	if byTurns(c.Protocol) {
-		t.turns.heard(x, k.Data, c.Transport())
+		r.turns(t).heard(x, k.Data, c.Transport())
 	}
 	return nil
 }
@@ -172,7 +178,8 @@ func (r *Recorder) Gap(c *flow.Conversation, d flow.Direction, g flow.Gap) error
 	case d == flow.ServerToClient:
 		t.read = max(t.read, g.Offset+g.Length)
 		if byTurns(c.Protocol) {
-			t.turns.gaps = append(t.turns.gaps, g)
+			u := r.turns(t)
+			u.gaps = append(u.gaps, g)
 		}
 	case t.gap == nil:
 		t.gap = &g
@@ -206,7 +213,7 @@ func (r *Recorder) say(c *flow.Conversation, t *tape, all bool) error {
 		return err
 	}
 	n := 0
-	defer func() { t.ahead = t.ahead[:copy(t.ahead, t.ahead[n:])] }()
+	defer func() { r.said(t, n) }()
 	for ; n < len(t.ahead); n++ {
 		k := &t.ahead[n]
 		if !all && r.early(t, k) {
@@ -226,6 +233,20 @@ func (r *Recorder) say(c *flow.Conversation, t *tape, all bool) error {
 		}
 	}
 	return nil
+}
+
+// maxSpare is how much room is kept.
+const maxSpare = 256
+
+// said lets go of the first chunks that wait. There are many conversations in which nothing does: so
+// the room for it goes on to the next.
+func (r *Recorder) said(t *tape, n int) {
+	if t.ahead = t.ahead[:copy(t.ahead, t.ahead[n:])]; len(t.ahead) == 0 {
+		if cap(t.ahead) <= maxSpare {
+			r.spare = t.ahead
+		}
+		t.ahead = nil
+	}
 }
 
 // early reports whether it is too early to say after what a client spoke: what it had read
@@ -257,7 +278,7 @@ func (r *Recorder) open(c *flow.Conversation, t *tape) error {
 		t.conn.Skip = r.skip(c, t)
 	}
 	if t.conn.Parsed() {
-		t.turns = turns{bare: t.turns.bare}
+		t.turns = nil
 	}
 	return r.push(t, &Part{Kind: Opened})
 }

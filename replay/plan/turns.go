@@ -35,6 +35,14 @@ type turns struct {
 // maxPreview is how much of what a client said is kept to show what it is.
 const maxPreview = 48
 
+// turns are those of a conversation.
+func (r *Recorder) turns(t *tape) *turns {
+	if t.turns == nil {
+		t.turns = &turns{bare: r.kin != nil}
+	}
+	return t.turns
+}
+
 // heard keeps what the server said; of datagrams, as much as fits in.
 func (t *turns) heard(k chunk, data []byte, transport flow.Transport) {
 	if transport == flow.UDP && t.unread+len(data) > maxUnread {
@@ -52,7 +60,7 @@ func (t *turns) heard(k chunk, data []byte, transport flow.Transport) {
 
 // turn gives a step of the client its place.
 func (r *Recorder) turn(t *tape, s *Step, k *chunk) error {
-	u, ack := &t.turns, max(k.ack, 0)
+	u, ack := r.turns(t), max(k.ack, 0)
 	if u.check == nil && ack > 0 {
 		u.begin(0, 0) // the server spoke first
 	}
@@ -82,8 +90,8 @@ const far = 1 << 62
 
 // lastTurn ends the last turn; there is always one.
 func (r *Recorder) lastTurn(t *tape) error {
-	if t.turns.check == nil {
-		t.turns.begin(0, 0)
+	if u := r.turns(t); u.check == nil {
+		u.begin(0, 0)
 	}
 	return r.endTurn(t, far, far)
 }
@@ -91,7 +99,7 @@ func (r *Recorder) lastTurn(t *tape) error {
 // endTurn hands on the turn that goes on, if any, which ends where the next begins: in the
 // server's stream, and in the client's.
 func (r *Recorder) endTurn(t *tape, end, next int64) error {
-	u := &t.turns
+	u := r.turns(t)
 	if u.check == nil {
 		return nil
 	}

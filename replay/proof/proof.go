@@ -37,8 +37,8 @@ type conversation struct {
 	close          string
 	exchanges      int64
 	comparable     int64
-	said           uint64 // what it waits for, in order
-	answered       uint64 // what was asked and answered
+	said           sequence // what it waits for, in order
+	answered       sequence // what was asked and answered
 }
 
 // endpoint is one without its address: it is enough to know which are the same.
@@ -54,17 +54,14 @@ func endpointOf(a netip.AddrPort) endpoint {
 // talk is a conversation, of which more may come as long as it is not over.
 type talk struct {
 	conversation
-	said, answered sequence
-	of             *flow.Conversation
-	errand         bool // it was opened for another
+	of     *flow.Conversation
+	errand bool     // it was opened for another
+	speaks bool     // something was said
+	waits  [3]int64 // for what the latest of that did
 }
 
 // sequence is a number of things in order, by their hash.
-type sequence struct {
-	hash uint64
-	last [3]int64
-	n    int64
-}
+type sequence uint64
 
 // seed makes hashes of all Outlines of a process comparable.
 var seed = maphash.MakeSeed()
@@ -163,7 +160,6 @@ func (p *part) Take(x *plan.Part) error {
 		t.answer(x.Check)
 	case plan.Over:
 		t.close, t.skip, t.protocol = p.name(x.Ending.Close.String()), p.name(apart(x.Ending.Skip)), x.Ending.Protocol.Name
-		t.conversation.said, t.conversation.answered = t.said.hash, t.answered.hash
 		delete(p.open, x.Conn)
 		p.over = append(p.over, t)
 	}
@@ -190,10 +186,10 @@ func (p *part) begin(c *plan.Conn) {
 func (c *talk) say(p *plan.Part) {
 	w := p.Step.After
 	now := [3]int64{int64(w.Finals), int64(w.Interims), int64(p.Step.Turn)}
-	if c.said.n > 0 && now == c.said.last {
+	if c.speaks && now == c.waits {
 		return
 	}
-	c.said.last = now
+	c.speaks, c.waits = true, now
 	c.said.add(now[:]...)
 }
 
@@ -231,14 +227,13 @@ func truth(b bool) int64 {
 func sign(n int64) int64 { return min(n, 1) }
 
 func (s *sequence) add(list ...int64) {
-	s.n++
 	for _, x := range list {
-		s.hash = maphash.Comparable(seed, [2]uint64{s.hash, uint64(x)})
+		*s = sequence(maphash.Comparable(seed, [2]uint64{uint64(*s), uint64(x)}))
 	}
 }
 
 func (s *sequence) text(t string) {
-	s.hash = maphash.Comparable(seed, [2]uint64{s.hash, maphash.String(seed, t)})
+	*s = sequence(maphash.Comparable(seed, [2]uint64{uint64(*s), maphash.String(seed, t)}))
 }
 
 // Counts returns how many conversations and exchanges the recording has, and how many values
