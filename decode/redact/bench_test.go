@@ -95,3 +95,25 @@ func TestHostileText(t *testing.T) {
 		f.content(nil, inBody, "application/x-www-form-urlencoded", []byte(text), 0, len(text), 0)
 	}
 }
+
+// BenchmarkPseudonyms maps what recordings of DNS have millions of.
+func BenchmarkPseudonyms(b *testing.B) {
+	p := names()
+	for name, text := range map[string]func(i int) string{
+		"host":    func(i int) string { return fmt.Sprintf("host%d.shop%d.example.com", i*7919, i%100) },
+		"same":    func(i int) string { return fmt.Sprintf("h%d.shop.example.com", i%10) },
+		"address": func(i int) string { return fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255) },
+		"token":   func(i int) string { return fmt.Sprintf("%d-7QmXh2Zk0pLr9VbN", i*1000003) },
+	} {
+		texts := make([]string, 1<<16)
+		for i := range texts {
+			texts[i] = text(i)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				p.Text(texts[i%len(texts)])
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package redact
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"netlab/decode/proto"
@@ -18,7 +19,10 @@ const (
 // may have other lengths.
 type dnsMessage struct {
 	fields
-	moved map[int]int // where labels stand now, by where they stood
+	moved []uint16 // where labels stand now, and one, by where they stood; 0 where none did
+	list  []string // labels of a name
+	full  []byte   // all of it
+	now   []string // labels that take their place
 }
 
 // dns looks at a message, and returns how much of it is understood: all or nothing.
@@ -27,7 +31,13 @@ func (f *finder) dns(_ *proto.Exchange, m *proto.Message, b *proto.DNSMessage) i
 	if prefix != 0 && prefix != 2 || len(b.Wire) < 12 {
 		return 0
 	}
-	x := &dnsMessage{fields{finder: f, in: b.Wire}, make(map[int]int)}
+	if f.dnsMessage == nil {
+		f.dnsMessage = new(dnsMessage)
+	}
+	x := f.dnsMessage
+	x.fields = fields{finder: f, in: b.Wire, out: x.out[:0]}
+	x.moved = slices.Grow(x.moved[:0], len(b.Wire))[:len(b.Wire)]
+	clear(x.moved)
 	x.copy(12)
 	for range binary.BigEndian.Uint16(b.Wire[4:]) {
 		x.name()
@@ -78,11 +88,11 @@ const maxLabels = 128
 // name writes the next name. Of one that ends with a pointer, the labels that stand here are written,
 // and a pointer to where the others are now.
 func (x *dnsMessage) name() {
-	var list []string
+	x.list = x.list[:0]
 	here, end, pointer := 0, -1, -1
 	at := x.at
 	for {
-		if at >= len(x.in) || len(list) > maxLabels {
+		if at >= len(x.in) || len(x.list) > maxLabels {
 			x.bad = true
 			return
 		}
@@ -92,7 +102,7 @@ func (x *dnsMessage) name() {
 			if end < 0 {
 				end = at + 1
 			}
-			x.write(list, here, pointer)
+			x.write(x.list, here, pointer)
 			x.at = end
 			return
 		case n >= 0xc0 && at+1 < len(x.in):
@@ -109,7 +119,7 @@ func (x *dnsMessage) name() {
 			x.bad = true
 			return
 		default:
-			list = append(list, string(x.in[at+1:at+1+n]))
+			x.list = append(x.list, view(x.in[at+1:at+1+n]))
 			if end < 0 {
 				here++
 			}
@@ -124,26 +134,30 @@ func (x *dnsMessage) write(list []string, here, pointer int) {
 	labels := x.labels(list)
 	at := x.at
 	for i := range here {
-		if _, ok := x.moved[at]; !ok && len(x.out) < 0x4000 {
-			x.moved[at] = len(x.out)
-		}
+		x.moves(at)
 		x.out = append(x.out, byte(len(labels[i])))
 		x.out = append(x.out, labels[i]...)
 		at += 1 + len(list[i])
 	}
 	if pointer < 0 {
-		if _, ok := x.moved[at]; !ok && len(x.out) < 0x4000 {
-			x.moved[at] = len(x.out)
-		}
+		x.moves(at)
 		x.out = append(x.out, 0)
 		return
 	}
-	to, ok := x.moved[pointer]
-	if !ok {
+	to := x.moved[pointer]
+	if to == 0 {
 		x.bad = true
 		return
 	}
+	to--
 	x.out = append(x.out, 0xc0|byte(to>>8), byte(to))
+}
+
+// moves takes note that what stood at an offset stands here, if a pointer reaches that.
+func (x *dnsMessage) moves(at int) {
+	if x.moved[at] == 0 && len(x.out) < 0x4000 {
+		x.moved[at] = uint16(len(x.out)) + 1
+	}
 }
 
 // labels are those that take the place of others.
@@ -151,26 +165,36 @@ func (x *dnsMessage) labels(list []string) []string {
 	if len(list) == 0 {
 		return list
 	}
-	full := strings.Join(list, ".")
-	if len(list) > 1 && isReverse(full) {
-		labels := x.z.names.labels(list)
-		if x.editing() {
+	dotted := false
+	x.full = x.full[:0]
+	for i, l := range list {
+		if i > 0 {
+			x.full = append(x.full, '.')
+		}
+		x.full = append(x.full, l...)
+		dotted = dotted || strings.IndexByte(l, '.') >= 0
+	}
+	full := view(x.full)
+	switch reverse := len(list) > 1 && isReverse(full); {
+	case !reverse && !dotted && (len(list) > 1 || len(full) >= least):
+	case !x.editing():
+		return list
+	default:
+		if reverse {
 			x.z.count(Address, inDNSName)
 		}
-		return labels
-	}
-	dotted := false
-	for _, l := range list {
-		dotted = dotted || strings.Contains(l, ".")
-	}
-	if dotted || len(list) == 1 && len(full) < least {
-		return x.z.names.labels(list)
+		x.now = append(x.now[:0], list...)
+		return x.z.names.host(x.now)
 	}
 	with, changed := x.secret(Host, inDNSName, "", full)
 	if !changed {
 		return list
 	}
-	return strings.Split(with, ".")
+	x.now = x.now[:0]
+	for label := range strings.SplitSeq(with, ".") {
+		x.now = append(x.now, label)
+	}
+	return x.now
 }
 
 // isReverse reports whether a name is that of an address.
@@ -305,12 +329,26 @@ func (x *dnsMessage) address(end int) {
 		x.bad = true
 		return
 	}
-	x.out = append(x.out, x.addr(a).AsSlice()...)
+	if a = x.addr(a); a.Is4() {
+		b := a.As4()
+		x.out = append(x.out, b[:]...)
+	} else {
+		b := a.As16()
+		x.out = append(x.out, b[:]...)
+	}
 }
 
 // addr maps an address.
 func (x *dnsMessage) addr(a netip.Addr) netip.Addr {
-	if with, ok := x.secret(Address, inDNSRecord, "", a.String()); ok {
+	if x.editing() && len(x.z.keep) == 0 { // its text is not asked for
+		b := x.z.names.Addr(a)
+		if b != a {
+			x.z.count(Address, inDNSRecord)
+		}
+		return b
+	}
+	var few [maxAddress]byte
+	if with, ok := x.secret(Address, inDNSRecord, "", view(a.AppendTo(few[:0]))); ok {
 		if b, err := netip.ParseAddr(with); err == nil && b.BitLen() == a.BitLen() {
 			return b
 		}

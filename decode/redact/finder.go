@@ -17,6 +17,8 @@ type finder struct {
 	raw     []byte   // of the message
 	changes []change // of it
 	fields  []httpField
+
+	dnsMessage *dnsMessage // to be used again
 }
 
 // change is what becomes of some bytes of a message.

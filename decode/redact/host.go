@@ -18,40 +18,54 @@ func (p *Pseudonyms) Host(name string) string {
 	if isAddress(name) {
 		return p.address(name)
 	}
-	return strings.Join(p.labels(strings.Split(name, ".")), ".")
+	return strings.Join(p.host(strings.Split(name, ".")), ".")
 }
 
 // Name is Host, for names in packets.
 func (p *Pseudonyms) Name(name string) string { return p.Host(name) }
 
-// labels maps those of a name, which may end with an empty one: the root.
-func (p *Pseudonyms) labels(list []string) []string {
+// host maps the labels of a name in their place. The name may end with an empty one: the root.
+func (p *Pseudonyms) host(list []string) []string {
 	n := len(list)
 	for n > 0 && list[n-1] == "" {
 		n--
 	}
-	out := make([]string, len(list))
-	copy(out[n:], list[n:])
-	lower := make([]string, n)
-	for i := range lower {
-		lower[i] = strings.ReplaceAll(lowered(list[i]), ".", "_") // as a label may have one
-	}
-	kept := 0
-	if suffix := commonSuffix(strings.Join(lower, ".")); suffix != "" {
-		kept = 1 + strings.Count(suffix, ".")
-	}
-	copy(out[n-kept:n], list[n-kept:n])
+	kept := staying(list[:n])
 	from := n - kept
-	if kept == 1 && n > 1 && lower[n-1] == "arpa" {
-		var ok bool
-		if from, ok = p.reverse(out[:n], lower); !ok {
-			from = n - kept
+	if kept == 1 && n > 1 && lowered(list[n-1]) == "arpa" {
+		if before, ok := p.reverse(list[:n]); ok {
+			from = before
 		}
 	}
 	for i := range from {
-		out[i] = cased(p.label(lowered(list[i])), list[i])
+		list[i] = cased(p.label(lowered(list[i])), list[i])
 	}
-	return out
+	return list
+}
+
+// staying returns how many labels of a name stay, as everybody's names end with them.
+func staying(list []string) int {
+	var few [256]byte
+	name := few[:0]
+	for i, label := range list {
+		if i > 0 {
+			name = append(name, '.')
+		}
+		for _, c := range []byte(label) {
+			switch {
+			case c == '.': // as a label may have one
+				c = '_'
+			case c >= 'A' && c <= 'Z':
+				c += 'a' - 'A'
+			}
+			name = append(name, c)
+		}
+	}
+	suffix := commonSuffix(view(name))
+	if suffix == "" {
+		return 0
+	}
+	return 1 + strings.Count(suffix, ".")
 }
 
 // label maps one label in small letters.
@@ -60,10 +74,18 @@ func (p *Pseudonyms) label(s string) string {
 	switch {
 	case s == "www", s == "", s == "localhost", s[0] == '_':
 		return s
-	case strings.HasPrefix(s, punycode):
-		return punycode + p.plain(s[len(punycode):])
 	}
-	return p.plain(s)
+	at, known := p.labels.get(s)
+	if known != "" {
+		return known
+	}
+	if rest, ok := strings.CutPrefix(s, punycode); ok {
+		known = punycode + p.plain(rest)
+	} else {
+		known = p.plain(s)
+	}
+	p.labels.put(at, s, known)
+	return known
 }
 
 // lowered is s in small letters, as names of DNS know them (RFC 4343).
@@ -84,6 +106,9 @@ func lowered(s string) string {
 
 // cased writes s with capital letters where like has them. Both are of one length.
 func cased(s, like string) string {
+	if lowered(like) == like {
+		return s
+	}
 	b := []byte(s)
 	for i := range b {
 		if like[i] >= 'A' && like[i] <= 'Z' && b[i] >= 'a' && b[i] <= 'z' {
@@ -153,23 +178,24 @@ func isAlnum(c byte) bool {
 }
 
 // reverse maps the name of an address (RFC 1035, section 3.5; RFC 3596, section 2.5), or of a
-// network. It returns how many labels are before it.
-func (p *Pseudonyms) reverse(out, lower []string) (before int, ok bool) {
-	zone := len(lower) - 2
+// network, in its place. It returns how many labels are before it.
+func (p *Pseudonyms) reverse(list []string) (before int, ok bool) {
+	zone := len(list) - 2
 	base, most, perByte := 10, 4, 1
-	switch lower[zone] {
+	switch lowered(list[zone]) {
 	case "in-addr":
 	case "ip6":
 		base, most, perByte = 16, 32, 2
 	default:
 		return 0, false
 	}
-	out[zone] = lower[zone]
+	list[zone] = lowered(list[zone])
 	var b [16]byte
 	n := 0
 	for ; n < most && n < zone; n++ {
-		d, err := strconv.ParseUint(lower[zone-1-n], base, 8/perByte)
-		if err != nil || base == 16 && len(lower[zone-1-n]) != 1 {
+		digit := list[zone-1-n]
+		d, err := strconv.ParseUint(digit, base, 8/perByte)
+		if err != nil || base == 16 && len(digit) != 1 {
 			break
 		}
 		b[n/perByte] |= byte(d) << (8 / perByte * (perByte - 1 - n%perByte))
@@ -184,7 +210,7 @@ func (p *Pseudonyms) reverse(out, lower []string) (before int, ok bool) {
 		if base == 16 {
 			d &= 15
 		}
-		out[zone-1-i] = strconv.FormatUint(uint64(d), base)
+		list[zone-1-i] = strconv.FormatUint(uint64(d), base)
 	}
 	return zone - n, true
 }

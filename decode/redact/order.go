@@ -17,10 +17,15 @@ import (
 type Reading struct {
 	f     *finder
 	lines map[*flow.Conversation]*[2]line
+	// latest is one of these: much is told of one in a row.
+	latest struct {
+		c     *flow.Conversation
+		lines *[2]line
+	}
 }
 
 func newReading(z *Sanitizer, to Editor) *Reading {
-	return &Reading{newFinder(z, to), make(map[*flow.Conversation]*[2]line)}
+	return &Reading{f: newFinder(z, to), lines: make(map[*flow.Conversation]*[2]line)}
 }
 
 // Fork returns a Reading of some of the conversations. What it finds is found.
@@ -71,12 +76,21 @@ const (
 
 // of returns what is told of a conversation.
 func (x *Reading) of(c *flow.Conversation) *[2]line {
-	lines := x.lines[c]
-	if lines == nil {
-		lines = new([2]line)
-		x.lines[c] = lines
+	if x.latest.c != c {
+		lines := x.lines[c]
+		if lines == nil {
+			lines = new([2]line)
+			x.lines[c] = lines
+		}
+		x.latest.c, x.latest.lines = c, lines
 	}
-	return lines
+	return x.latest.lines
+}
+
+// forget forgets a conversation that has ended.
+func (x *Reading) forget(c *flow.Conversation) {
+	delete(x.lines, c)
+	x.latest.c, x.latest.lines = nil, nil
 }
 
 // Exchange looks at the messages of an exchange.
@@ -188,7 +202,7 @@ func name(c *flow.Conversation) string {
 func (x *Reading) Finish(c *flow.Conversation) error {
 	lines := x.of(c)
 	x.endHTTP2(c, lines)
-	delete(x.lines, c)
+	x.forget(c)
 	if err := x.f.z.texts.failed(); err != nil || !x.f.editing() {
 		return err
 	}

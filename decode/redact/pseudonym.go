@@ -6,9 +6,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash/fnv"
+	"hash"
 	"math/bits"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -23,9 +24,11 @@ import (
 // classes, the mapping is a permutation, and beyond that chance does not bring two
 // together. What a pseudonym tells is the length and those classes.
 type Pseudonyms struct {
-	key   [32]byte
-	block cipher.Block // of the permutation
-	addrs cryptoPAn
+	key    [32]byte
+	block  cipher.Block // of the permutation
+	addrs  *cryptoPAn
+	seeds  sync.Pool // of HMAC with the key, which are used again
+	labels *recent   // of names of hosts
 }
 
 // NewPseudonyms returns those of a key, which may have any length.
@@ -39,6 +42,8 @@ func NewPseudonyms(key []byte) *Pseudonyms {
 	copy(p.key[:], derive("texts"))
 	p.block = newAES(derive("short texts")[:16])
 	p.addrs = newCryptoPAn([32]byte(derive("addresses")))
+	p.seeds.New = func() any { return hmac.New(sha256.New, p.key[:]) }
+	p.labels = newRecent()
 	return p
 }
 
@@ -113,9 +118,9 @@ func (p *Pseudonyms) plain(s string) string {
 	if small {
 		p.permute(out, places, domain)
 	} else {
-		p.spread(out, places, s)
+		p.spread(out, places)
 	}
-	return string(out)
+	return view(out)
 }
 
 // place is a character that may become another of its class: the n-th of radix, from
@@ -193,18 +198,21 @@ func (x *place) put(out []byte, n uint64) {
 // permute takes the characters for the digits of a number below domain, and another
 // such number for that.
 func (p *Pseudonyms) permute(out []byte, places []place, domain uint64) {
-	h := fnv.New64a() // of the classes: each has a permutation of its own
-	n := uint64(0)
-	for _, x := range places {
+	// The hash of the classes: each has a permutation of its own. (FNV-1a)
+	h, n := uint64(0xcbf29ce484222325), uint64(0)
+	for i := range places {
+		x := &places[i]
 		n = n*x.radix + x.n
-		h.Write([]byte{byte(x.at), byte(x.low), byte(x.low >> 8), byte(x.radix)})
+		for _, b := range [...]byte{byte(x.at), byte(x.low), byte(x.low >> 8), byte(x.radix)} {
+			h = (h ^ uint64(b)) * 0x100000001b3
+		}
 	}
 	if domain < 2 {
 		return
 	}
 	half := uint(bits.Len64(domain-1)+1) / 2
 	for {
-		if n = p.feistel(n, half, h.Sum64()); n < domain { // as a rule; else it goes on
+		if n = p.feistel(n, half, h); n < domain { // as a rule; else it goes on
 			break
 		}
 	}
@@ -220,36 +228,38 @@ func (p *Pseudonyms) feistel(n uint64, half uint, tweak uint64) uint64 {
 	const rounds = 10 // as FF1 has (NIST SP 800-38G)
 	mask := uint64(1)<<half - 1
 	left, right := n>>half, n&mask
-	var b [16]byte
+	s := aesBlocks.Get().(*aesBlock)
+	binary.LittleEndian.PutUint64(s.in[:8], tweak)
 	for i := range rounds {
-		binary.LittleEndian.PutUint64(b[:8], tweak)
-		binary.LittleEndian.PutUint64(b[8:], right<<8|uint64(i))
-		p.block.Encrypt(b[:], b[:])
-		left, right = right, left^binary.LittleEndian.Uint64(b[:8])&mask
+		binary.LittleEndian.PutUint64(s.in[8:], right<<8|uint64(i))
+		p.block.Encrypt(s.out[:], s.in[:])
+		left, right = right, left^binary.LittleEndian.Uint64(s.out[:8])&mask
 	}
+	aesBlocks.Put(s)
 	return left<<half | right
 }
 
 // spread takes each character by chance that has its seed in all of them.
-func (p *Pseudonyms) spread(out []byte, places []place, s string) {
-	h := hmac.New(sha256.New, p.key[:])
-	h.Write([]byte(s))
-	seed := h.Sum(nil)
-	stream := cipher.NewCTR(newAES(seed[:16]), seed[16:])
-	var b [4]byte
+func (p *Pseudonyms) spread(out []byte, places []place) {
+	const size = 4
+	b := p.chance(out, size*len(places))
 	for i := range places {
-		b = [4]byte{}
-		stream.XORKeyStream(b[:], b[:])
-		places[i].put(out, uint64(binary.LittleEndian.Uint32(b[:]))*places[i].radix>>32)
+		places[i].put(out, uint64(binary.LittleEndian.Uint32(b[size*i:]))*places[i].radix>>32)
 	}
 }
 
 // bytes are as many as in b, by chance that has its seed in them.
-func (p *Pseudonyms) bytes(b []byte) []byte {
-	h := hmac.New(sha256.New, p.key[:])
-	h.Write(b)
-	seed := h.Sum(nil)
-	out := make([]byte, len(b))
+func (p *Pseudonyms) bytes(b []byte) []byte { return p.chance(b, len(b)) }
+
+// chance returns n bytes that have their seed in others.
+func (p *Pseudonyms) chance(of []byte, n int) []byte {
+	h := p.seeds.Get().(hash.Hash)
+	h.Reset()
+	h.Write(of)
+	var sum [sha256.Size]byte
+	seed := h.Sum(sum[:0])
+	p.seeds.Put(h)
+	out := make([]byte, n)
 	cipher.NewCTR(newAES(seed[:16]), seed[16:]).XORKeyStream(out, out)
 	return out
 }

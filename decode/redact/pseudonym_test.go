@@ -26,7 +26,7 @@ func TestCryptoPAn(t *testing.T) {
 		"::1": "78ff:f001:9fc0:20df:8380:b1f1:704:ed", "2001:db8::1": "4401:2bc:603f:d91d:27f:ff8e:e6f1:dc1e",
 	} {
 		b := netip.MustParseAddr(in).AsSlice()
-		c.Map(b, nil)
+		c.Map(b, 0)
 		if got, _ := netip.AddrFromSlice(b); got.String() != want {
 			t.Errorf("%s became %s, want %s", in, got, want)
 		}

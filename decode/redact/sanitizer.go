@@ -60,6 +60,8 @@ type Sanitizer struct {
 	texts texts
 	limit int64 // of what is remembered of bodies, and in a Search
 
+	recent *recent // pseudonyms
+
 	// When all is learned:
 	index      *index          // of the dictionary
 	pairs      []io.ReadSeeker // what stands for what
@@ -87,7 +89,7 @@ func NewSanitizer(o Options) (*Sanitizer, error) {
 	rand.Read(z.key) // which never fails
 	z.dict, z.texts.scratch = newDictionary(o.Memory/4*3), o.Scratch
 	z.dict.beside = o.Scratch != nil
-	z.bodies = memo.New[*judgement](z.limit)
+	z.bodies, z.recent = memo.New[*judgement](z.limit), newRecent()
 	return z, nil
 }
 

@@ -3,7 +3,6 @@ package redact
 import (
 	"cmp"
 	"io"
-	"maps"
 	"slices"
 
 	"netlab/decode/proto"
@@ -48,17 +47,16 @@ func (z *Sanitizer) Summary() *Summary {
 	}
 	_, values := z.dict.values()
 	s := &Summary{Messages: all.messages, Changed: all.changed, Kept: all.kept, Lost: z.dict.full()}
-	for k := range kindCount {
-		if len(all.where[k]) == 0 {
-			continue // all of them stayed, as localhost
+	slices.SortFunc(all.places, func(a, b placed) int { return cmp.Compare(a.kind, b.kind) })
+	for _, p := range all.places { // those of which all stayed, as localhost, are in none
+		if n := len(s.Found); n == 0 || s.Found[n-1].Kind != p.kind {
+			s.Found = append(s.Found, Count{Kind: p.kind, Values: values[p.kind], Where: make(map[string]int64)})
 		}
-		c := Count{Kind: k, Values: values[k], Where: all.where[k]}
-		for _, n := range c.Where {
-			c.Places += n
-		}
-		s.Found = append(s.Found, c)
+		c := &s.Found[len(s.Found)-1]
+		c.Places += p.n
+		c.Where[p.where] = p.n
 	}
-	s.Blanked = slices.AppendSeq(s.Blanked, maps.Values(all.blanked))
+	s.Blanked = all.blanked
 	slices.SortFunc(s.Blanked, func(a, b Blank) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Why, b.Why))
 	})
@@ -67,40 +65,50 @@ func (z *Sanitizer) Summary() *Summary {
 
 // tally counts what was done.
 type tally struct {
-	where   [kindCount]map[string]int64 // how many were replaced where
+	places  []placed
 	kept    int64
-	blanked map[string]Blank
+	blanked []Blank
 
 	messages, changed int64 // those that were looked at, and those in which something was replaced
 }
 
-// count counts a secret that was replaced.
-func (t *tally) count(k Kind, where string) { t.addCount(k, where, 1) }
+// placed counts how many secrets of a kind were replaced somewhere. There are few such places.
+type placed struct {
+	kind  Kind
+	where string
+	n     int64
+}
 
-func (t *tally) addCount(k Kind, where string, n int64) {
-	if t.where[k] == nil {
-		t.where[k] = make(map[string]int64)
+// count counts a secret that was replaced.
+func (t *tally) count(k Kind, where string) { t.addCount(placed{k, where, 1}) }
+
+func (t *tally) addCount(p placed) {
+	for i := range t.places {
+		if a := &t.places[i]; a.kind == p.kind && a.where == p.where {
+			a.n += p.n
+			return
+		}
 	}
-	t.where[k][where] += n
+	t.places = append(t.places, p)
 }
 
 // blank counts what was blanked.
 func (t *tally) blank(why string, bytes int64) { t.addBlank(Blank{why, 1, bytes}) }
 
 func (t *tally) addBlank(b Blank) {
-	if t.blanked == nil {
-		t.blanked = make(map[string]Blank)
+	for i := range t.blanked {
+		if a := &t.blanked[i]; a.Why == b.Why {
+			a.Messages, a.Bytes = a.Messages+b.Messages, a.Bytes+b.Bytes
+			return
+		}
 	}
-	sum := t.blanked[b.Why]
-	t.blanked[b.Why] = Blank{b.Why, sum.Messages + b.Messages, sum.Bytes + b.Bytes}
+	t.blanked = append(t.blanked, b)
 }
 
 // add counts what another counted.
 func (t *tally) add(other *tally) {
-	for k, where := range other.where {
-		for place, n := range where {
-			t.addCount(Kind(k), place, n)
-		}
+	for _, p := range other.places {
+		t.addCount(p)
 	}
 	for _, b := range other.blanked {
 		t.addBlank(b)

@@ -21,13 +21,11 @@ type worker struct {
 
 // memory is what a worker remembers, to be quicker.
 type memory struct {
-	cache      map[string]string // pseudonyms
-	cacheBytes int64
-	kinds      map[string]int8 // what names mean
-	coders     coders
-	headers    map[string]httpName
-	lines      map[string]*judgement // of heads
-	lineBytes  int64
+	kinds     map[string]int8 // what names mean
+	coders    coders
+	headers   map[string]httpName
+	lines     map[string]*judgement // of heads
+	lineBytes int64
 }
 
 // maxWorkers is about how many there are at a time: so many have a part of the memory that is for all.
@@ -56,23 +54,19 @@ func (w *worker) learn(k Kind, value string) {
 
 // pseudonym is what takes the place of a value: the same wherever it stands.
 func (w *worker) pseudonym(k Kind, value string) string {
-	if p, ok := w.cache[value]; ok {
+	at, p := w.recent.get(value)
+	if p != "" {
 		return p
 	}
 	if known, ok := w.dict.kind(value); ok {
 		k = known
 	}
-	var p string
 	if k == Host {
 		p = w.names.Host(value)
 	} else {
 		p = w.names.Text(value)
 	}
-	const cost = 64
-	if w.cacheBytes += int64(len(value)+len(p)) + cost; w.cacheBytes > w.limit/maxWorkers || w.cache == nil {
-		w.cache, w.cacheBytes = make(map[string]string), int64(len(value)+len(p))+cost
-	}
-	w.cache[strings.Clone(value)] = p // which may be a part of a message
+	w.recent.put(at, value, p)
 	return p
 }
 

@@ -28,6 +28,7 @@ type Edits struct {
 	*kept
 	parts   []*Edits        // that were forked
 	live    map[int64]*talk // those that are not finished, by their first packet
+	latest  *talk           // one of these, of which much is told in a row
 	talks   []*talk         // those that are
 	open    open
 	ignored []ignored
@@ -175,6 +176,9 @@ func (x *Edits) Looked(c *flow.Conversation, d flow.Direction, to int64) {
 
 // talk returns what is kept of a conversation.
 func (x *Edits) talk(c *flow.Conversation) *talk {
+	if x.latest != nil && x.latest.first == c.First {
+		return x.latest
+	}
 	t := x.live[c.First]
 	if t == nil {
 		t = &talk{first: c.First}
@@ -183,6 +187,7 @@ func (x *Edits) talk(c *flow.Conversation) *talk {
 			t.sides[0].closed, t.sides[1].closed = true, true
 		}
 	}
+	x.latest = t
 	return t
 }
 
@@ -208,6 +213,7 @@ const maxGaps = 1 << 29
 func (x *Edits) Finish(c *flow.Conversation) error {
 	t := x.talk(c)
 	delete(x.live, c.First)
+	x.latest = nil
 	t.rising = c.Client().Compare(c.Server()) < 0
 	for i := range t.sides {
 		s, from := &t.sides[i], &c.Sides[i]

@@ -19,9 +19,9 @@ type journal struct {
 	scratch Scratch
 	mu      sync.Mutex // while bytes are added
 	size    int64
-	blocks  [][]byte // without a Scratch: all
-	tail    []byte   // with one: the block that is not whole
-	lately  [cachedBlocks]cached
+	blocks  [][]byte             // without a Scratch: all
+	tail    []byte               // with one: the block that is not whole
+	lately  [cachedBlocks]cached // allocated when they are read
 	err     error
 }
 
@@ -31,11 +31,11 @@ type cached struct {
 	data   []byte
 }
 
-// Packets are read in the order in which edits came, so a few blocks are enough: what is not is
-// what was said long before it was understood.
+// Packets are read in about the order in which edits came, but for those that came at about the same time, which
+// several have added in an order of their own. What is far from that was said long before it was understood.
 const (
 	blockSize    = 64 << 10
-	cachedBlocks = 32
+	cachedBlocks = 128
 )
 
 // add adds pieces, one behind the other, and returns where they begin.
