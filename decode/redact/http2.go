@@ -374,7 +374,7 @@ func (i *http2Item) ready() bool {
 	case i.head != nil:
 		return m.settled
 	default:
-		return m.done || i.from+int64(i.parts[0].size) <= m.judged()
+		return m.done || i.from+int64(i.parts[0].size) <= m.judged
 	}
 }
 
@@ -389,11 +389,11 @@ func (x *Reading) tell(c *flow.Conversation, d flow.Direction, s *http2Side) {
 			x.tellBlock(c, d, s, i)
 		case i.message != nil:
 			p := &i.parts[0]
-			was, is := i.message.take(s, i.from+int64(p.size+i.seen))
+			content := i.message.take(s, i.from+int64(p.size+i.seen))
 			if i.seen > 0 {
-				was, is = nil, nil
+				content = nil
 			}
-			x.tellPart(c, d, p, was, is, p.dirty)
+			x.tellPart(c, d, p, content)
 		default:
 			x.tellPlain(c, d, i)
 		}
@@ -422,25 +422,61 @@ func (x *Reading) tellPlain(c *flow.Conversation, d flow.Direction, i *http2Item
 }
 
 // tellPart tells of a frame that has other content.
-func (x *Reading) tellPart(c *flow.Conversation, d flow.Direction, p *http2Part, was, is []byte, all bool) {
+func (x *Reading) tellPart(c *flow.Conversation, d flow.Direction, p *http2Part, content []http2Judged) {
 	if !x.f.editing() {
 		return
 	}
 	x.f.changes = x.f.changes[:0]
-	switch from := len(p.head); {
-	case all || len(was) != len(is):
-		x.f.changes = append(x.f.changes, change{from: 0, to: p.length(), with: view(p.frames(is))})
-	case string(was) != string(is):
-		a, b := 0, len(is)
-		for was[a] == is[a] {
-			a++
+	same := !p.dirty // in length
+	for i := range content {
+		same = same && content[i].size == content[i].now()
+	}
+	at := len(p.head)
+	for i := range content {
+		if !same {
+			break
 		}
-		for was[b-1] == is[b-1] {
-			b--
+		k := &content[i]
+		if k.blank {
+			x.f.changes = append(x.f.changes, change{from: at, to: at + k.size, blank: true})
+		} else if a, b := differing(k.was, k.is); a < b {
+			x.f.changes = append(x.f.changes, change{from: at + a, to: at + b, with: view(k.is[a:b])})
 		}
-		x.f.changes = append(x.f.changes, change{from: from + a, to: from + b, with: view(is[a:b])})
+		at += k.size
+	}
+	if !same {
+		x.f.changes = append(x.f.changes, change{from: 0, to: p.length(), with: view(p.frames(joined(content)))})
 	}
 	x.add(c, d, p.at, int64(p.length()))
+}
+
+// differing returns between which offsets two texts of one length differ.
+func differing(a, b []byte) (from, to int) {
+	if string(a) == string(b) {
+		return 0, 0
+	}
+	to = len(a)
+	for a[from] == b[from] {
+		from++
+	}
+	for a[to-1] == b[to-1] {
+		to--
+	}
+	return from, to
+}
+
+// joined is what takes the place of parts.
+func joined(content []http2Judged) []byte {
+	var out []byte
+	for i := range content {
+		if k := &content[i]; k.blank {
+			out = append(out, make([]byte, k.size)...)
+			rewrite.Fill(out[len(out)-k.size:])
+		} else {
+			out = append(out, k.is...)
+		}
+	}
+	return out
 }
 
 // frames is the frame with other content; if that is more than a frame may have, with others

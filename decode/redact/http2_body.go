@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"slices"
 	"strconv"
 
 	"netlab/decode/flow"
@@ -18,16 +17,41 @@ type http2Message struct {
 	data     []byte // what is not judged
 	skip     int64  // what comes next and is blanked
 	parts    []http2Judged
-	taken    int64 // of the content, by frames that are told
+	judged   int64 // of the content
+	taken    int64 // of that, by frames that are told
 	settled  bool  // the head says what it says
 	done     bool
 	window   http2Budget
 }
 
-// http2Judged is a part of the content that was looked at as a whole.
+// http2Judged is a part of the content that was looked at as a whole, and what takes its place.
 type http2Judged struct {
-	end     int64 // of it in the content
+	size    int
 	was, is []byte
+	blank   bool // then neither is kept
+}
+
+// now is how long what takes its place is.
+func (k *http2Judged) now() int {
+	if k.blank {
+		return k.size
+	}
+	return len(k.is)
+}
+
+// split takes off its beginning: as much as is in n bytes, or all that there is.
+func (k *http2Judged) split(n int) (first http2Judged) {
+	if n >= k.size {
+		first, *k = *k, http2Judged{}
+		return first
+	}
+	first = http2Judged{size: n, blank: k.blank}
+	if k.size -= n; !k.blank {
+		now := min(n, len(k.is))
+		first.was, first.is = k.was[:n:n], k.is[:now:now]
+		k.was, k.is = k.was[n:], k.is[now:]
+	}
+	return first
 }
 
 // http2Budget is how much may be sent (RFC 9113, section 5.2): what comes out may have what was
@@ -94,7 +118,7 @@ func (x *Reading) receive(s *http2Side, m *http2Message, data []byte) {
 	m.received += int64(len(data))
 	if n := int(min(m.skip, int64(len(data)))); n > 0 {
 		m.skip -= int64(n)
-		m.judge(s, slices.Clone(data[:n]), appendBlank(nil, data[:n]))
+		m.judge(s, http2Judged{size: n, blank: true})
 		x.blanks("an HTTP body that is too large, or not whole", n)
 		data = data[n:]
 	}
@@ -106,21 +130,19 @@ func (x *Reading) receive(s *http2Side, m *http2Message, data []byte) {
 }
 
 // judge has a part of the content become something else.
-func (m *http2Message) judge(s *http2Side, was, is []byte) {
-	m.window.spend(len(was), len(is))
-	s.window.spend(len(was), len(is))
-	if len(was) > 0 {
-		s.held += len(was) + len(is)
-		m.parts = append(m.parts, http2Judged{m.judged() + int64(len(was)), was, is})
+func (m *http2Message) judge(s *http2Side, k http2Judged) {
+	if k.size == 0 {
+		return
 	}
-}
-
-// judged is how far that has come.
-func (m *http2Message) judged() int64 {
-	if len(m.parts) == 0 {
-		return m.taken
+	m.window.spend(k.size, k.now())
+	s.window.spend(k.size, k.now())
+	s.held += len(k.was) + len(k.is)
+	m.judged += int64(k.size)
+	if last := len(m.parts) - 1; k.blank && last >= 0 && m.parts[last].blank {
+		m.parts[last].size += k.size
+		return
 	}
-	return m.parts[len(m.parts)-1].end
+	m.parts = append(m.parts, k)
 }
 
 // drop lets go of what is not judged.
@@ -136,13 +158,13 @@ func (x *Reading) giveUp(s *http2Side, m *http2Message, why string) {
 	m.settled, m.skip = true, 1<<62
 	n := len(m.data)
 	if head, size, ok := grpcMessage(m.data); m.calls && ok {
-		m.judge(s, m.data[:head], slices.Clone(m.data[:head]))
+		m.judge(s, http2Judged{size: head, was: m.data[:head], is: m.data[:head]})
 		m.drop(s, head)
 		n -= head
 		m.skip = max(0, int64(size)-int64(n))
 	}
 	x.blanks(why, n)
-	m.judge(s, m.data, appendBlank(nil, m.data))
+	m.judge(s, http2Judged{size: n, blank: true})
 	m.drop(s, n)
 }
 
@@ -168,26 +190,25 @@ func (x *Reading) unit(s *http2Side, m *http2Message, n int) {
 		return
 	}
 	was := m.data[:n:n]
-	is, j := was, (*judgement)(nil)
+	k, j := http2Judged{size: n, was: was, is: was}, (*judgement)(nil)
 	x.with(m.head, func(h *httpMessage) { j = h.judged(was) })
-	if x.f.editing() {
-		is = x.instead(s, m, was, j)
-		whole := n == int(m.received)
-		if len(is) != n && whole {
-			x.with(m.head, func(h *httpMessage) { h.declare(len(is)) })
-		}
-		if string(is) != string(was) && whole {
-			x.with(m.head, func(h *httpMessage) { h.digests(was, is) })
-		}
+	if x.f.editing() && j.changed() {
+		k = x.instead(s, m, was, j)
+		x.with(m.head, func(h *httpMessage) {
+			if k.now() != n {
+				h.declare(k.now())
+			}
+			h.digests(was, k.is)
+		})
 	}
-	m.judge(s, was, is)
+	m.judge(s, k)
 	m.drop(s, n)
 }
 
 // instead is what is sent in the place of content that was judged.
-func (x *Reading) instead(s *http2Side, m *http2Message, was []byte, j *judgement) []byte {
-	is, why := was, j.why
-	if why == "" && j.changed() {
+func (x *Reading) instead(s *http2Side, m *http2Message, was []byte, j *judgement) http2Judged {
+	is, why := []byte(nil), j.why
+	if why == "" {
 		is = j.applied(was)
 		if !m.window.allows(len(was), len(is)) || !s.window.allows(len(was), len(is)) {
 			why = "an HTTP body that would be longer than its receiver allows"
@@ -195,9 +216,9 @@ func (x *Reading) instead(s *http2Side, m *http2Message, was []byte, j *judgemen
 	}
 	if why != "" {
 		x.blanks(why, len(was))
-		is = appendBlank(nil, was)
+		return http2Judged{size: len(was), blank: true}
 	}
-	return is
+	return http2Judged{size: len(was), was: was, is: is}
 }
 
 // finish ends a message, of which nothing more comes.
@@ -216,27 +237,16 @@ func (x *Reading) finish(s *http2Side, m *http2Message, whole bool) {
 	m.settled, m.done = true, true
 }
 
-// take returns the content of a frame that ends at an offset, and what takes its place: of a part that it ends,
-// all that is left.
-func (m *http2Message) take(s *http2Side, to int64) (was, is []byte) {
+// take returns the content of a frame that ends at an offset: of a part that it ends, all that is left.
+func (m *http2Message) take(s *http2Side, to int64) (list []http2Judged) {
 	for m.taken < to && len(m.parts) > 0 {
 		k := &m.parts[0]
-		n := min(len(k.was), int(to-m.taken))
-		now := min(n, len(k.is))
-		if n == len(k.was) {
-			now = len(k.is)
-		}
-		if was == nil && is == nil {
-			was, is = k.was[:n:n], k.is[:now:now]
-		} else {
-			was, is = append(was, k.was[:n]...), append(is, k.is[:now]...)
-		}
-		k.was, k.is = k.was[n:], k.is[now:]
-		s.held -= n + now
-		m.taken += int64(n)
-		if len(k.was) == 0 {
+		first := k.split(int(to - m.taken))
+		s.held -= len(first.was) + len(first.is)
+		m.taken += int64(first.size)
+		if list = append(list, first); k.size == 0 {
 			m.parts = m.parts[1:]
 		}
 	}
-	return was, is
+	return list
 }

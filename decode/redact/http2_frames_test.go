@@ -386,7 +386,9 @@ func fuzzed(steps []byte) *framesOf {
 				k.say(d, func(f *http2.Framer) { f.WriteRSTStream(s.id, http2.ErrCodeCancel) })
 			}
 		case 14:
-			k.say(d, func(f *http2.Framer) { f.WriteRawFrame(http2.FrameType("\x0a\x0c\x10\x77"[next()%4]), http2.Flags(op), 0, []byte("hunter2-S3CRET")) })
+			k.say(d, func(f *http2.Framer) {
+				f.WriteRawFrame(http2.FrameType("\x0a\x0c\x10\x77"[next()%4]), http2.Flags(op), 0, []byte("hunter2-S3CRET"))
+			})
 		case 15:
 			k.say(d, func(f *http2.Framer) { f.WriteWindowUpdate(0, uint32(next())+1) })
 		}

@@ -188,7 +188,7 @@ func (x *Reading) tellBlock(c *flow.Conversation, d flow.Direction, s *http2Side
 		if left > 0 { // the others have something too, if there is enough
 			n = min(p.size, max(0, n-left))
 		}
-		x.tellPart(c, d, p, p.content, block[:n], p.dirty)
+		x.tellPart(c, d, p, []http2Judged{{size: p.size, was: p.content, is: block[:n]}})
 		block = block[n:]
 	}
 }
