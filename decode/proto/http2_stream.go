@@ -176,6 +176,10 @@ func (c *http2Fields) take(f HPACKField) {
 		c.add(f.Field)
 	}
 	if c.coding && !c.large {
+		const usual = 16
+		if c.coded == nil {
+			c.coded = make([]HPACKField, 0, usual)
+		}
 		c.coded = append(c.coded, f)
 	}
 }
