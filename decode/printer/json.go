@@ -231,11 +231,7 @@ func (j *JSON) Exchange(e *proto.Exchange) error {
 		j.str("why", remark(why, j.Hide))
 	}
 	if e.Protocol.Pairing == proto.ByID {
-		m := e.Request
-		if m == nil {
-			m = e.Messages()[0]
-		}
-		j.int("id", int64(m.ID))
+		j.int("id", int64(e.First().ID))
 	}
 	if d, ok := e.Latency(); ok {
 		j.name("latency_ms")

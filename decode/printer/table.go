@@ -2,6 +2,7 @@ package printer
 
 import (
 	"bufio"
+	"cmp"
 	"slices"
 	"unicode/utf8"
 
@@ -18,6 +19,7 @@ type table struct {
 
 	cells
 	rows []row // in the order in which they are printed
+	keys []key // that they are sorted by, if they are
 }
 
 // cells are texts in one piece.
@@ -33,7 +35,12 @@ type cell struct{ end, width uint32 }
 type row struct {
 	first  int // of its cells, of which there is one for each column
 	paints []paint
-	at     int64 // what it is sorted by, if it is
+}
+
+// key is what the n-th of the rows is sorted by.
+type key struct {
+	by int64
+	n  int
 }
 
 // cell makes a cell of what was appended to the text behind the one before.
@@ -75,12 +82,31 @@ func (c *cells) move(o *cells, from, to int) {
 func (c *cells) reset() { c.text, c.all = c.text[:0], c.all[:0] }
 
 // row begins one, of the cells that are put next.
-func (t *table) row(paints []paint, at int64) {
-	t.rows = append(t.rows, row{len(t.all), paints, at})
+func (t *table) row(paints []paint) { t.rows = append(t.rows, row{len(t.all), paints}) }
+
+// rowBy begins a row of a table that is sorted.
+func (t *table) rowBy(by int64, paints []paint) {
+	t.keys = append(t.keys, key{by, len(t.rows)})
+	t.row(paints)
+}
+
+// sort sorts the rows by their keys, and those of the same key as they came.
+func (t *table) sort() {
+	slices.SortFunc(t.keys, func(a, b key) int {
+		if a.by != b.by {
+			return cmp.Compare(a.by, b.by)
+		}
+		return a.n - b.n
+	})
+	n := len(t.rows)
+	for _, k := range t.keys {
+		t.rows = append(t.rows, t.rows[k.n])
+	}
+	t.rows = t.rows[:copy(t.rows, t.rows[n:])]
 }
 
 func (t *table) add(paints []paint, cells ...string) {
-	t.row(paints, 0)
+	t.row(paints)
 	for _, c := range cells {
 		t.put(c)
 	}
@@ -88,8 +114,7 @@ func (t *table) add(paints []paint, cells ...string) {
 
 func (t *table) reset() {
 	t.cells.reset()
-	clear(t.rows)
-	t.rows = t.rows[:0]
+	t.rows, t.keys = t.rows[:0], t.keys[:0]
 }
 
 // gap is how much room is between columns.

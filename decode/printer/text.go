@@ -179,8 +179,11 @@ func (t *Text) begins(r *convRow) error {
 // exchange puts an exchange that a part was told of on the page.
 func (t *Text) exchange(p *textPart, r *exchangeRow) error {
 	x, since := &t.exchanges, r.at.Sub(t.start)
-	x.row(exchangePaints[r.paint], int64(since))
-	x.natural(r.of.ID)
+	x.rowBy(int64(since), *r.paints)
+	if r.id == decode.Unnumbered {
+		r.id = r.of.ID
+	}
+	x.natural(r.id)
 	x.text = appendSeconds(x.text, since)
 	x.cell()
 	x.move(&p.cells, r.first, r.first+exchangeCells)
@@ -190,12 +193,22 @@ func (t *Text) exchange(p *textPart, r *exchangeRow) error {
 	return nil
 }
 
-// exchangePaints are those of a row, by that of what was said.
-var exchangePaints = map[paint][]paint{
-	"":     {dim, dim, "", "", "", "", "", yellow},
-	yellow: {dim, dim, yellow, yellow, "", "", "", yellow},
-	red:    {dim, dim, red, red, "", "", "", yellow},
+// exchangePaints are those of the row of an exchange.
+func exchangePaints(e *proto.Exchange) *[]paint {
+	switch severity(e) {
+	case yellow:
+		return &openPaints
+	case red:
+		return &failedPaints
+	}
+	return &plainPaints
 }
+
+var (
+	plainPaints  = []paint{dim, dim, "", "", "", "", "", yellow}
+	openPaints   = []paint{dim, dim, yellow, yellow, "", "", "", yellow}
+	failedPaints = []paint{dim, dim, red, red, "", "", "", yellow}
+)
 
 // page prints what was gathered.
 func (t *Text) page() error {
@@ -210,7 +223,7 @@ func (t *Text) page() error {
 	t.conversations.write(t.w)
 	t.w.WriteByte('\n')
 	if x := &t.exchanges; len(x.rows) > 0 {
-		slices.SortFunc(x.rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.first, b.first)) })
+		x.sort()
 		x.write(t.w)
 		t.w.WriteByte('\n')
 	}
@@ -224,7 +237,7 @@ func (t *Text) page() error {
 // conversation adds a row.
 func (t *Text) conversation(r *convRow) {
 	s, to := r.standing(), &t.conversations
-	to.row(conversationPaints, 0)
+	to.row(conversationPaints)
 	to.natural(r.id)
 	to.text = appendProtocol(to.text, &s)
 	to.cell()

@@ -94,10 +94,11 @@ func stand(c *flow.Conversation) standing {
 
 // exchangeRow is an exchange as it will be printed, without what is known only then.
 type exchangeRow struct {
-	of    *flow.Conversation
-	at    time.Time
-	first int // of its cells: request to slow for
-	paint paint
+	of     *flow.Conversation
+	id     int // of that, if it has one already: then nobody need look for it in memory
+	at     time.Time
+	first  int // of its cells: request to slow for
+	paints *[]paint
 }
 
 // exchangeCells are how many cells a part makes of an exchange.
@@ -181,7 +182,7 @@ func (p *textPart) Exchange(e *proto.Exchange) error {
 		p.stand(r)
 	}
 	p.told = append(p.told, told{r, int32(len(p.exchanges)), toldExchange})
-	p.exchanges = append(p.exchanges, exchangeRow{e.Conversation, e.Messages()[0].Time, len(p.all), severity(e)})
+	p.exchanges = append(p.exchanges, exchangeRow{e.Conversation, e.Conversation.ID, e.First().Time, len(p.all), exchangePaints(e)})
 	p.text = appendRequest(p.text, e, hide, &p.summary)
 	p.cell()
 	p.text = appendResponse(p.text, e, hide, &p.summary)

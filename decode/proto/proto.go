@@ -312,10 +312,21 @@ func (e *Exchange) Messages() []*Message {
 	return ms
 }
 
+// First returns the first of them.
+func (e *Exchange) First() *Message {
+	switch {
+	case e.Request != nil:
+		return e.Request
+	case len(e.Interim) > 0:
+		return e.Interim[0]
+	}
+	return e.Response
+}
+
 // Inside reports whether it is a message within another, whose bytes it shares.
 func (e *Exchange) Inside() bool {
-	ms := e.Messages()
-	return len(ms) > 0 && ms[0].Within != nil
+	m := e.First()
+	return m != nil && m.Within != nil
 }
 
 // Why says why the exchange is not complete, as its messages tell it.

@@ -77,7 +77,7 @@ func summary(e *proto.Exchange) string {
 	if e.Request != nil {
 		return e.Request.Body.Summary()
 	}
-	return e.Messages()[0].Body.Summary()
+	return e.First().Body.Summary()
 }
 
 // key is what an exchange is aligned by.
@@ -118,7 +118,7 @@ func keyOf(e *proto.Exchange) key {
 // together, the first with the first; then those of the same endpoint.
 func align(a, b []*proto.Exchange) (partner []*proto.Exchange, left []*proto.Exchange) {
 	byTime := func(x, y *proto.Exchange) int {
-		return cmp.Or(x.Messages()[0].Time.Compare(y.Messages()[0].Time), cmp.Compare(x.Conversation.ID, y.Conversation.ID), cmp.Compare(x.Index, y.Index))
+		return cmp.Or(x.First().Time.Compare(y.First().Time), cmp.Compare(x.Conversation.ID, y.Conversation.ID), cmp.Compare(x.Index, y.Index))
 	}
 	slices.SortStableFunc(a, byTime)
 	slices.SortStableFunc(b, byTime)
