@@ -37,6 +37,7 @@ const (
 var lineup = []command{
 	{"walk-c", "{walk} {file}", both, ""},
 	{"walk-go", "{self} walk {file}", fast, ""},
+	{"netlab decode", "{netlab} decode {file}", both, ""},
 	{"netlab --stats", "{netlab} decode --stats {file}", both, ""},
 	{"netlab --stats --workers 1", "{netlab} decode --stats --workers 1 {file}", both, ""},
 	{"netlab --json", "{netlab} decode --json {file}", both, ""},
@@ -49,6 +50,7 @@ var lineup = []command{
 	{"httpry", "httpry -q -r {file} -o {scratch}/requests", fast, "http"},
 	{"tcptrace", "tcptrace -n {file}", fast, "http"},
 	{"tcpflow", "tcpflow -q -r {file} -o {scratch}", slow, "http"},
+	{"tshark", "tshark -n -r {file}", slow, ""},
 	{"tshark -T fields", "tshark -n -r {file} -Y http -T fields -e frame.number -e http.request.method -e http.request.uri -e http.response.code", both, "http"},
 	{"tshark -T fields", "tshark -n -r {file} -Y dns -T fields -e frame.number -e dns.qry.name -e dns.flags.rcode", both, "dns"},
 	{"tshark -T ek", "tshark -n -r {file} -Y http -T ek", slow, "http"},
