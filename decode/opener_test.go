@@ -2,15 +2,18 @@ package decode_test
 
 import (
 	"bytes"
+	gotls "crypto/tls"
+	"errors"
+	"io"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	gotls "crypto/tls"
-
 	"netlab/capture"
 	"netlab/decode"
 	"netlab/decode/rewrite"
+	"netlab/pcaps/craft"
 )
 
 // kept are packets that were handed on.
@@ -96,4 +99,41 @@ func FuzzOpener(f *testing.F) {
 		out, _ := rewritten(t, packets, k.log)
 		decoded(t, &sourceOf{packets: out}, decode.Options{Workers: 1})
 	})
+}
+
+// TestOpenerEnds has a client say inside of TLS that it ends, and the server close the connection
+// because of that: it is the client that has ended it.
+func TestOpenerEnds(t *testing.T) {
+	for _, version := range []uint16{gotls.VersionTLS12, gotls.VersionTLS13} {
+		w := newWire()
+		var log bytes.Buffer
+		client := gotls.Client(wireEnd{w: w, side: craft.Client}, &gotls.Config{InsecureSkipVerify: true, KeyLogWriter: &log, MaxVersion: version})
+		server := gotls.Server(wireEnd{w: w, side: craft.Server}, &gotls.Config{Certificates: []gotls.Certificate{certificate(t, false)}})
+		done := make(chan error, 1)
+		go func() {
+			_, err := io.ReadAll(server)
+			done <- errors.Join(err, server.Close())
+		}()
+		if _, err := io.WriteString(client, exchanges[2][0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(client.Close(), <-done); err != nil {
+			t.Fatal(err)
+		}
+		b := craft.New(craft.Options{})
+		talk := b.TCP(netip.MustParseAddrPort("10.0.0.1:40000"), netip.MustParseAddrPort("10.0.0.2:443"))
+		talk.Open()
+		for _, s := range w.said {
+			talk.Send(s.by, s.data)
+		}
+		talk.Close(craft.Server)
+		packets, err := b.Packets()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := decoded(t, &sourceOf{packets: unsealed(t, packets, log.Bytes())}, decode.Options{Workers: 1})
+		if conv := ofType(t, out, "conversation"); conv[0]["state"] != "closed" || conv[0]["closed_by"] != "client_to_server" || len(ofType(t, out, "anomaly")) > 0 {
+			t.Errorf("version %x: %s", version, out)
+		}
+	}
 }

@@ -62,6 +62,9 @@ type InnerStreamer interface {
 	InnerStream(c *flow.Conversation, d flow.Direction, from, to int64, k flow.Chunk) error
 	// InnerGap is told of what is missing inside, up to an offset of the Stream.
 	InnerGap(c *flow.Conversation, d flow.Direction, to int64, g flow.Gap) error
+	// InnerEnd is told that what stands in the Stream before an offset says that a
+	// direction ends.
+	InnerEnd(c *flow.Conversation, d flow.Direction, to int64) error
 	// Streamed says that all which came of what was streamed so far has been told.
 	Streamed(*flow.Conversation) error
 }

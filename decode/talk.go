@@ -205,6 +205,13 @@ func (t *talk) Block(d flow.Direction, at int64, fields []proto.HPACKField, brok
 	t.shard.fail(t.shard.framer.Block(t.conv(), d, at, fields, broken))
 }
 
+// InnerEnd shows where it is said that no more comes.
+func (t *talk) InnerEnd(d flow.Direction, to int64) {
+	if s := t.shard; s.inner != nil {
+		s.fail(s.inner.InnerEnd(t.conv(), d, to))
+	}
+}
+
 // stream shows bytes to whoever wants them as they are.
 func (t *talk) stream(d flow.Direction, k flow.Chunk) {
 	if t.rare != nil && t.rare.digests != nil {

@@ -112,6 +112,10 @@ func (t *tee) InnerGap(c *flow.Conversation, d flow.Direction, to int64, g flow.
 	return each(t.inner, func(s InnerStreamer) error { return s.InnerGap(c, d, to, g) })
 }
 
+func (t *tee) InnerEnd(c *flow.Conversation, d flow.Direction, to int64) error {
+	return each(t.inner, func(s InnerStreamer) error { return s.InnerEnd(c, d, to) })
+}
+
 func (t *tee) Streamed(c *flow.Conversation) error {
 	return each(t.inner, func(s InnerStreamer) error { return s.Streamed(c) })
 }

@@ -128,7 +128,7 @@ func TestShareTLS(t *testing.T) {
 		}
 		for target, more := range map[string][]string{addr: {"--tls", "--insecure"}, account(t, false).Listener.Addr().String(): nil} {
 			code, out, errs := netlab(t, append([]string{"replay", "bug.zip", "--to", target}, more...)...)
-			if !strings.Contains(out, "5 recorded = 5 same") {
+			if code != exitDone || !strings.Contains(out, "5 recorded = 5 same") {
 				t.Errorf("%v: replayed %v: exit status %d\n%s%s", args, more, code, out, errs)
 			}
 		}

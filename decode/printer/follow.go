@@ -145,6 +145,9 @@ func (f *Follow) InnerGap(c *flow.Conversation, d flow.Direction, _ int64, g flo
 	return errors.Join(f.settle(c, false), f.missing(d, g))
 }
 
+// InnerEnd prints nothing.
+func (f *Follow) InnerEnd(*flow.Conversation, flow.Direction, int64) error { return nil }
+
 // Finish prints what is left.
 func (f *Follow) Finish(c *flow.Conversation) error {
 	if c.ID != f.id {

@@ -42,6 +42,8 @@ type Insider interface {
 	Inner(d flow.Direction, from, to int64, c flow.Chunk)
 	// InnerGap is told of what is missing inside, up to an offset.
 	InnerGap(d flow.Direction, to int64, g flow.Gap)
+	// InnerEnd is told that what stands before an offset says that no more comes.
+	InnerEnd(d flow.Direction, to int64)
 }
 
 // Carried is a piece of an inner stream: bytes, or that some are missing, or its
@@ -209,6 +211,9 @@ func (l *layer) hand(g *Dialogue, d flow.Direction, c *Carried) {
 	s := &l.sides[d]
 	switch {
 	case c.End:
+		if l.insider != nil && c.Size > 0 {
+			l.insider.InnerEnd(d, c.At.Offset+1)
+		}
 		l.dialogue.End(d)
 	case c.Lost > 0:
 		gap := flow.Gap{Offset: s.end, Length: c.Lost, Packet: c.At.Packet, Time: c.At.Time}

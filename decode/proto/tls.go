@@ -304,7 +304,7 @@ func (p *tlsParser) brought(d flow.Direction, at Mark, size int, out tls.Outcome
 		p.pieces = append(p.pieces, tlsPiece{d, Carried{At: at, Size: size}})
 	}
 	if out.Closed {
-		p.close(d, at)
+		p.close(d, at, size)
 	}
 	if out.Why != "" || p.stream.Sealed(d) {
 		p.giveUp(d, out.Why)
@@ -320,12 +320,13 @@ func (p *tlsParser) carry(d flow.Direction, c Carried) {
 	p.pieces = append(p.pieces, tlsPiece{d, c})
 }
 
-// close ends a direction of what is inside, if there was anything.
-func (p *tlsParser) close(d flow.Direction, at Mark) {
+// close ends a direction of what is inside, if there was anything: by a record of size bytes, or
+// none.
+func (p *tlsParser) close(d flow.Direction, at Mark, size int) {
 	x := &p.sides[d]
 	if !x.closed && (x.carried || p.sides[d.Reverse()].carried) {
 		x.closed = true
-		p.pieces = append(p.pieces, tlsPiece{d, Carried{End: true, At: at}})
+		p.pieces = append(p.pieces, tlsPiece{d, Carried{End: true, At: at, Size: size}})
 	}
 }
 
@@ -379,7 +380,7 @@ func (p *tlsParser) end(d flow.Direction) {
 	}
 	p.drain()
 	if len(x.waiting) == 0 {
-		p.close(d, Mark{Ack: flow.NoAck})
+		p.close(d, Mark{Ack: flow.NoAck}, 0)
 	}
 }
 

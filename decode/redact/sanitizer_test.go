@@ -59,6 +59,7 @@ func (r *told) Sealed(d flow.Direction, from int64, sealed bool) {
 }
 func (r *told) Inner(flow.Direction, int64, int64, flow.Chunk) {}
 func (r *told) InnerGap(flow.Direction, int64, flow.Gap)       {}
+func (r *told) InnerEnd(flow.Direction, int64)                 {}
 
 func (r *told) Exchange(e *proto.Exchange) {
 	r.list = append(r.list, e)

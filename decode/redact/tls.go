@@ -60,6 +60,9 @@ func (x *Reading) InnerStream(*flow.Conversation, flow.Direction, int64, int64, 
 	return nil
 }
 
+// InnerEnd does nothing.
+func (x *Reading) InnerEnd(*flow.Conversation, flow.Direction, int64) error { return nil }
+
 // InnerGap does nothing.
 func (x *Reading) InnerGap(*flow.Conversation, flow.Direction, int64, flow.Gap) error { return nil }
 

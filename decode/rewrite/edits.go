@@ -77,6 +77,7 @@ type side struct {
 	start  uint32 // the sequence number of its first byte
 	closed bool   // there was no room for what comes behind looked
 	wild   bool   // where a sequence number stands in it is not sure
+	ends   bool   // with its last byte comes a FIN
 }
 
 // maxEdit is how long an edit can be; a longer Edit becomes several, up to maxPieces.
@@ -173,6 +174,10 @@ func (x *Edits) Looked(c *flow.Conversation, d flow.Direction, to int64) {
 		s.looked = max(s.looked, to)
 	}
 }
+
+// End has a direction of TCP end with the packet that brings its last byte, whatever becomes of
+// that.
+func (x *Edits) End(c *flow.Conversation, d flow.Direction) { x.talk(c).sides[d].ends = true }
 
 // talk returns what is kept of a conversation.
 func (x *Edits) talk(c *flow.Conversation) *talk {

@@ -41,6 +41,7 @@ type openingSide struct {
 	at      int64 // before it there is nothing more to be done
 	passing int64 // up to there nothing was inside, which counts when something is opened
 	gaps    []span
+	ends    int64 // where it said that it ends
 }
 
 // span is a part of a stream.
@@ -121,6 +122,13 @@ func (o *Opener) InnerStream(c *flow.Conversation, d flow.Direction, from, to in
 	return nil
 }
 
+// InnerEnd notes that a direction says that it ends: what says so of TCP may come later, when the
+// other side has closed because of it.
+func (o *Opener) InnerEnd(c *flow.Conversation, d flow.Direction, to int64) error {
+	o.of(c).sides[d].ends = to
+	return nil
+}
+
 // InnerGap has as much be missing as was missing inside.
 func (o *Opener) InnerGap(c *flow.Conversation, d flow.Direction, to int64, g flow.Gap) error {
 	x := o.of(c)
@@ -163,6 +171,11 @@ func (o *Opener) Finish(c *flow.Conversation) error {
 		o.open(c, x)
 	}
 	if x.opened {
+		for d := range x.sides {
+			if x.sides[d].ends == c.Sides[d].End() { // nothing comes behind it
+				o.edits.End(c, flow.Direction(d))
+			}
+		}
 		o.Conversations++
 		if x.upgraded {
 			o.Upgraded++

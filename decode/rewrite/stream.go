@@ -244,6 +244,9 @@ func (r *Rewriter) segment(j *job) {
 		r.finish(j, b, 0)
 		return
 	}
+	if s.ends && g.Length > 0 && off+int64(g.Length) == s.end {
+		h[13] |= byte(packet.FIN)
+	}
 	if j.inFragments && p.length-g.Length > j.room() {
 		r.tooLarge(j, b)
 		return

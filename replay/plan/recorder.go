@@ -195,6 +195,9 @@ func (r *Recorder) InnerStream(*flow.Conversation, flow.Direction, int64, int64,
 	return nil
 }
 
+// InnerEnd does nothing.
+func (r *Recorder) InnerEnd(*flow.Conversation, flow.Direction, int64) error { return nil }
+
 // InnerGap does nothing.
 func (r *Recorder) InnerGap(*flow.Conversation, flow.Direction, int64, flow.Gap) error { return nil }
 
