@@ -9,14 +9,17 @@ import (
 
 // Opener makes Edits that have what was inside of encrypted conversations be there in clear, as far
 // as it was opened: each record becomes what was inside of it, which is never longer, and the
-// handshake nothing, nor what was said to agree on it. It is a decode.Sink that stands before its
-// Edits. What could not be opened stays as it is, and so do conversations of which nothing was.
+// handshake nothing, nor what was said to agree on it. Of what could not be opened nothing is left,
+// which is counted. It is a decode.Sink that stands before its Edits. Conversations of which nothing
+// was opened stay as they are.
 //
 // Of a conversation it keeps where it is, and the gaps since.
 type Opener struct {
 	// Conversations counts those that were opened, when they are finished; Upgraded those of them
 	// that were in clear at first.
 	Conversations, Upgraded int64
+	// Unopened are bytes of these that could not be opened, in some Places.
+	Unopened, Places int64
 
 	edits *Edits
 	live  map[int64]*opening // by their first packet
@@ -86,7 +89,7 @@ func (o *Opener) Sealed(c *flow.Conversation, d flow.Direction, from int64, seal
 	return nil
 }
 
-// Stream does nothing: what is not opened stays.
+// Stream does nothing: what is in clear stays.
 func (o *Opener) Stream(*flow.Conversation, flow.Direction, flow.Chunk) error { return nil }
 
 // Gap takes note of what is missing of what is encrypted.
@@ -151,10 +154,10 @@ func (o *Opener) InnerGap(c *flow.Conversation, d flow.Direction, to int64, g fl
 		o.missing(c, d, k.to, n)
 		left -= n
 	}
-	if left < g.Length {
-		o.remove(c, d, to)
+	if left == g.Length { // it was there, without its key
+		o.giveUp(c, d, to)
 	}
-	s.pass(to)
+	o.remove(c, d, to)
 	return nil
 }
 
@@ -167,14 +170,17 @@ func (o *Opener) Finish(c *flow.Conversation) error {
 	if x == nil {
 		return nil
 	}
-	if delete(o.live, c.First); c.Secured {
+	defer delete(o.live, c.First)
+	if c.Secured {
 		o.open(c, x)
 	}
 	if x.opened {
-		for d := range x.sides {
-			if x.sides[d].ends == c.Sides[d].End() { // nothing comes behind it
-				o.edits.End(c, flow.Direction(d))
+		for i := range x.sides {
+			d, end := flow.Direction(i), c.Sides[i].End()
+			if x.sides[d].ends == end { // nothing comes behind it
+				o.edits.End(c, d)
 			}
+			o.giveUp(c, d, end)
 		}
 		o.Conversations++
 		if x.upgraded {
@@ -185,7 +191,7 @@ func (o *Opener) Finish(c *flow.Conversation) error {
 }
 
 // open says that something of a conversation was opened: what came before it becomes nothing, and
-// what is not opened may stay.
+// what was in clear may stay.
 func (o *Opener) open(c *flow.Conversation, x *opening) {
 	if x.opened {
 		return
@@ -228,6 +234,22 @@ func (o *Opener) remove(c *flow.Conversation, d flow.Direction, to int64) {
 		at += n
 	}
 	s.pass(to)
+}
+
+// giveUp removes what is before an offset and was not opened.
+func (o *Opener) giveUp(c *flow.Conversation, d flow.Direction, to int64) {
+	s := &o.live[c.First].sides[d]
+	n := to - s.at
+	for _, k := range s.gaps {
+		n -= max(0, min(k.to, to)-max(k.from, s.at))
+	}
+	if s.sealed && n > 0 {
+		o.Unopened += n
+		o.Places++
+	}
+	if s.sealed {
+		o.remove(c, d, to)
+	}
 }
 
 // replace puts text in the place of what is before an offset.
