@@ -29,6 +29,17 @@ type cleaning struct {
 	redact *redact.Sanitizer
 	edits  *rewrite.Edits   // when all is learned
 	sum    *rewrite.Summary // of what was written
+	// unopened is what was left out of TLS that was opened but for that.
+	unopened redact.Blank
+}
+
+// notUnderstood is what was blanked of messages, or left out.
+func (k *cleaning) notUnderstood() []redact.Blank {
+	list := k.redact.Summary().Blanked
+	if k.unopened.Bytes > 0 {
+		list = append(list, k.unopened)
+	}
+	return list
 }
 
 // newCleaning reads the flags that say what is a secret.
@@ -263,7 +274,7 @@ func (k *cleaning) replaced() []string {
 // blanked says what was: what was not understood in messages, and what of packets is in none.
 func (k *cleaning) blanked() []string {
 	var lines []string
-	for _, b := range k.redact.Summary().Blanked {
+	for _, b := range k.notUnderstood() {
 		lines = append(lines, fmt.Sprintf("%s: %s in %s", b.Why, printer.Bytes(b.Bytes), printer.Count(b.Messages, "place")))
 	}
 	for _, why := range slices.Sorted(maps.Keys(k.sum.Blanks)) {

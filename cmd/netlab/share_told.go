@@ -157,7 +157,7 @@ func (s *sharing) record() *sharedRecord {
 	for _, c := range found.Found {
 		j.Replaced = append(j.Replaced, replacedJSON{c.Kind.String(), c.Values, c.Places, c.Where})
 	}
-	for _, b := range found.Blanked {
+	for _, b := range s.cleaning.notUnderstood() {
 		j.Blanked = append(j.Blanked, blankedJSON{b.Why, b.Messages, b.Bytes})
 	}
 	j.Proof.Searched, j.Proof.Omitted = s.search.Looked()

@@ -11,6 +11,7 @@ import (
 
 	"netlab/capture"
 	"netlab/decode"
+	"netlab/decode/redact"
 	"netlab/decode/rewrite"
 	"netlab/decode/tls"
 	"netlab/pcaps"
@@ -98,6 +99,9 @@ func (s *sharing) unseal(ctx context.Context) error {
 		return s.tooMuch("open")
 	}
 	s.opened.conversations, s.opened.upgraded = opener.Conversations, opener.Upgraded
+	if s.cleaning != nil {
+		s.cleaning.unopened = redact.Blank{Why: "left out, of TLS that was opened but for that", Messages: opener.Places, Bytes: opener.Unopened}
+	}
 	return s.writeOpened(ctx, edits)
 }
 

@@ -212,6 +212,18 @@ func TestShareTLSInPart(t *testing.T) {
 	if code != exitDone || !strings.Contains(told, `"tls_opened":2`) {
 		t.Errorf("exit status %d: %s%s", code, told, more)
 	}
+	// Of the server's answers there are no keys.
+	put(t, "half.txt", regexp.MustCompile(`(?m)^SERVER_TRAFFIC_SECRET_0 .*\n`).ReplaceAll(log.Bytes(), nil))
+	code, told, more = netlab(t, "share", "some.pcapng", "--keylog", "half.txt", "--conversation", "1", "-o", "bug.zip")
+	if code != exitDone || !strings.Contains(told, "\n  left out, of TLS that was opened but for that: ") || strings.Contains(told, "encrypted (TLS)") {
+		t.Errorf("with half the keys: exit status %d\n%s%s", code, told, more)
+	}
+	if _, out, _ := netlab(t, "decode", "bug.zip"); !strings.Contains(out, "/second") || !strings.Contains(out, "unanswered") {
+		t.Errorf("with half the keys it is\n%s", out)
+	}
+	if code, _, more = netlab(t, "share", "some.pcapng", "--keylog", "half.txt", "--conversation", "1", "-o", "bug.zip", "--strict"); code != exitFailed {
+		t.Errorf("with half the keys, and --strict: exit status %d: %s", code, more)
+	}
 	code, _, more = netlab(t, "share", "some.pcapng", "--keylog", "none.txt", "-o", "bug.pcapng")
 	if code != exitFailed || !strings.Contains(more, "none.txt") {
 		t.Errorf("with no key log there: exit status %d: %s", code, more)
