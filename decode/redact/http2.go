@@ -2,6 +2,7 @@ package redact
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
 	"slices"
 
@@ -517,7 +518,8 @@ func (x *Reading) endHTTP2(c *flow.Conversation, lines *[2]line) {
 		}
 		x.abandon(s)
 		x.unblock(c, d, s)
-		for _, m := range s.streams {
+		for _, id := range slices.Sorted(maps.Keys(s.streams)) { // in an order, as they spend one budget
+			m := s.streams[id]
 			x.finish(s, m, m.declared >= 0 && m.declared == m.received)
 		}
 		x.tell(c, d, s)

@@ -125,6 +125,9 @@ func (x *Reading) receive(s *http2Side, m *http2Message, data []byte) {
 	m.data = append(m.data, data...)
 	s.held += len(data)
 	if len(m.data) > KeepBytes {
+		x.proceed(s, m) // so that what is left belongs to one message of gRPC
+	}
+	if len(m.data) > KeepBytes {
 		x.giveUp(s, m, "an HTTP body that is too large, or not whole")
 	}
 }

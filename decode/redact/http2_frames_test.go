@@ -280,6 +280,73 @@ func TestHTTP2Found(t *testing.T) {
 	}
 }
 
+// TestHTTP2Bounds has what is too large, waits for too long, or would outgrow its window be blanked, and no more.
+func TestHTTP2Bounds(t *testing.T) {
+	data := func(k *framesOf, id uint32, text string) {
+		for len(text) > 0 {
+			part := text[:min(len(text), 16<<10)]
+			text = text[len(part):]
+			k.say(0, func(f *http2.Framer) { f.WriteData(id, text == "", []byte(part)) })
+		}
+	}
+	head := func(k *framesOf, id uint32, fields ...string) {
+		k.head(0, http2.HeadersFrameParam{StreamID: id, BlockFragment: get(k, fields...)}, 1<<14)
+	}
+	large := strings.Repeat("words ", KeepBytes/6+5000) + "ada@secret.example and more"
+	for name, c := range map[string]struct {
+		say  func(k *framesOf)
+		want func(body []byte) bool // of stream 1
+	}{
+		"large": {func(k *framesOf) {
+			head(k, 1, "content-type", "text/plain", "content-length", fmt.Sprint(len(large)))
+			data(k, 1, large)
+		}, func(b []byte) bool { return len(b) == len(large) && bytes.Count(b, []byte("x")) == len(large) }},
+		"large_grpc": {func(k *framesOf) {
+			head(k, 1, "content-type", "application/grpc")
+			data(k, 1, string(call(false, wireText(1, "a")))+string(call(false, wireText(1, large)))+string(call(false, wireText(1, "the last ada@secret.example"))))
+		}, func(b []byte) bool {
+			n := 5 + len(wireText(1, "a"))
+			m := n + 5 + len(wireText(1, large))
+			return len(b) > m && string(b[n:n+5]) == string(call(false, wireText(1, large))[:5]) && len(bytes.Trim(b[n+5:m], "x\r\n")) == 0 && bytes.Contains(b[m:], []byte("the last "))
+		}},
+		"waits": {func(k *framesOf) {
+			head(k, 1, "content-type", "text/plain", "content-length", "100")
+			k.say(0, func(f *http2.Framer) { f.WriteData(1, false, []byte("hunter2-S3CRET")) })
+			for id := uint32(3); id < 13; id += 2 {
+				head(k, id, "content-type", "text/plain", "x-api-key", "k3yS3CRETk3y")
+				data(k, id, strings.Repeat(" ", 2_000_000))
+			}
+			k.say(0, func(f *http2.Framer) { f.WriteData(1, true, []byte("hunter2-S3CRET"+strings.Repeat(".", 72))) })
+		}, func(b []byte) bool { return bytes.Count(b, []byte("x")) == 100 }},
+		"window": {func(k *framesOf) {
+			k.say(1, func(f *http2.Framer) {
+				f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 20})
+			})
+			head(k, 1, "content-type", "text/plain", "content-length", "20")
+			k.say(0, func(f *http2.Framer) { f.WriteData(1, true, []byte("1.2.3.4, and 1.2.3.4")) })
+		}, func(b []byte) bool { return string(b) == strings.Repeat("x", 20) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newFrames()
+			c.say(k)
+			out, z := sanitize(t, Options{}, &k.talk)
+			was, now := both(t, &k.talk), both(t, out[0])
+			framesStay(t, was, now)
+			if b := now[0].bodies[1]; !c.want(b) {
+				t.Errorf("the body became %.100q…%q, of %d bytes", b, b[max(0, len(b)-100):], len(b))
+			}
+			if len(z.Summary().Blanked) == 0 {
+				t.Error("it is not told that something is blanked")
+			}
+			for _, s := range []string{"S3CRET", "ada@secret", "1.2.3.4"} {
+				if strings.Contains(now[0].flat.String(), s) {
+					t.Errorf("%s is left", s)
+				}
+			}
+		})
+	}
+}
+
 // said in a fuzzed connection.
 var fuzzedBodies = []struct{ typ, encoding, text string }{
 	{"application/json", "", `{"password":"hunter2-S3CRET","from":"1.2.3.4","mail":"ada@secret.example"}`},
