@@ -48,6 +48,12 @@ func TestReport(t *testing.T) {
 			t.Errorf("the README has no %q:\n%s", s, readme)
 		}
 	}
+	opened := bundle.ReadmeText(bundle.Facts{Version: "v1", Opened: 2, Upgraded: 1, Servers: []bundle.Server{{Address: "10.0.0.1:443", Protocol: "http2", Conversations: 1}}})
+	for _, s := range []string{"2 conversations went through TLS", "netlab replay bug.zip --to localhost:8443 --tls\n", "`--alpn h2`", "STARTTLS"} {
+		if strings.Contains(readme, s) || !strings.Contains(opened, s) {
+			t.Errorf("of what was opened, and of that alone, the README has %q:\n%s%s", s, opened, readme)
+		}
+	}
 	if strings.Contains(readme+out.String(), "s3cret") {
 		t.Errorf("a secret is in it:\n%s%s", readme, &out)
 	}

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"netlab/decode/printer"
@@ -127,6 +128,9 @@ func encrypted(f *Facts) string {
 	if f.Opened > f.Upgraded {
 		text += "To a server that wants TLS, it is replayed with `--tls` (and `--insecure`, where nobody vouches for its certificate):\n\n" +
 			"    netlab replay bug.zip --to localhost:8443 --tls\n\n"
+		if slices.ContainsFunc(f.Servers, func(s Server) bool { return s.Protocol == "http2" }) {
+			text += "HTTP/2 is spoken there only by who offers it, `--alpn h2`, and then on all connections.\n\n"
+		}
 	}
 	if f.Upgraded > 0 {
 		text += "What went over to TLS later, as by STARTTLS or through a proxy, is here as if it never had.\n\n"

@@ -57,7 +57,7 @@ type tape struct {
 	listens listens
 	all     Wait
 	slowest time.Duration
-	said    int64 // where what the client said ends
+	said    int64  // where what the client said ends
 	picks   *picks // nil when all is picked
 	asked   asked
 	turns   *turns // nil before there is anything of one
