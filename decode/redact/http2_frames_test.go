@@ -385,7 +385,9 @@ func fuzzed(steps []byte) *framesOf {
 		}
 		return nil
 	}
+	var resized [2]bool
 	head := func(d flow.Direction, id uint32, block []byte, end bool) {
+		resized[d] = false
 		shape := next()
 		p := http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndStream: end, PadLength: shape & 7}
 		if shape&8 != 0 {
@@ -444,7 +446,10 @@ func fuzzed(steps []byte) *framesOf {
 		case 10:
 			k.say(d, func(f *http2.Framer) { f.WritePing(op&0x10 != 0, [8]byte([]byte("x9Kd8s7h"))) })
 		case 11:
-			k.table[d].SetMaxDynamicTableSize(uint32(next()) * 8)
+			if n := uint32(next()) * 8; !resized[d] { // x/net reads one new size before a block
+				k.table[d].SetMaxDynamicTableSize(n)
+				resized[d] = true
+			}
 		case 12:
 			k.say(d, func(f *http2.Framer) { f.WriteGoAway(1, http2.ErrCodeNo, []byte("hunter2-S3CRET")) })
 		case 13:
