@@ -227,6 +227,9 @@ func (t *Text) page() error {
 		x.write(t.w)
 		t.w.WriteByte('\n')
 	}
+	if len(t.begun) == 0 { // the last of them began: others need the memory
+		t.begun, t.conversations.cells = nil, cells{}
+	}
 	clear(t.begun)
 	t.begun = t.begun[:0]
 	t.conversations.reset()

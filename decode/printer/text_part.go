@@ -115,6 +115,9 @@ func (p *textPart) Len() int { return len(p.told) }
 func (p *textPart) Reset() {
 	p.lost = p.lost || p.written < len(p.told)
 	p.written = 0
+	if len(p.standings) == 0 { // there are no conversations to put on a page: others need the memory
+		p.standings, p.nexts, p.spare = nil, nil, nil
+	}
 	p.told, p.exchanges = p.told[:0], p.exchanges[:0]
 	p.standings, p.nexts = p.standings[:0], p.nexts[:0]
 	clear(p.odd)
