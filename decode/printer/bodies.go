@@ -54,6 +54,8 @@ type toldBodies struct {
 	protocol string
 	at       time.Time
 	end      int // of its text in buf, that begins behind the one before
+	// later is the exchange if it has none yet: see maxGathered.
+	later *proto.Exchange
 }
 
 // NewBodies returns a printer to w.
@@ -89,19 +91,15 @@ func (p *Bodies) end() error {
 	if p.whole != nil {
 		return nil
 	}
-	p.write(p, 0, len(p.told))
+	if err := p.write(p, 0, len(p.told)); err != nil {
+		return err
+	}
 	p.Reset()
 	return p.Flush()
 }
 
 // Write has the whole print what a part has, between from and to.
-func (p *Bodies) Write(from, to int) error {
-	p.whole.write(p, from, to)
-	if len(p.whole.out) < jsonFlush {
-		return nil
-	}
-	return p.whole.Flush()
-}
+func (p *Bodies) Write(from, to int) error { return p.whole.write(p, from, to) }
 
 // Flush writes what has been gathered.
 func (p *Bodies) Flush() error {
@@ -113,8 +111,8 @@ func (p *Bodies) Flush() error {
 	return err
 }
 
-// write gathers what a part was told, between from and to.
-func (p *Bodies) write(part *Bodies, from, to int) {
+// write prints what a part was told, between from and to, as soon as it is much.
+func (p *Bodies) write(part *Bodies, from, to int) error {
 	for i := from; i < to; i++ {
 		t := &part.told[i]
 		if t.protocol == "" {
@@ -132,14 +130,36 @@ func (p *Bodies) write(part *Bodies, from, to int) {
 		b = proto.AppendNatural(append(b, '.'), uint64(t.index))
 		b = append(append(b, ' '), t.protocol...)
 		b = append(appendSeconds(append(b, ", +"...), t.at.Sub(p.start)), " s"...)
-		p.out = append(b, part.buf[begin:t.end]...)
+		if t.later != nil {
+			p.out = p.exchange(b, t.later)
+		} else {
+			p.out = append(b, part.buf[begin:t.end]...)
+		}
+		if len(p.out) >= jsonFlush {
+			if err := p.Flush(); err != nil {
+				return err
+			}
+		}
 	}
+	return nil
 }
 
 // Exchange prints an exchange.
 func (p *Bodies) Exchange(e *proto.Exchange) error {
-	b := p.buf
-	ms := e.Messages()
+	t := toldBodies{of: e.Conversation, index: e.Index, protocol: e.Protocol.Name, at: e.First().Time}
+	if p.whole != nil && len(p.buf) >= maxGathered {
+		e.Keep()
+		t.later = e
+	} else {
+		p.buf = p.exchange(p.buf, e)
+	}
+	t.end = len(p.buf)
+	p.told = append(p.told, t)
+	return p.end()
+}
+
+// exchange appends what is said of an exchange behind its number, and its messages.
+func (p *Bodies) exchange(b []byte, e *proto.Exchange) []byte {
 	if d, ok := e.Latency(); ok {
 		b = appendDuration(append(b, ", "...), d)
 	}
@@ -147,12 +167,10 @@ func (p *Bodies) Exchange(e *proto.Exchange) error {
 		b = append(append(append(b, " ("...), Clean(why)...), ')')
 	}
 	b = append(p.style.end(b, dim), '\n')
-	for _, m := range ms {
+	for _, m := range e.Messages() {
 		b = p.message(b, m)
 	}
-	p.buf = append(b, '\n')
-	p.told = append(p.told, toldBodies{e.Conversation, e.Index, e.Protocol.Name, ms[0].Time, len(p.buf)})
-	return p.end()
+	return append(b, '\n')
 }
 
 // message appends a message with what it carries.

@@ -1,6 +1,9 @@
 package printer
 
 import (
+	"cmp"
+	"slices"
+
 	"netlab/decode"
 	"netlab/decode/flow"
 	"netlab/decode/proto"
@@ -9,8 +12,37 @@ import (
 // gathered is what a printer has made and not written yet.
 type gathered struct {
 	buf []byte
-	// Of a part: where conversations stand in buf that have no number yet.
+	// Of a part: where conversations stand in buf that have no number yet, and exchanges
+	// that are not printed yet, in place of a byte each.
 	holes []hole
+	later []later
+}
+
+// maxGathered is from how much on a part of a printer of bodies only takes note of exchanges: a
+// packet's worth of a compressed body stands for megabytes, and what a part has is written
+// when a batch is done.
+const maxGathered = 4 << 20
+
+// later is an exchange that is printed when it is written. It is kept, so it has no more
+// than its messages in memory.
+type later struct {
+	at       int
+	exchange *proto.Exchange
+}
+
+// postpone takes note of an exchange.
+func (g *gathered) postpone(e *proto.Exchange) {
+	e.Keep()
+	g.later = append(g.later, later{len(g.buf), e})
+	g.buf = append(g.buf, 0)
+}
+
+// postponed returns the exchanges between from and to.
+func (g *gathered) postponed(from, to int) []later {
+	at := func(l later, at int) int { return cmp.Compare(l.at, at) }
+	i, _ := slices.BinarySearchFunc(g.later, from, at)
+	k, _ := slices.BinarySearchFunc(g.later, to, at)
+	return g.later[i:k]
 }
 
 // hole is a place in a part's bytes at which the number of a conversation goes.
@@ -25,7 +57,8 @@ func (g *gathered) Len() int { return len(g.buf) }
 // Reset forgets it.
 func (g *gathered) Reset() {
 	clear(g.holes)
-	g.buf, g.holes = g.buf[:0], g.holes[:0]
+	clear(g.later)
+	g.buf, g.holes, g.later = g.buf[:0], g.holes[:0], g.later[:0]
 }
 
 // number puts the number of a conversation, or a hole for it.

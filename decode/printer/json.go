@@ -45,6 +45,13 @@ func (j *JSON) Fork() decode.Part {
 // Write has the whole print what a part has, between from and to.
 func (j *JSON) Write(from, to int) error {
 	w := j.whole
+	for _, l := range j.postponed(from, to) {
+		w.buf = j.appendTo(w.buf, from, l.at)
+		if err := w.Exchange(l.exchange); err != nil {
+			return err
+		}
+		from = l.at + 1
+	}
 	w.buf = j.appendTo(w.buf, from, to)
 	if len(w.buf) < jsonFlush {
 		return nil
@@ -206,6 +213,10 @@ func (j *JSON) Finish(c *flow.Conversation) error {
 // Exchange prints an exchange, or each of its messages when that is its
 // protocol's form.
 func (j *JSON) Exchange(e *proto.Exchange) error {
+	if j.Bodies && j.whole != nil && len(j.buf) >= maxGathered {
+		j.postpone(e)
+		return nil
+	}
 	if e.Protocol.Split {
 		for _, m := range e.Messages() {
 			j.begin(e.Protocol.Record())
