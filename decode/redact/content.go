@@ -94,6 +94,10 @@ func (f *finder) json(list []change, place string, data []byte, from, to int) ([
 		name := l.key
 		if l.isKey {
 			name = ""
+		} else if f.inside != "" {
+			if _, named := f.kindOf(name); !named {
+				name = f.inside
+			}
 		}
 		n := len(list)
 		list = f.leaf(list, place, name, data, from+l.from, from+l.to, s)

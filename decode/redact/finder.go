@@ -13,6 +13,8 @@ import (
 type finder struct {
 	z  *worker
 	to Editor // nil in the first
+	// inside is the name of the JSON that is looked at, when all in it is secret by that; else empty.
+	inside string
 
 	raw     []byte   // of the message
 	changes []change // of it

@@ -102,6 +102,34 @@ func TestProtocolSecrets(t *testing.T) {
 	}
 }
 
+// TestRedisValues wants a value to be the same where it is set and where it is got, and all that is
+// secret by its key to be hidden, JSON or not.
+func TestRedisValues(t *testing.T) {
+	for key, c := range map[string]struct {
+		value   string
+		secrets []string
+	}{
+		"user:1":    {`{"email":"ada@secret.example","age":36,"token":"tok-S3CRET-tok"}`, []string{"ada@secret", "tok-S3CRET"}},
+		"session:9": {`{"v":"abc77S3CRET","list":["x77y88z99w"],"n":7}`, []string{"abc77S3CRET", "x77y88z99w"}},
+		"token:7":   {"tok-S3CRET-tok", []string{"tok-S3CRET"}},
+		"secret:5":  {`{"it is": no JSON`, []string{"no JSON"}},
+	} {
+		t.Run(key, func(t *testing.T) {
+			bulk := "$" + itoa(len(c.value)) + "\r\n" + c.value + "\r\n"
+			k := tcp(&proto.Redis, said{c2s, resp("SET", key, c.value)}, said{s2c, "+OK\r\n"}, said{c2s, resp("GET", key)}, said{s2c, bulk})
+			out, _ := sanitize(t, Options{}, k)
+			if list := leaks(out[0].all(), c.secrets...); len(list) > 0 {
+				t.Errorf("left are %s in\n%q", list, out[0].all())
+			}
+			same(t, k, out[0])
+			set, got := out[0].said[0].text, out[0].said[3].text
+			if !strings.HasSuffix(set, got) || strings.HasPrefix(c.value, "{\"email") && !strings.Contains(got, `,"age":36,"token":"`) {
+				t.Errorf("set %q, got %q", set, got)
+			}
+		})
+	}
+}
+
 // masked masks a payload by 1, 2, 3, 4.
 func masked(s string) string {
 	b := []byte(s)

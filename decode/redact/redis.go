@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"netlab/decode/proto"
 )
@@ -18,7 +19,7 @@ type redisText struct {
 }
 
 // redis looks at a command or a reply, string by string.
-func (f *finder) redis(_ *proto.Exchange, m *proto.Message) int {
+func (f *finder) redis(e *proto.Exchange, m *proto.Message) int {
 	command, _ := m.Body.(*proto.RedisCommand)
 	if command != nil && command.Inline {
 		f.redisLine(command)
@@ -31,6 +32,9 @@ func (f *finder) redis(_ *proto.Exchange, m *proto.Message) int {
 	}
 	reply, _ := m.Body.(*proto.RedisReply)
 	before := ""
+	if reply != nil {
+		before = redisKey(e)
+	}
 	for _, t := range list {
 		secret := command != nil && t.level == 1 && t.nth > 0 && command.IsSecret(t.nth-1) ||
 			reply != nil && t.level == 1 && t.nth > 0 && t.nth < len(reply.Values) && reply.IsSecret(t.nth)
@@ -43,13 +47,62 @@ func (f *finder) redis(_ *proto.Exchange, m *proto.Message) int {
 	return len(f.raw)
 }
 
+// redisKey is the name of what is asked for, where that is one value: what stands there is the
+// same secret as where it was set.
+func redisKey(e *proto.Exchange) string {
+	if e.Request == nil {
+		return ""
+	}
+	c, ok := e.Request.Body.(*proto.RedisCommand)
+	if !ok {
+		return ""
+	}
+	at := 0
+	switch c.Command {
+	case "GET", "GETDEL", "GETEX", "GETSET":
+	case "HGET":
+		at = 1
+	default:
+		return ""
+	}
+	if at >= len(c.Arguments) {
+		return ""
+	}
+	return c.Arguments[at].Text
+}
+
+// redisKind returns what the value of a key is by its name, and which part of that says so: keys
+// are made of words with colons between them, as session:17. Of a user, more is known than
+// who that is: so that has to be the last of the words.
+func (f *finder) redisKind(key string) (word string, k Kind, named bool) {
+	last := true
+	for rest := key; rest != ""; {
+		i := strings.LastIndexByte(rest, ':')
+		word = rest[i+1:]
+		if k, named = f.kindOf(word); named && (last || k != User) {
+			return word, k, true
+		}
+		last = last && letters(word[:min(len(word), maxName)]) == ""
+		rest = rest[:max(i, 0)]
+	}
+	return key, 0, false
+}
+
 // redisText looks at a string. What is before it may be its name, as in HSET.
 func (f *finder) redisText(t redisText, before string, secret bool) {
-	k, named := f.kindOf(before)
+	before, k, named := f.redisKind(before)
 	n := len(f.changes)
 	switch {
 	case secret:
 		f.hidden(Password, inRedis, "", t.from, t.to, plainly)
+	case named && isJSON(f.raw[t.from:t.to]):
+		if k != User { // of whom more is known than what the name says
+			f.inside = before
+		}
+		list, _ := f.json(nil, inRedis, f.raw, t.from, t.to)
+		if f.inside = ""; f.editing() {
+			f.changes = append(f.changes, list...)
+		}
 	case named && isWorth(k, view(f.raw[t.from:t.to])):
 		f.hidden(k, inRedis, before, t.from, t.to, plainly)
 	default:

@@ -284,3 +284,13 @@ func looksJSON(body []byte) bool {
 	body = bytes.TrimLeft(body, " \t\r\n")
 	return len(body) > 1 && (body[0] == '{' || body[0] == '[') && strings.IndexByte("\"{[]}-0123456789tfn \t\r\n", body[1]) >= 0
 }
+
+// isJSON reports whether something is an object or a list of JSON, and nothing else.
+func isJSON(body []byte) bool {
+	w := jsonWalk{data: body, leaf: func(jsonLeaf) {}}
+	if !looksJSON(body) || !utf8.Valid(body) {
+		return false
+	}
+	w.walk()
+	return !w.junk
+}
