@@ -177,6 +177,15 @@ func httpBy(t *testing.T, args ...string) map[string][]map[string]any {
 			list = append(list, m)
 		}
 	}
+	// One that has to wait, for what was lost or for the end, is told behind others.
+	slices.SortStableFunc(list, func(a, b map[string]any) int {
+		for _, name := range []string{"conversation", "index"} {
+			if d := a[name].(float64) - b[name].(float64); d != 0 {
+				return int(d)
+			}
+		}
+		return 0
+	})
 	by := make(map[string][]map[string]any)
 	for _, m := range list {
 		server := servers[m["conversation"]]
